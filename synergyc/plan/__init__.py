@@ -1,0 +1,1 @@
+"""Cost model, plan space and selectors: which layers run where."""

@@ -1,0 +1,100 @@
+"""What the planner decides: which layers run on which device, and what it expects of that."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Layers ``first`` to ``last`` (inclusive) of an app's network on one device."""
+
+    app: str
+    index: int
+    device: str
+    first: int
+    last: int
+
+    @property
+    def name(self) -> str:
+        """Name for files, symbols and messages: app and position in the pipeline."""
+        return f"{self.app}_s{self.index}"
+
+    def __str__(self) -> str:
+        return f"{self.name}: layers {self.first}-{self.last} on {self.device}"
+
+
+@dataclass(frozen=True)
+class HandOff:
+    """Tensors that cross a link once for each run. ``size_bytes`` counts payload as it travels."""
+
+    app: str
+    index: int
+    source: str
+    target: str
+    link: str
+    tensors: tuple[str, ...]
+    size_bytes: int
+
+    def __str__(self) -> str:
+        tensors = ", ".join(self.tensors)
+        return f"{self.app}: {tensors} ({self.size_bytes} B) {self.source} -> {self.target} over {self.link}"
+
+
+@dataclass(frozen=True)
+class Term:
+    """One part of a prediction: time that ``unit`` (such as ``wrist.accelerator``) spends on a run."""
+
+    unit: str
+    task: str
+    duration_us: float
+    source: str
+    """Where the figure comes from: ``formula``, ``measured``, ``assumed``, with a word on what."""
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What the cost model expects of one app in the steady state."""
+
+    throughput_hz: float
+    latency_ms: float
+    bottleneck: str
+    cycles: Mapping[str, int]
+    """Accelerator cycles of one run, by segment name."""
+    terms: tuple[Term, ...] = field(default=())
+
+
+@dataclass(frozen=True)
+class AppPlan:
+    """Where one app runs: sensor device, segments in order, hand-offs in order, actuator device."""
+
+    app: str
+    sense_device: str
+    interact_device: str
+    segments: tuple[Segment, ...]
+    hand_offs: tuple[HandOff, ...]
+    predicted: Prediction
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Plans of all apps together."""
+
+    apps: tuple[AppPlan, ...]
+    objective: str
+    selector: str
+    considered: int
+    """Number of candidates that were compared."""
+
+    def segments_on(self, device: str) -> tuple[Segment, ...]:
+        """Return the segments that run on ``device``, in order of app and position."""
+        return tuple(s for app in self.apps for s in app.segments if s.device == device)
+
+    def __str__(self) -> str:
+        lines = [f"plan ({self.selector}, best {self.objective} of {self.considered})"]
+        for app in self.apps:
+            lines.append(f"  app {app.app}: sense on {app.sense_device}, interact on {app.interact_device}")
+            lines += [f"    {segment}" for segment in app.segments]
+            lines += [f"    {hand_off}" for hand_off in app.hand_offs]
+        return "\n".join([*lines, ""])

@@ -1,0 +1,298 @@
+"""Chips, boards and link media as data: every limit, address and cost, read from ``targets/``.
+
+The YAML files name the source of each value in a comment beside it. Nothing here knows a chip by name.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError
+
+from synergyc.diagnostics import did_you_mean, fail, file_location
+
+
+class _Data(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+def _as_tuple(value: object) -> object:
+    return tuple(value) if isinstance(value, list) else value
+
+
+Integers = Annotated[tuple[int, ...], BeforeValidator(_as_tuple)]
+Names = Annotated[tuple[str, ...], BeforeValidator(_as_tuple)]
+
+
+class Memory(_Data):
+    """A memory in the CPU's address space."""
+
+    base: int
+    size_bytes: int
+    page_size_bytes: int = 0
+    """Smallest erasable unit; 0 where it does not apply."""
+
+
+class Peripheral(_Data):
+    """A register block. ``kind`` names its programming model; ``irq`` is the NVIC interrupt number."""
+
+    kind: str
+    base: int
+    size_bytes: int = 0x400
+    irq: int | None = None
+    clock_bit: tuple[str, int] | None = None
+    """Register of the clock controller and bit that gates this block's clock (1 = off)."""
+
+
+class Clocks(_Data):
+    """Clock tree of the CPU, as the firmware sets it."""
+
+    cpu_hz: int
+    peripheral_hz: int
+    oscillators_hz: dict[str, int]
+
+
+class AddressRange(_Data):
+    """A family of equal blocks: block i starts at ``offset + i * stride``."""
+
+    offset: int
+    stride: int
+
+
+class LayerRegisters(_Data):
+    """Per-layer registers: register r of layer n at ``offset + r*register_stride + n*layer_stride``."""
+
+    offset: int
+    register_stride: int
+    layer_stride: int
+    numbers: dict[str, int]
+
+    def address(self, name: str, layer: int) -> int:
+        """Return the offset inside the quadrant of register ``name`` of hardware layer ``layer``."""
+        return self.offset + self.numbers[name] * self.register_stride + layer * self.layer_stride
+
+
+class CnnAddresses(_Data):
+    """Where the accelerator's blocks are: absolute, or offsets inside a quadrant's window."""
+
+    fifo: int
+    fast_fifo: int
+    aon: int
+    quadrant: AddressRange
+    quadrant_registers: dict[str, int]
+    layer_registers: LayerRegisters
+    stream_registers: LayerRegisters
+    bias: int
+    tram: AddressRange
+    weights: AddressRange
+    data: AddressRange
+
+
+class CnnTiming(_Data):
+    """Clocks of the accelerator and costs of reaching it over the bus, with their sources in the YAML."""
+
+    load_hz: int
+    inference_hz: int
+    pipeline: bool
+    weight_byte_ns: float
+    word_ns: float
+    start_overhead_ns: int
+    pipeline_cycles_per_output_pixel: float = 0.0
+    pipeline_cycles_per_input_pixel: float = 0.0
+
+
+class CnnLimits(_Data):
+    """What one layer or one network may ask for."""
+
+    layers: int
+    channels: int
+    rows: int
+    flatten_pixels: int
+    flatten_values: int
+    pool_window: int
+    pool_stride: int
+    eltwise_operands: int
+    conv2d_kernels: Integers
+    conv1d_max_kernel: int
+    weight_bits: Integers
+
+
+class Cnn(_Data):
+    """The CNN accelerator of a chip. ``generation`` selects the register formats (ai85, ai87)."""
+
+    generation: Literal["ai85", "ai87"]
+    irq: int
+    processors: int
+    quadrants: int
+    processors_per_instance: int
+    weight_slots: int
+    large_weight_slots: int
+    large_processors: Integers
+    bias_bytes: int
+    """Bias memory of one quadrant."""
+    instance_bytes: int
+    """Data memory shared by ``processors_per_instance`` processors."""
+    tram_words: int
+    limits: CnnLimits
+    features: Names
+    addresses: CnnAddresses
+    timing: CnnTiming
+
+    @property
+    def processors_per_quadrant(self) -> int:
+        """Processors of one quadrant."""
+        return self.processors // self.quadrants
+
+    @property
+    def instances(self) -> int:
+        """Number of data memory instances."""
+        return self.processors // self.processors_per_instance
+
+    @property
+    def instance_words(self) -> int:
+        """32-bit words of one data memory instance."""
+        return self.instance_bytes // 4
+
+    def slots(self, processor: int) -> int:
+        """Return the number of 9-byte weight slots of ``processor``."""
+        return self.large_weight_slots if processor in self.large_processors else self.weight_slots
+
+    def quadrant_base(self, quadrant: int) -> int:
+        """Return the address of the registers of ``quadrant``."""
+        return self.addresses.quadrant.offset + quadrant * self.addresses.quadrant.stride
+
+    def data_address(self, instance: int) -> int:
+        """Return the address of data memory ``instance`` (0..15)."""
+        per_quadrant = self.processors_per_quadrant // self.processors_per_instance
+        quadrant, index = divmod(instance, per_quadrant)
+        data = self.addresses.data
+        return self.quadrant_base(quadrant) + data.offset + index * data.stride
+
+    def weight_address(self, processor: int) -> int:
+        """Return the address of the weight window of ``processor``."""
+        quadrant, index = divmod(processor, self.processors_per_quadrant)
+        weights = self.addresses.weights
+        return self.quadrant_base(quadrant) + weights.offset + index * weights.stride
+
+    def bias_address(self, quadrant: int) -> int:
+        """Return the address of the bias memory of ``quadrant``."""
+        return self.quadrant_base(quadrant) + self.addresses.bias
+
+    def register_address(self, quadrant: int, name: str) -> int:
+        """Return the address of quadrant register ``name``, such as CTL."""
+        return self.quadrant_base(quadrant) + self.addresses.quadrant_registers[name]
+
+    def layer_register_address(self, quadrant: int, name: str, layer: int) -> int:
+        """Return the address of per-layer register ``name`` of hardware layer ``layer``."""
+        registers = self.addresses.layer_registers
+        if name in self.addresses.stream_registers.numbers:
+            registers = self.addresses.stream_registers
+        return self.quadrant_base(quadrant) + registers.address(name, layer)
+
+
+class Chip(_Data):
+    """A microcontroller."""
+
+    name: str
+    part: str
+    cpu: str
+    interrupts: int
+    flash: Memory
+    sram: Memory
+    clocks: Clocks
+    peripherals: dict[str, Peripheral]
+    cnn: Cnn
+
+
+class Board(_Data):
+    """A board: a chip and what its pins are wired to."""
+
+    name: str
+    title: str
+    chip: str
+    console_uart: str
+    console_rate_bd: int
+    link_uarts: Names
+    sensors: Names
+    actuators: Names
+    boost_pin: tuple[str, int] | None = None
+    """GPIO port and pin that raises the accelerator's supply for large networks."""
+
+
+class Medium(_Data):
+    """A kind of link between devices."""
+
+    name: str
+    title: str
+    peripheral: str
+    """Kind of peripheral that drives it."""
+    shared: bool
+    """One channel for all devices, or a wire for each pair."""
+    full_duplex: bool
+    default_rate_kbps: float
+    bits_per_byte: int
+    mtu_bytes: int
+    frame_overhead_bytes: int
+    cpu_ns_per_byte: float
+    """CPU time of interrupt, framing and CRC for each byte, on either side."""
+
+
+_Model = TypeVar("_Model", bound=_Data)
+
+
+def data_folder(name: str) -> Path:
+    """Return a data folder (``targets``, ``templates``): inside the wheel, or beside the package's source."""
+    packaged = Path(str(resources.files("synergyc"))) / "_data" / name
+    return packaged if packaged.is_dir() else Path(str(resources.files("synergyc"))).parent / name
+
+
+@cache
+def load_chip(name: str) -> Chip:
+    """Return the chip called ``name`` (any case); raises SynergyError with the known names."""
+    return _load(Chip, "", name.lower())
+
+
+@cache
+def load_board(name: str) -> Board:
+    """Return the board called ``name``; raises SynergyError with the known names."""
+    return _load(Board, "boards", name.lower())
+
+
+@cache
+def load_medium(name: str) -> Medium:
+    """Return the link medium called ``name``; raises SynergyError with the known names."""
+    return _load(Medium, "links", name.lower())
+
+
+def known(kind: Literal["chips", "boards", "links"]) -> tuple[str, ...]:
+    """Return the names of all targets of a kind, sorted."""
+    folder = data_folder("targets") / ("" if kind == "chips" else kind)
+    return tuple(sorted(path.stem for path in folder.glob("*.yaml")))
+
+
+def _load(model: type[_Model], folder: str, name: str) -> _Model:
+    path = data_folder("targets") / folder / f"{name}.yaml"
+    if not path.is_file():
+        kind: Literal["chips", "boards", "links"] = (
+            "boards" if folder == "boards" else "links" if folder == "links" else "chips"
+        )
+        raise fail(
+            "unknown-target",
+            f"{model.__name__.lower()} must be a known one, not {name!r}",
+            hint=did_you_mean(name, known(kind)),
+        )
+    try:
+        return model.model_validate(YAML(typ="safe").load(path))
+    except (ValidationError, MarkedYAMLError) as error:
+        raise fail("target-file", f"target file is damaged: {error}", location=file_location(path)) from error
+
+
+def transfer_us(size_bytes: int, rate_kbps: float, bits_per_byte: int) -> float:
+    """Return the time on the wire of ``size_bytes`` in microseconds."""
+    return size_bytes * bits_per_byte * 1000.0 / rate_kbps if rate_kbps > 0 else math.inf
