@@ -1,0 +1,64 @@
+"""The ``synergyc`` command: commands are loaded when they are needed, so that ``--help`` is quick."""
+
+from __future__ import annotations
+
+import json
+import sys
+from importlib import import_module
+
+import click
+
+import synergyc
+from synergyc.diagnostics import SynergyError
+
+# Command name to the module that holds it as ``command``; the module imports little at its top.
+_COMMANDS = {
+    "build": "synergyc.cli.build",
+    "run": "synergyc.cli.run",
+    "plan": "synergyc.cli.plan",
+    "kat": "synergyc.cli.kat",
+}
+
+
+class _LazyGroup(click.Group):
+    """A group that imports a command's module only when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        command = import_module(_COMMANDS[cmd_name]).command
+        assert isinstance(command, click.Command)  # noqa: S101 - holds for the table above
+        return command
+
+
+@click.group(
+    cls=_LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    epilog="Exit codes: 0 success, 1 the job failed (a diagnostic says why), 2 wrong usage.",
+)
+@click.version_option(synergyc.__version__, prog_name="synergyc")
+def cli() -> None:
+    """Compile PyTorch models into firmware for networks of MAX78000/MAX78002 boards."""
+
+
+def main() -> None:
+    """Run the command line; diagnostics go to standard error, and to the JSON document with ``--json``."""
+    try:
+        cli(prog_name="synergyc")
+    except SynergyError as error:
+        if "--json" in sys.argv[1:]:
+            items = [item.to_json() for item in error.diagnostics]
+            print(json.dumps({"ok": False, "diagnostics": items}, indent=2))
+        for item in error.diagnostics:
+            click.echo(item.render(), err=True)
+        count = len(error.diagnostics)
+        if count > 1:
+            click.echo(f"{count} errors", err=True)
+        raise SystemExit(1) from None
+    except BrokenPipeError:
+        # The reader of our output went away (`synergyc run ... | head`): nothing is left to say.
+        sys.stderr.close()
+        raise SystemExit(1) from None

@@ -1,0 +1,217 @@
+"""The deployment manifest: what runs where, the hashes of the images, and what to expect of them.
+
+``manifest.json`` is the contract between a build and everything that uses one (run, flash, report). Its
+JSON Schema is published in ``docs/manifest-schema.json``. Paths are relative to the build folder.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from synergyc.diagnostics import fail, file_location
+
+MANIFEST_NAME = "manifest.json"
+SCHEMA_VERSION = 1
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class FileRecord(_Record):
+    """A file of the build and its SHA-256."""
+
+    path: str
+    sha256: str
+    size_bytes: int
+
+
+class SegmentRecord(_Record):
+    """Layers ``first_layer`` to ``last_layer`` of an app's network, on one device's accelerator."""
+
+    name: str
+    app: str
+    first_layer: int
+    last_layer: int
+    layers: tuple[str, ...]
+    engine: str
+    weight_bytes: int
+    predicted_cycles: int
+
+
+class DeviceRecord(_Record):
+    """One board and its image."""
+
+    name: str
+    board: str
+    chip: str
+    elf: FileRecord
+    flash_bytes: int
+    flash_limit_bytes: int
+    ram_bytes: int
+    ram_limit_bytes: int
+    segments: tuple[SegmentRecord, ...]
+
+
+class TensorRecord(_Record):
+    """A tensor: integers are real values * 2**fraction_bits."""
+
+    name: str
+    shape: tuple[int, ...]
+    width_bits: int
+    fraction_bits: int
+
+
+class HandOffRecord(_Record):
+    """Tensors that cross a link once for each run; ``payload_bytes`` as they travel."""
+
+    app: str
+    source: str
+    target: str
+    link: str
+    tensors: tuple[TensorRecord, ...]
+    payload_bytes: int
+
+
+class LinkRecord(_Record):
+    """A link between two devices and the UART that each end uses."""
+
+    name: str
+    medium: str
+    rate_kbps: float
+    ends: dict[str, str]
+
+
+class TermRecord(_Record):
+    """A part of a prediction, with the source of its figure."""
+
+    unit: str
+    task: str
+    duration_us: float
+    source: str
+
+
+class PredictionRecord(_Record):
+    """What the cost model expects in the steady state."""
+
+    throughput_hz: float
+    latency_ms: float
+    bottleneck: str
+    terms: tuple[TermRecord, ...]
+
+
+class AccuracyRecord(_Record):
+    """Share of right answers on the app's labelled samples, by stage."""
+
+    samples: int
+    float_model: float
+    integer_reference: float
+
+
+class AppRecord(_Record):
+    """One app: where it senses, runs and interacts, and the files to check it with."""
+
+    name: str
+    sense: dict[str, str]
+    interact: dict[str, str]
+    input: TensorRecord
+    output: TensorRecord
+    cut_after: tuple[str, ...]
+    graph: FileRecord
+    network: FileRecord
+    samples: FileRecord
+    labels: FileRecord | None
+    accuracy: AccuracyRecord | None
+    predicted: PredictionRecord
+
+
+class Manifest(_Record):
+    """The whole build."""
+
+    synergy_manifest: Literal[1]
+    app_file: str
+    plan_id: int
+    objective: str
+    selector: str
+    considered_plans: int
+    tools: dict[str, str]
+    devices: tuple[DeviceRecord, ...]
+    links: tuple[LinkRecord, ...]
+    apps: tuple[AppRecord, ...]
+    hand_offs: tuple[HandOffRecord, ...]
+
+    def to_text(self) -> str:
+        """Return the file's content: stable key order, one trailing newline."""
+        return json.dumps(self.model_dump(mode="json"), indent=2) + "\n"
+
+    def device(self, name: str) -> DeviceRecord:
+        """Return the device called ``name``; raises KeyError."""
+        for device in self.devices:
+            if device.name == name:
+                return device
+        raise KeyError(name)
+
+
+def record_file(folder: Path, path: str) -> FileRecord:
+    """Return the record of ``folder/path``."""
+    content = (folder / path).read_bytes()
+    return FileRecord(path=path, sha256=hashlib.sha256(content).hexdigest(), size_bytes=len(content))
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read and check ``folder/manifest.json``; raises SynergyError if it is missing or damaged."""
+    path = folder / MANIFEST_NAME
+    if not path.is_file():
+        raise fail(
+            "no-manifest",
+            "no manifest in this folder",
+            location=file_location(path),
+            hint="name the folder that `synergyc build -o` made",
+        )
+    try:
+        return Manifest.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise fail(
+            "manifest-damaged",
+            f"manifest is damaged: {place}: {first['msg']}",
+            location=file_location(path),
+            hint="build again",
+        ) from error
+
+
+def checked_bytes(folder: Path, record: FileRecord) -> bytes:
+    """Return the content of a file of the build; raises SynergyError if it is missing or was changed."""
+    path = folder / record.path
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise fail(
+            "file-missing",
+            f"file of the build cannot be read: {error.strerror}",
+            location=file_location(path),
+            hint="build again",
+        ) from error
+    digest = hashlib.sha256(content).hexdigest()
+    if digest != record.sha256:
+        raise fail(
+            "file-changed",
+            "file is not the one that was built",
+            location=file_location(path),
+            need=f"SHA-256 {record.sha256[:16]}..., {record.size_bytes} B",
+            have=f"SHA-256 {digest[:16]}..., {len(content)} B",
+            hint="build again",
+        )
+    return content
+
+
+def manifest_schema() -> dict[str, Any]:
+    """Return the JSON Schema of ``manifest.json``."""
+    schema = Manifest.model_json_schema()
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
