@@ -114,7 +114,11 @@ class AccuracyRecord(_Record):
 
 
 class AppRecord(_Record):
-    """One app: where it senses, runs and interacts, and the files to check it with."""
+    """One app: where it senses, runs and interacts, and the files to check it with.
+
+    The replay sensor holds the first ``replay_samples`` of ``samples``. A result is reported as
+    ``output_bytes`` bytes; entry i of ``output_elements`` is the place of value i in them.
+    """
 
     name: str
     sense: dict[str, str]
@@ -125,7 +129,10 @@ class AppRecord(_Record):
     graph: FileRecord
     network: FileRecord
     samples: FileRecord
+    replay_samples: int
     labels: FileRecord | None
+    output_elements: FileRecord
+    output_bytes: int
     accuracy: AccuracyRecord | None
     predicted: PredictionRecord
 

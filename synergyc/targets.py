@@ -28,6 +28,7 @@ def _as_tuple(value: object) -> object:
 
 Integers = Annotated[tuple[int, ...], BeforeValidator(_as_tuple)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_as_tuple)]
+NamedBit = Annotated[tuple[str, int], BeforeValidator(_as_tuple)]
 
 
 class Memory(_Data):
@@ -46,8 +47,14 @@ class Peripheral(_Data):
     base: int
     size_bytes: int = 0x400
     irq: int | None = None
-    clock_bit: tuple[str, int] | None = None
+    clock_bit: NamedBit | None = None
     """Register of the clock controller and bit that gates this block's clock (1 = off)."""
+    reset_bit: NamedBit | None = None
+    """Register of the clock controller and bit that resets this block."""
+    pins: NamedBit | None = None
+    """GPIO port, and mask of the pins that carry its signals as their alternate function."""
+    pin_function: int = 1
+    """Number of that alternate function."""
 
 
 class Clocks(_Data):
@@ -103,8 +110,12 @@ class CnnTiming(_Data):
     weight_byte_ns: float
     word_ns: float
     start_overhead_ns: int
+    switch_delay_ms: int = 0
+    """Time for the accelerator's load switches to settle after power-up."""
     pipeline_cycles_per_output_pixel: float = 0.0
     pipeline_cycles_per_input_pixel: float = 0.0
+    kernel_offset_reads: bool = False
+    """Layers that combine before pooling read the kernels in front of theirs for each padded pixel."""
 
 
 class CnnLimits(_Data):
@@ -120,6 +131,11 @@ class CnnLimits(_Data):
     eltwise_operands: int
     conv2d_kernels: Integers
     conv1d_max_kernel: int
+    padding: int
+    conv1d_padded_channels: int
+    """Input channels up to which a one-dimensional convolution may pad."""
+    pool_only_channels: int
+    """Channels up to which a layer without weights may pool to more than one pixel."""
     weight_bits: Integers
 
 
@@ -203,6 +219,8 @@ class Chip(_Data):
     part: str
     cpu: str
     interrupts: int
+    interrupt_priority_bits: int = 3
+    """Implemented bits of an interrupt priority (MSDK: __NVIC_PRIO_BITS)."""
     flash: Memory
     sram: Memory
     clocks: Clocks

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from synergyc.ir.types import Array, Origin, Pool, Shape, describe_array, describe_shape
+from synergyc.ir.types import Array, EltwiseOp, Origin, Pool, Shape, describe_array, describe_shape
 
 
 @dataclass(frozen=True)
@@ -96,6 +96,32 @@ class Relu:
 
 
 @dataclass(frozen=True)
+class Abs:
+    """``|x|``."""
+
+    def __str__(self) -> str:
+        return "abs"
+
+
+@dataclass(frozen=True)
+class Elementwise:
+    """Operands of equal shape and scale, combined left to right."""
+
+    op: EltwiseOp
+
+    def __str__(self) -> str:
+        return str(self.op)
+
+
+@dataclass(frozen=True)
+class Concatenation:
+    """Operands of equal scale, joined by channel."""
+
+    def __str__(self) -> str:
+        return "concat"
+
+
+@dataclass(frozen=True)
 class Flatten:
     """(C, H, W) to (C*H*W,) in PyTorch's order."""
 
@@ -103,7 +129,7 @@ class Flatten:
         return "flatten"
 
 
-Operator = Convolution | Linear | BatchNorm | Pooling | Relu | Flatten
+Operator = Convolution | Linear | BatchNorm | Pooling | Relu | Abs | Elementwise | Concatenation | Flatten
 
 
 @dataclass(frozen=True, eq=False)

@@ -23,7 +23,7 @@ from synergyc.ir.network import Network
 from synergyc.ir.types import Array, frozen_array
 
 _FORMAT = 1
-_Stored = TypeVar("_Stored", Graph, Network)
+Stored = TypeVar("Stored", Graph, Network)
 
 
 def dump(value: Graph | Network) -> bytes:
@@ -43,7 +43,7 @@ def dump(value: Graph | Network) -> bytes:
     return bytes(save(tensors, metadata={"synergyc": json.dumps(structure, sort_keys=True)}))
 
 
-def load(path: Path, kind: type[_Stored]) -> _Stored:
+def load(path: Path, kind: type[Stored]) -> Stored:
     """Read a graph or network from ``path``; raises SynergyError if it is missing or damaged."""
     try:
         with safe_open(path, framework="numpy") as file:
@@ -75,7 +75,7 @@ def _converter(put: Callable[[Any], Any], get: Callable[[Any, Any], Array]) -> c
     converter = cattrs.Converter()
     converter.register_unstructure_hook_func(is_array, put)
     converter.register_structure_hook_func(is_array, get)
-    configure_tagged_union(Operator, converter, tag_name="op")
+    configure_tagged_union(Operator, converter, tag_name="operator")
     return converter
 
 

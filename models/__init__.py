@@ -1,0 +1,1 @@
+"""Demo models, plain PyTorch, and the scripts that train them."""

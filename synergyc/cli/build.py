@@ -1,0 +1,65 @@
+"""``synergyc build``: the main job, app file to ELFs and manifest."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from synergyc.cli.progress import stages
+
+if TYPE_CHECKING:
+    from synergyc.manifest import Manifest
+
+
+@click.command("build")
+@click.argument("app_file", type=click.Path(path_type=Path))
+@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="Folder for the build.")
+@click.option(
+    "--objective",
+    type=click.Choice(["throughput", "latency"]),
+    help="What the plan is best at (default: what the app file says).",
+)
+@click.option("--selector", default="exact", show_default=True, help="How the plan is chosen.")
+@click.option("--json", "as_json", is_flag=True, help="Print the manifest as JSON.")
+@click.option("-q", "--quiet", is_flag=True, help="No progress messages.")
+def command(
+    app_file: Path, output: Path, objective: str | None, selector: str, as_json: bool, quiet: bool
+) -> None:
+    """Build APP_FILE: quantize, plan, generate, cross-compile, and write a deployment manifest."""
+    from synergyc.pipeline.build import BuildOptions, build
+
+    options = BuildOptions(objective=objective, selector=selector)  # type: ignore[arg-type]
+    with stages(quiet=quiet) as progress:
+        manifest = build(app_file, output, options, progress)
+    click.echo(manifest.to_text() if as_json else _summary(manifest, output), nl=False)
+
+
+def _summary(manifest: Manifest, output: Path) -> str:
+    lines = []
+    for app in manifest.apps:
+        cut = f", cut after {', '.join(app.cut_after)}" if app.cut_after else ""
+        lines.append(f"app {app.name}: {app.sense['on']} -> {app.interact['on']}{cut}")
+        expected = app.predicted
+        lines.append(
+            f"  expected {expected.throughput_hz:.1f} runs/s (bound by {expected.bottleneck}),"
+            f" latency {expected.latency_ms:.2f} ms"
+        )
+        if app.accuracy is not None:
+            lines.append(
+                f"  accuracy on {app.accuracy.samples} samples: float {app.accuracy.float_model:.2%},"
+                f" integer {app.accuracy.integer_reference:.2%}"
+            )
+    for device in manifest.devices:
+        segments = ", ".join(
+            f"{s.name} (layers {s.first_layer}-{s.last_layer}, {s.predicted_cycles:,} cycles)"
+            for s in device.segments
+        )
+        lines.append(
+            f"device {device.name} ({device.board}): {segments or 'no segment'};"
+            f" flash {device.flash_bytes:,} of {device.flash_limit_bytes:,} B,"
+            f" RAM {device.ram_bytes:,} of {device.ram_limit_bytes:,} B"
+        )
+    lines.append(f"written to {output}")
+    return "\n".join([*lines, ""])

@@ -1,0 +1,140 @@
+"""Cross checks: what a schema cannot say about a system. They hold for systems made in Python too."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from synergyc.config.check_app import check_app
+from synergyc.config.marks import place_in_file
+from synergyc.config.support import check_support
+from synergyc.config.system import App, Device, Link, System
+from synergyc.diagnostics import Diagnostic, Location, SynergyError, did_you_mean
+from synergyc.targets import load_board, load_medium
+
+_RESERVED = "all"
+"""In ``between`` it stands for every device."""
+
+
+def check(system: System) -> tuple[Diagnostic, ...]:
+    """Return everything that is wrong with ``system``, in the order of the app file.
+
+    Checked: names, boards, media, sensors, actuators, link ends, connectedness, what apps ask of devices,
+    that the files they name exist, and that this version implements what is asked.
+    """
+    found = [*_check_names(system)]
+    for device in system.devices:
+        found += _check_device(system, device)
+    for i, link in enumerate(system.links):
+        found += _check_link(system, i, link)
+    found += _check_ports(system)
+    found += _check_connected(system)
+    for app in system.apps:
+        found += check_app(system, app)
+    found += check_support(system)
+    return tuple(sorted(found, key=place_in_file))
+
+
+def _check_names(system: System) -> Iterator[Diagnostic]:
+    named: dict[str, tuple[Device, ...] | tuple[App, ...]] = {"device": system.devices, "app": system.apps}
+    for kind, items in named.items():
+        if not items:
+            yield Diagnostic(f"no-{kind}", f"system must have at least one {kind}")
+        seen: dict[str, str] = {}
+        for item in items:
+            place = system.marks.locate_key(f"{kind}s", item.name)
+            key = item.name.lower()  # names become names of files, which some systems compare so
+            if key in seen:
+                message = f"{kind} must not be called {item.name!r} beside {seen[key]!r}"
+                yield Diagnostic("duplicate-name", message, place)
+            seen.setdefault(key, item.name)
+            if kind == "device" and item.name == _RESERVED:
+                message = f"device must not be called {_RESERVED!r}: that stands for every device"
+                yield Diagnostic("reserved-name", message, place)
+
+
+def _unknown(load: Callable[[str], object], name: str, place: Location | None) -> tuple[Diagnostic, ...]:
+    """Return what is wrong with a target's name, placed in the app file."""
+    try:
+        load(name)
+    except SynergyError as error:
+        return tuple(Diagnostic(d.rule, d.message, place, hint=d.hint) for d in error.diagnostics)
+    return ()
+
+
+def _check_device(system: System, device: Device) -> Iterator[Diagnostic]:
+    unknown = _unknown(load_board, device.board, system.locate("devices", device.name, "board"))
+    if unknown:
+        yield from unknown
+        return
+    board = device.board_data
+    for key, names, known in (
+        ("sensors", device.sensors, board.sensors),
+        ("actuators", device.actuators, board.actuators),
+    ):
+        for i, name in enumerate(names):
+            place = system.locate("devices", device.name, key, i)
+            if name not in known:
+                message = f"board {device.board} has no {key[:-1]} {name!r}"
+                yield Diagnostic(f"unknown-{key[:-1]}", message, place, hint=did_you_mean(name, known))
+            elif name in names[:i]:
+                yield Diagnostic("duplicate-name", f"{key[:-1]} {name!r} stands twice", place)
+
+
+def _check_link(system: System, i: int, link: Link) -> Iterator[Diagnostic]:
+    unknown = _unknown(load_medium, link.medium, system.locate("links", i, "medium"))
+    yield from unknown
+    place = system.locate("links", i, "between")
+    if isinstance(link.between, str):
+        if not unknown and not link.medium_data.shared:
+            message = f"medium {link.medium} joins two devices, not all"
+            yield Diagnostic("link-ends", message, place, hint="between: [one, other]")
+    elif link.between[0] == link.between[1]:
+        yield Diagnostic("link-ends", f"link must join two devices, not {link.between[0]!r} to itself", place)
+    known = [device.name for device in system.devices]
+    for k, name in enumerate(() if isinstance(link.between, str) else link.between):
+        if name not in known:
+            end = system.locate("links", i, "between", k)
+            yield Diagnostic("unknown-device", f"no device {name!r}", end, hint=did_you_mean(name, known))
+    same = [k for k, other in enumerate(system.links[:i]) if set(other.ends) == set(link.ends)]
+    if same:
+        message = f"links {same[0]} and {i} join the same devices"
+        yield Diagnostic("duplicate-link", message, system.locate("links", i))
+    if link.rate_kbps is not None and link.rate_kbps <= 0:
+        message = f"links[{i}].rate_kbps must be more than 0, not {link.rate_kbps:g}"
+        yield Diagnostic("schema-value", message, system.locate("links", i, "rate_kbps"))
+
+
+def _check_ports(system: System) -> Iterator[Diagnostic]:
+    """Each wire takes a port of the board at either end."""
+    wires = [
+        link
+        for link in system.links
+        if not _unknown(load_medium, link.medium, None) and link.medium_data.peripheral == "uart"
+    ]
+    for device in system.devices:
+        used = sum(device.name in link.ends for link in wires)
+        if _unknown(load_board, device.board, None) or used <= len(device.board_data.link_uarts):
+            continue
+        yield Diagnostic(
+            "no-free-port",
+            f"device {device.name!r} has more uart links than its board has ports",
+            system.marks.locate_key("devices", device.name),
+            need=f"{used} ports",
+            have=f"{len(device.board_data.link_uarts)} ports ({', '.join(device.board_data.link_uarts)})",
+        )
+
+
+def _check_connected(system: System) -> Iterator[Diagnostic]:
+    """Devices that no chain of links joins to the first one are reported."""
+    names = [device.name for device in system.devices]
+    if len(names) < 2 or any(link.between == _RESERVED for link in system.links):
+        return
+    reached = {names[0]}
+    for _ in names:
+        for link in system.links:
+            if reached & set(link.ends):
+                reached |= set(link.ends)
+    for name in names:
+        if name not in reached:
+            message = f"device {name!r} has no link to {names[0]!r}, directly or over others"
+            yield Diagnostic("disconnected-device", message, system.marks.locate_key("devices", name))

@@ -1,0 +1,155 @@
+"""Cross checks of one app: what it asks of devices, and the files it names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from synergyc.config.marks import KeyPath
+from synergyc.config.system import App, Pin, PythonModel, System
+from synergyc.diagnostics import Diagnostic, did_you_mean
+
+
+def check_app(system: System, app: App) -> Iterator[Diagnostic]:
+    """Yield everything that is wrong with ``app``."""
+    yield from _check_capability(
+        system,
+        app.name,
+        "sense",
+        "sensor",
+        app.sense.sensor,
+        app.sense.on,
+        {device.name: device.sensors for device in system.devices},
+    )
+    yield from _check_capability(
+        system,
+        app.name,
+        "interact",
+        "actuator",
+        app.interact.actuator,
+        app.interact.on,
+        {device.name: device.actuators for device in system.devices},
+    )
+    yield from _check_devices(system, app)
+    yield from _check_pins(system, app)
+    yield from _check_split(system, app)
+    yield from _check_data(system, app)
+    yield from _check_files(system, app)
+
+
+def _check_capability(
+    system: System,
+    app: str,
+    task: str,
+    kind: str,
+    wanted: str,
+    on: str | None,
+    offered: dict[str, tuple[str, ...]],
+) -> Iterator[Diagnostic]:
+    """The device that an app names, or else any device, must have the sensor or actuator it wants."""
+    path = ("apps", app, task)
+    able = [name for name, has in offered.items() if wanted in has]
+    if on is not None and on not in offered:
+        place = system.locate(*path, "on")
+        yield Diagnostic("unknown-device", f"no device {on!r}", place, hint=did_you_mean(on, offered))
+    if not able:
+        place = system.locate(*path, kind)
+        everything = {capability for has in offered.values() for capability in has}
+        hint = did_you_mean(wanted, everything) or f"add it to the {kind}s of a device"
+        yield Diagnostic(f"no-device-with-{kind}", f"no device has the {kind} {wanted!r}", place, hint=hint)
+    elif on in offered and on not in able:
+        message = f"device {on!r} has no {kind} {wanted!r}"
+        hint = f"devices that have it: {', '.join(able)}"
+        yield Diagnostic(f"no-device-with-{kind}", message, system.locate(*path, "on"), hint=hint)
+
+
+def _check_devices(system: System, app: App) -> Iterator[Diagnostic]:
+    known = [device.name for device in system.devices]
+    named = [(("forbid", i), name) for i, name in enumerate(app.forbid)]
+    named += [(("pin", i), pin.to) for i, pin in enumerate(app.pin)]
+    for (key, i), name in named:
+        if name not in known:
+            place = system.locate("apps", app.name, key, i, *(("to",) if key == "pin" else ()))
+            yield Diagnostic("unknown-device", f"no device {name!r}", place, hint=did_you_mean(name, known))
+    if known and set(known) <= set(app.forbid):
+        place = system.locate("apps", app.name, "forbid")
+        yield Diagnostic("no-device-left", f"app {app.name!r} must not forbid every device", place)
+
+
+def _check_pins(system: System, app: App) -> Iterator[Diagnostic]:
+    """Pins must agree with each other: a device runs one unbroken range of layers."""
+    for i, pin in enumerate(app.pin):
+        path: KeyPath = ("apps", app.name, "pin", i)
+        place = system.locate(*path, "layers")
+        if not 0 <= pin.first <= pin.last:
+            message = f"pinned layers must be in ascending order, not {pin.first}-{pin.last}"
+            yield Diagnostic("pin-range", message, place)
+        if pin.to in app.forbid:
+            message = f"app {app.name!r} both pins layers to {pin.to!r} and forbids it"
+            yield Diagnostic("contradictory-pin", message, system.locate(*path, "to"))
+        for earlier in app.pin[:i]:
+            if _contradict(pin, earlier, app.pin):
+                message = f"{_pinned(pin)} contradicts {_pinned(earlier)}"
+                hint = "a device runs one unbroken range of layers"
+                yield Diagnostic("contradictory-pin", message, place, hint=hint)
+
+
+def _contradict(one: Pin, other: Pin, pins: tuple[Pin, ...]) -> bool:
+    if one.to != other.to:
+        return one.first <= other.last and other.first <= one.last
+    first, last = min(one.first, other.first), max(one.last, other.last)
+    return any(pin.to != one.to and first < pin.first and pin.last < last for pin in pins)
+
+
+def _pinned(pin: Pin) -> str:
+    return f"layers {pin.first}-{pin.last} on {pin.to!r}"
+
+
+def _check_split(system: System, app: App) -> Iterator[Diagnostic]:
+    if app.split is None:
+        return
+    allowed = [device.name for device in system.devices if device.name not in app.forbid]
+    pinned = sorted({pin.to for pin in app.pin})
+    place = system.locate("apps", app.name, "split")
+    if app.split > len(allowed):
+        message = "split must not ask for more devices than there are"
+        need, have = f"{app.split} devices", f"{len(allowed)} devices ({', '.join(allowed)})"
+        yield Diagnostic("split-devices", message, place, need=need, have=have)
+    elif app.split < len(pinned):
+        message = f"split must leave room for the devices that layers are pinned to: {', '.join(pinned)}"
+        need, have = f"{len(pinned)} devices", f"{app.split} devices"
+        yield Diagnostic("contradictory-pin", message, place, need=need, have=have)
+
+
+def _check_data(system: System, app: App) -> Iterator[Diagnostic]:
+    """Values and files that are needed together, or only in a certain range."""
+    if app.sense.rate_hz is not None and app.sense.rate_hz <= 0:
+        place = system.locate("apps", app.name, "sense", "rate_hz")
+        message = f"apps.{app.name}.sense.rate_hz must be more than 0, not {app.sense.rate_hz:g}"
+        yield Diagnostic("schema-value", message, place)
+    if app.labels and not app.samples:
+        place = system.locate("apps", app.name, "labels")
+        yield Diagnostic("labels-without-samples", "labels need samples", place, hint="samples: FILE.npy")
+    if app.sense.sensor == "replay" and not app.samples:
+        place = system.locate("apps", app.name, "sense")
+        message = f"app {app.name!r} replays samples but names none"
+        yield Diagnostic("replay-without-samples", message, place, hint="samples: FILE.npy")
+    if isinstance(app.model, PythonModel) and not app.quantize:
+        place = system.marks.locate_key("apps", app.name)
+        message = f"app {app.name!r} must have the key 'quantize': its model has float weights"
+        hint = "quantize: {calibrate: FILE.npy, bits: 8}"
+        yield Diagnostic("model-without-quantize", message, place, hint=hint)
+
+
+def _check_files(system: System, app: App) -> Iterator[Diagnostic]:
+    files: list[tuple[KeyPath, Path | None]] = [(("samples",), app.samples), (("labels",), app.labels)]
+    if app.quantize:
+        files.append((("quantize", "calibrate"), app.quantize.calibrate))
+    if isinstance(app.model, PythonModel):
+        files.append((("model", "python"), app.model.file))
+        files.append((("model", "weights"), app.model.weights))
+    for path, file in files:
+        if file is not None and not file.is_file():
+            what = "is not a file" if file.exists() else "does not exist"
+            place = system.locate("apps", app.name, *path)
+            yield Diagnostic("missing-file", f"{path[-1]} file {str(file)!r} {what}", place)

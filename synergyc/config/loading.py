@@ -1,0 +1,122 @@
+"""Loading an app file: syntax, schema, then cross checks; each step reports all its errors at once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from synergyc.config.check import check
+from synergyc.config.located import schema_diagnostics
+from synergyc.config.marks import read_yaml
+from synergyc.config.schema import (
+    AppFile,
+    AppTable,
+    CheckpointTable,
+    ExportedTable,
+    Goal,
+    LinkTable,
+    ModelTable,
+    OnnxTable,
+    PinTable,
+)
+from synergyc.config.system import (
+    App,
+    CheckpointModel,
+    Device,
+    ExportedModel,
+    Interact,
+    Link,
+    ModelSource,
+    OnnxModel,
+    Pin,
+    PythonModel,
+    Quantize,
+    Sense,
+    System,
+)
+from synergyc.diagnostics import SynergyError
+
+
+def load(path: Path | str) -> System:
+    """Return the system that an app file describes; its paths are relative to the file's folder.
+
+    Raises SynergyError with every mistake of the first step that finds any (syntax, schema, cross
+    checks), each placed at the file's line and column.
+    """
+    path = Path(path)
+    value, marks = read_yaml(path)
+    try:
+        file = AppFile.model_validate(value)
+    except ValidationError as error:
+        raise SynergyError(schema_diagnostics(error, marks)) from error
+    system = System(
+        devices=tuple(
+            Device(name, table.board, tuple(table.sensors), tuple(table.actuators), table.battery_mwh)
+            for name, table in file.devices.items()
+        ),
+        apps=tuple(_app(name, table, path.parent) for name, table in file.apps.items()),
+        links=tuple(_link(table) for table in file.links),
+        objective=file.objective if isinstance(file.objective, str) else _weights(file.objective),
+        marks=marks,
+    )
+    problems = check(system)
+    if problems:
+        raise SynergyError(problems)
+    return system
+
+
+def _weights(objective: Mapping[Goal, float]) -> dict[str, float]:
+    return {str(goal): weight for goal, weight in objective.items()}
+
+
+def _beside(folder: Path, file: str) -> Path:
+    return Path(os.path.normpath(folder / file))
+
+
+def _link(table: LinkTable) -> Link:
+    if table.between == "all":
+        return Link("all", table.medium, table.rate_kbps)
+    one, other = table.between
+    return Link((one, other), table.medium, table.rate_kbps)
+
+
+def _app(name: str, table: AppTable, folder: Path) -> App:
+    quantize = table.quantize
+    return App(
+        name=name,
+        sense=Sense(table.sense.sensor, table.sense.on, table.sense.rate_hz),
+        model=_model(table.model, folder),
+        interact=Interact(table.interact.actuator, table.interact.on),
+        quantize=Quantize(_beside(folder, quantize.calibrate), quantize.bits) if quantize else None,
+        samples=_beside(folder, table.samples) if table.samples else None,
+        labels=_beside(folder, table.labels) if table.labels else None,
+        split=table.split,
+        pin=tuple(_pin(pin) for pin in table.pin),
+        forbid=tuple(table.forbid),
+        deadline_ms=table.deadline_ms,
+        rate_hz=table.rate_hz,
+        priority=table.priority,
+    )
+
+
+def _model(table: ModelTable, folder: Path) -> ModelSource:
+    if isinstance(table, OnnxTable):
+        return OnnxModel(_beside(folder, table.onnx))
+    if isinstance(table, ExportedTable):
+        return ExportedModel(_beside(folder, table.exported))
+    if isinstance(table, CheckpointTable):
+        return CheckpointModel(_beside(folder, table.checkpoint), _beside(folder, table.network))
+    file, _, class_name = table.python.rpartition(":")
+    return PythonModel(
+        _beside(folder, file), class_name, _beside(folder, table.weights), tuple(table.input), table.args
+    )
+
+
+def _pin(table: PinTable) -> Pin:
+    if isinstance(table.layers, int):
+        return Pin(table.layers, table.layers, table.to)
+    first, _, last = table.layers.partition("-")
+    return Pin(int(first), int(last), table.to)

@@ -1,0 +1,44 @@
+"""What the format has and this version does not implement: each such key is refused, never ignored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from synergyc.config.marks import KeyPath
+from synergyc.config.system import App, PythonModel, System
+from synergyc.diagnostics import Diagnostic
+
+_OBJECTIVES = ("throughput", "latency")
+
+
+def check_support(system: System) -> Iterator[Diagnostic]:
+    """Yield a diagnostic for each thing that is asked for and has no effect yet."""
+    if system.objective not in _OBJECTIVES:
+        shown = repr(system.objective) if isinstance(system.objective, str) else "with weights"
+        known = f"supported: {', '.join(_OBJECTIVES)}"
+        yield _refuse(system, ("objective",), f"objective {shown} is", known)
+    for app in system.apps:
+        yield from _check_model(system, app)
+        for key in ("deadline_ms", "rate_hz", "priority"):
+            if getattr(app, key) is not None:
+                hint = "the sensor's rate: sense: {sensor: NAME, rate_hz: N}" if key == "rate_hz" else None
+                yield _refuse(system, ("apps", app.name, key), f"{key} is", hint)
+        if app.quantize and not isinstance(app.quantize.bits, int):
+            shown = "auto" if app.quantize.bits == "auto" else "for each layer"
+            yield _refuse(
+                system, ("apps", app.name, "quantize", "bits"), f"bits {shown} are", "bits: 8, 4, 2 or 1"
+            )
+
+
+def _check_model(system: System, app: App) -> Iterator[Diagnostic]:
+    if isinstance(app.model, PythonModel):
+        return
+    form = type(app.model).__name__.removesuffix("Model").lower()
+    hint = 'model: {python: "FILE.py:Class", weights: FILE, input: [C, H, W]}'
+    yield _refuse(system, ("apps", app.name, "model"), f"{form} models are", hint)
+
+
+def _refuse(system: System, path: KeyPath, what: str, hint: str | None = None) -> Diagnostic:
+    return Diagnostic(
+        "not-supported-yet", f"{what} not supported yet", system.marks.locate_key(*path), hint=hint
+    )

@@ -1,0 +1,177 @@
+"""What an app file says: devices, links and apps, as frozen values that can also be made in Python."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from synergyc.config.marks import Marks, Step
+from synergyc.diagnostics import Location
+from synergyc.targets import Board, Chip, Medium, load_board, load_chip, load_medium
+
+
+@dataclass(frozen=True)
+class Device:
+    """A board that someone wears. ``sensors`` and ``actuators`` are those of the board that are used."""
+
+    name: str
+    board: str
+    sensors: tuple[str, ...] = ()
+    actuators: tuple[str, ...] = ()
+    battery_mwh: float | None = None
+
+    @property
+    def board_data(self) -> Board:
+        """The board's description; raises SynergyError if it is unknown."""
+        return load_board(self.board)
+
+    @property
+    def chip(self) -> Chip:
+        """The description of the board's chip; raises SynergyError if the board is unknown."""
+        return load_chip(self.board_data.chip)
+
+
+@dataclass(frozen=True)
+class Link:
+    """A wire between two devices, or a channel that all devices share (``between`` is ``"all"``)."""
+
+    between: tuple[str, str] | Literal["all"]
+    medium: str
+    rate_kbps: float | None = None
+    """None: the medium's own default."""
+
+    @property
+    def ends(self) -> tuple[str, ...]:
+        """Names of the devices it joins, or ``("all",)``."""
+        return (self.between,) if isinstance(self.between, str) else self.between
+
+    @property
+    def name(self) -> str:
+        """Name in plans and reports, such as ``wrist-chest``, or ``all``."""
+        return "-".join(self.ends)
+
+    @property
+    def medium_data(self) -> Medium:
+        """The medium's description; raises SynergyError if it is unknown."""
+        return load_medium(self.medium)
+
+
+@dataclass(frozen=True)
+class PythonModel:
+    """An ``nn.Module`` class in a Python file, with its weights and the shape of one input."""
+
+    file: Path
+    class_name: str
+    weights: Path
+    input: tuple[int, ...]
+    args: Mapping[str, object] = field(default_factory=dict)
+    """Keyword arguments of the class."""
+
+
+@dataclass(frozen=True)
+class OnnxModel:
+    """An ONNX file."""
+
+    file: Path
+
+
+@dataclass(frozen=True)
+class ExportedModel:
+    """A saved ``torch.export`` program."""
+
+    file: Path
+
+
+@dataclass(frozen=True)
+class CheckpointModel:
+    """A quantized checkpoint of the vendor's training tool and its network description."""
+
+    file: Path
+    network: Path
+
+
+ModelSource = PythonModel | OnnxModel | ExportedModel | CheckpointModel
+
+
+@dataclass(frozen=True)
+class Sense:
+    """Where an app's input comes from. ``on`` is None where the planner may choose the device."""
+
+    sensor: str
+    on: str | None = None
+    rate_hz: float | None = None
+
+
+@dataclass(frozen=True)
+class Interact:
+    """What shows an app's result. ``on`` is None where the planner may choose the device."""
+
+    actuator: str
+    on: str | None = None
+
+
+@dataclass(frozen=True)
+class Quantize:
+    """How a float model becomes integers. ``calibrate`` is a file of inputs, float32 (N, *input)."""
+
+    calibrate: Path
+    bits: int | str | Mapping[str, int] = 8
+    """Weight bits: one width for all layers, ``auto``, or a width for each named layer."""
+
+
+@dataclass(frozen=True)
+class Pin:
+    """Layers ``first`` to ``last`` (inclusive) must run on device ``to``."""
+
+    first: int
+    last: int
+    to: str
+
+
+@dataclass(frozen=True)
+class App:
+    """One pipeline: sense, infer, interact."""
+
+    name: str
+    sense: Sense
+    model: ModelSource
+    interact: Interact
+    quantize: Quantize | None = None
+    samples: Path | None = None
+    labels: Path | None = None
+    split: int | None = None
+    """Number of devices that share the network; None: the planner's choice."""
+    pin: tuple[Pin, ...] = ()
+    forbid: tuple[str, ...] = ()
+    """Devices that must not run layers of this app."""
+    deadline_ms: float | None = None
+    rate_hz: float | None = None
+    priority: int | None = None
+
+
+@dataclass(frozen=True)
+class System:
+    """Everything an app file says. ``check`` tells whether it makes sense; ``load`` has done so."""
+
+    devices: tuple[Device, ...]
+    apps: tuple[App, ...]
+    links: tuple[Link, ...] = ()
+    objective: str | Mapping[str, float] = "throughput"
+    marks: Marks = field(default_factory=Marks, compare=False, repr=False)
+
+    def device(self, name: str) -> Device:
+        """Return the device called ``name``; raises KeyError."""
+        return {device.name: device for device in self.devices}[name]
+
+    def app(self, name: str) -> App:
+        """Return the app called ``name``; raises KeyError."""
+        return {app.name: app for app in self.apps}[name]
+
+    def locate(self, *path: Step) -> Location | None:
+        """Return where the app file says ``path``, such as ``"apps", "digits", "model"``.
+
+        None for a system that was made in Python.
+        """
+        return self.marks.locate(*path)

@@ -1,0 +1,121 @@
+"""The accelerator in its chip: clock, wait states of the bus, interrupt line, and when a run is done."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from synergyc import targets
+from synergyc.emulate.accelerator.errors import BusError
+from synergyc.emulate.peripherals.base import Services
+from synergyc.emulate.timeline import PS_PER_NS, PS_PER_S, Event
+
+_COPY_LOOP_CYCLES = 7
+"""LDR, STR, SUBS and BNE taken: the CPU's share in the measured cost of a word (synergyc.emulate.timing)."""
+
+
+class AcceleratorModel(Protocol):
+    """What the chip needs of :class:`synergyc.emulate.accelerator.Accelerator`."""
+
+    running: bool
+    irq: bool
+
+    def ranges(self) -> tuple[tuple[int, int], ...]:
+        """Return (base, size in bytes) of the address ranges it answers to."""
+
+    def set_power(self, quadrant_mask: int) -> None:
+        """Set which quadrants work."""
+
+    def read(self, address: int, size_bytes: int) -> int:
+        """Return the value at ``address``."""
+
+    def write(self, address: int, size_bytes: int, value: int) -> None:
+        """Write ``value`` at ``address``."""
+
+    def cycles_to_done(self) -> int | None:
+        """Return CNN cycles from the start or the last FIFO word to done; None while input is missing."""
+
+    def finish(self) -> None:
+        """Compute the run's results and raise the interrupt."""
+
+
+class AcceleratorPort:
+    """A bus slave that lets a run take its time in the accelerator's clock.
+
+    ``timing.word_ns`` is the measured cost of a word in a copy loop; each access stalls the CPU for that
+    time less the loop's own cycles, whatever the accelerator's clock is.
+    """
+
+    def __init__(self, model: AcceleratorModel, block: targets.Peripheral, services: Services) -> None:
+        self._model = model
+        self._block = block
+        self._services = services
+        self._cnn_hz = 0
+        self._event: Event | None = None
+        self._began_ps = 0
+        self.busy_ps = 0
+        self.runs = 0
+        clocks, timing = services.target.clocks, services.target.cnn.timing
+        loop_ps = _COPY_LOOP_CYCLES * PS_PER_S // clocks.cpu_hz
+        self._stall_ps = max(0, round(timing.word_ns * PS_PER_NS) - loop_ps)
+
+    def reset(self) -> None:
+        """Take the power from all quadrants."""
+        self._model.set_power(0)
+        self._update()
+
+    def set_power(self, quadrant_mask: int) -> None:
+        """Set which quadrants work (bit g: quadrant g)."""
+        self._model.set_power(quadrant_mask)
+        self._update()
+
+    def read(self, address: int, size_bytes: int) -> int:
+        """Return the value at ``address``; raises BusError and NotModelled."""
+        self._begin_access(address)
+        return self._model.read(address, size_bytes)
+
+    def write(self, address: int, size_bytes: int, value: int) -> None:
+        """Write ``value`` at ``address``; raises BusError and NotModelled."""
+        self._begin_access(address)
+        self._model.write(address, size_bytes, value)
+        self._update()
+
+    def clocks_changed(self) -> None:
+        """Let the rest of a run pass at the new clock."""
+        cnn_hz = self._services.clocks.cnn_hz
+        if self._event is not None and cnn_hz:
+            now_ps = self._services.timeline.now_ps
+            left_ps = max(0, self._event.at_ps - now_ps) * self._cnn_hz // cnn_hz
+            self._event.cancel()
+            self._event = self._services.timeline.schedule(now_ps + left_ps, self._on_done)
+        self._cnn_hz = cnn_hz
+
+    def _begin_access(self, address: int) -> None:
+        if self._services.clocks.is_gated(self._block.clock_bit):
+            raise BusError(address, "the accelerator's clock is off")
+        stall = self._stall_ps * self._services.clocks.system_hz // PS_PER_S
+        self._services.timeline.stall(stall)
+
+    def _update(self) -> None:
+        """Follow the accelerator's state after software may have changed it."""
+        model = self._model
+        if self._block.irq is not None:
+            self._services.set_irq(self._block.irq, model.irq)
+        if not model.running:
+            if self._event is not None:
+                self._event.cancel()
+                self._event = None
+            return
+        if self._event is None:
+            cycles = model.cycles_to_done()
+            if cycles is not None:
+                self._began_ps = self._services.timeline.now_ps
+                self._cnn_hz = self._services.clocks.cnn_hz
+                done_ps = self._began_ps + -(-cycles * PS_PER_S // self._cnn_hz)
+                self._event = self._services.timeline.schedule(done_ps, self._on_done)
+
+    def _on_done(self, at_ps: int) -> None:
+        self._event = None
+        self.busy_ps += at_ps - self._began_ps
+        self.runs += 1
+        self._model.finish()
+        self._update()

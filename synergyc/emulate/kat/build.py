@@ -1,0 +1,83 @@
+"""Compile a project's unchanged sources together with the stand-in headers and runtime."""
+
+from __future__ import annotations
+
+import string
+from dataclasses import dataclass
+from pathlib import Path
+
+from synergyc.emulate.kat.project import Project
+from synergyc.targets import Board, Chip, known, load_board
+from synergyc.toolchain import Sizes, find_cross_compiler
+
+STANDIN = Path(__file__).parent / "standin"
+
+# Ours, for a generator's C: its warnings are not the user's, it is written in GNU C, and -O1 compiles
+# fastest. GCC must not turn word loops over accelerator memory into calls of memcpy.
+_FLAGS = ("-std=gnu11", "-O1", "-w", "-fno-tree-loop-distribute-patterns")
+
+
+@dataclass(frozen=True)
+class Image:
+    """A linked known-answer program and what it takes of the chip's memories."""
+
+    elf: Path
+    board: Board
+    sizes: Sizes
+
+
+def compile_project(project: Project, folder: Path) -> Image:
+    """Compile ``project`` into ``folder`` (which must exist) and return the image.
+
+    Raises SynergyError: ``cross-compiler``, ``compile-error``, ``link-error``, ``memory-overflow``.
+    """
+    board = board_of(project.chip)
+    (folder / "chip.h").write_text(render_chip_header(project.chip, board), encoding="utf-8")
+    script = folder / "link.ld"
+    script.write_text(render_linker_script(project.chip), encoding="utf-8")
+    result = find_cross_compiler().compile(
+        [*project.sources, *sorted(STANDIN.glob("*.c"))],
+        [project.folder, STANDIN, folder],
+        script,
+        folder / "kat.elf",
+        extra_flags=_FLAGS,
+        cwd=project.folder,
+    )
+    return Image(result.elf, board, result.sizes)
+
+
+def board_of(chip: Chip) -> Board:
+    """Return the first board (by name) that carries ``chip``."""
+    boards = (load_board(name) for name in known("boards"))
+    return next(board for board in boards if board.chip == chip.name)
+
+
+def render_chip_header(chip: Chip, board: Board) -> str:
+    """Return ``chip.h``: base addresses, interrupt numbers and clock rates of ``chip`` as C macros."""
+    oscillators = chip.clocks.oscillators_hz
+    console = chip.peripherals[board.console_uart]
+    port, pins = console.pins or ("gpio0", 0)
+    macros = {f"BASE_{name.upper()}": f"0x{block.base:08x}u" for name, block in chip.peripherals.items()}
+    macros |= {
+        "BASE_CONSOLE": f"0x{console.base:08x}u",
+        "BASE_CONSOLE_PORT": f"0x{chip.peripherals[port].base:08x}u",
+        "CONSOLE_PINS": f"0x{pins:x}u",
+        "IRQ_CONSOLE": str(console.irq),
+        "IRQ_CNN": str(chip.cnn.irq),
+        "INTERRUPTS": str(chip.interrupts),
+        "CONSOLE_BD": f"{board.console_rate_bd}u",
+        "HAS_IPLL": str(int("ipll" in oscillators)),
+    }
+    macros |= {f"{name.upper()}_HZ": f"{hz}u" for name, hz in oscillators.items()}
+    lines = [f"#define CHIP_{name} {value}" for name, value in sorted(macros.items())]
+    return "\n".join([f"/* {chip.part}, as synergyc's targets describe it. */", "#pragma once", *lines, ""])
+
+
+def render_linker_script(chip: Chip) -> str:
+    """Return the linker script for ``chip``'s flash and SRAM."""
+    return string.Template((STANDIN / "link.ld").read_text(encoding="utf-8")).substitute(
+        flash_base=hex(chip.flash.base),
+        flash_bytes=hex(chip.flash.size_bytes),
+        sram_base=hex(chip.sram.base),
+        sram_bytes=hex(chip.sram.size_bytes),
+    )

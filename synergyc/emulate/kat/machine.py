@@ -1,0 +1,121 @@
+"""Run a known-answer image on the emulated board and judge how it ended."""
+
+from __future__ import annotations
+
+from synergyc.diagnostics import Diagnostic
+from synergyc.emulate.accelerator import Accelerator
+from synergyc.emulate.accelerator.cycles import START_CYCLES
+from synergyc.emulate.board import Board
+from synergyc.emulate.elf import load_elf
+from synergyc.emulate.kat.build import Image
+from synergyc.emulate.kat.report import KatReport, LayerCycles, Status
+from synergyc.emulate.simulation import Ending, Outcome, Simulation
+from synergyc.targets import load_chip
+
+PASS, FAIL = b"*** PASS ***", b"*** FAIL ***"
+"""What the vendor's main.c prints (docs/kat.md)."""
+
+_NS_PER_S = 10**9
+_ENDLESS_RUNS = 3
+"""Inferences after its PASS by which a program shows that it runs forever on purpose (--forever)."""
+_EXCEPTION_STATUS = 0x100
+"""As STANDIN_STATUS_EXCEPTION in standin/runtime.h."""
+
+Verdict = tuple[Status, Diagnostic | None]
+
+
+def execute(image: Image, *, limit_s: float) -> KatReport:
+    """Run ``image`` from reset to its verdict, at most for ``limit_s`` of virtual time, and report.
+
+    Raises SynergyError for an image that does not fit the chip.
+    """
+    chip = load_chip(image.board.chip)
+    accelerator = Accelerator(chip.cnn)
+    board = Board(image.board, load_elf(image.elf), chip.part, accelerator=accelerator)
+    watch = _Watch(board)
+    outcome = Simulation([board]).run(round(limit_s * _NS_PER_S), watch.is_decided)
+    status, diagnostic = _judge(board, outcome, limit_s)
+    statistics = board.statistics()
+    layers = tuple(LayerCycles(run.number, run.cycles, run.summary) for run in accelerator.layers)
+    return KatReport(
+        status=status,
+        device=chip.part,
+        cycles=START_CYCLES + sum(layer.cycles for layer in layers) if layers else 0,
+        layers=layers,
+        console=board.console.decode("utf-8", errors="replace"),
+        accelerator_runs=statistics.accelerator_runs,
+        accelerator_busy_cycles=accelerator.busy_cycles,
+        instructions=statistics.instructions,
+        cpu_cycles=statistics.cpu_cycles,
+        time_s=outcome.at_ns / _NS_PER_S,
+        flash_bytes=image.sizes.flash_bytes,
+        ram_bytes=image.sizes.ram_bytes,
+        diagnostics=() if diagnostic is None else (diagnostic,),
+    )
+
+
+class _Watch:
+    """Ends a run once its verdict is known although the program goes on."""
+
+    def __init__(self, board: Board) -> None:
+        self._board = board
+        self._seen_bytes = 0
+        self._runs_at_pass: int | None = None
+
+    def is_decided(self) -> bool:
+        """Return whether FAIL is on the console, or PASS and some inferences more."""
+        written = len(self._board.console_bytes)
+        if written != self._seen_bytes:
+            self._seen_bytes = written
+            console = self._board.console
+            if FAIL in console:
+                return True
+            if PASS in console and self._runs_at_pass is None:
+                self._runs_at_pass = self._runs()
+        return self._runs_at_pass is not None and self._runs() >= self._runs_at_pass + _ENDLESS_RUNS
+
+    def _runs(self) -> int:
+        return self._board.chip.accelerator_port.runs
+
+
+def _judge(board: Board, outcome: Outcome, limit_s: float) -> Verdict:
+    halt = board.chip.halt
+    if halt is not None:
+        status = Status.FAULT if halt.kind == "fault" else Status.NOT_MODELLED
+        return status, halt.diagnostic(board.name, board.image.symbol_at)
+    if FAIL in board.console:
+        return Status.FAIL, Diagnostic("kat-answer", "the program found a difference from the known answer")
+    if outcome.ending is Ending.STOPPED:
+        return Status.PASS, None
+    result = int.from_bytes(board.peek("standin_status"), "little")
+    if result >= _EXCEPTION_STATUS:
+        return Status.FAULT, _unhandled(board, result - _EXCEPTION_STATUS)
+    if board.image.symbol_at(board.chip.cpu.read("pc")).partition("+")[0] == "standin_halt":
+        return _judge_result(board, result)
+    return Status.HANG, _hang(board, outcome, limit_s)
+
+
+def _judge_result(board: Board, result: int) -> Verdict:
+    if result:
+        return Status.FAIL, Diagnostic("kat-result", f"main must return 0, not {result}")
+    if PASS not in board.console:
+        return Status.FAIL, Diagnostic(
+            "kat-verdict", f"the program ended without printing {PASS.decode()!r} or {FAIL.decode()!r}"
+        )
+    return Status.PASS, None
+
+
+def _unhandled(board: Board, number: int) -> Diagnostic:
+    return Diagnostic(
+        "kat-exception", f"exception {number} has no handler\n  {board.where()}", hint="vector 16 is interrupt 0"
+    )
+
+
+def _hang(board: Board, outcome: Outcome, limit_s: float) -> Diagnostic:
+    reason = (
+        "nothing is left that could wake or change the program"
+        if outcome.ending is Ending.IDLE
+        else f"no verdict within {limit_s:g} s of virtual time"
+    )
+    never = "the accelerator has finished no run; " if not board.chip.accelerator_port.runs else ""
+    return Diagnostic("kat-hang", f"{never}{reason}\n  {board.where()}")

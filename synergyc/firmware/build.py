@@ -1,0 +1,87 @@
+"""Build a device's firmware: write its sources, compile them, check that it fits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from synergyc.diagnostics import Diagnostic, SynergyError
+from synergyc.firmware.render import LINKER_SCRIPT, render
+from synergyc.firmware.spec import FirmwareSpec
+from synergyc.toolchain import CompileResult, CrossCompiler, Sizes, find_cross_compiler
+
+_FLAGS = (
+    "-ffreestanding",
+    "-fno-strict-aliasing",
+    "-Wshadow",
+    "-Wconversion",
+    "-Wstrict-prototypes",
+    "-Wmissing-prototypes",
+    "-Wundef",
+    "-Wvla",
+    "-Wstack-usage=1024",
+)
+
+_OVERFLOW_HINTS = {
+    "FLASH": "keep fewer samples in the image, use fewer weight bits, or move layers to another device",
+    "SRAM": "cut the network where a smaller tensor crosses, or move layers to another device",
+}
+
+
+@dataclass(frozen=True)
+class Firmware:
+    """A device's firmware: the ELF file, its map, its sizes and the files it was made of."""
+
+    device: str
+    elf: Path
+    map: Path
+    sizes: Sizes
+    sources: tuple[Path, ...]
+
+
+def write_sources(spec: FirmwareSpec, folder: Path) -> tuple[Path, ...]:
+    """Write the sources of ``spec`` into ``folder``; files that would not change are left alone."""
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for name, text in render(spec).items():
+        path = folder / name
+        if not path.is_file() or path.read_text(encoding="utf-8") != text:
+            path.write_text(text, encoding="utf-8")
+        paths.append(path)
+    return tuple(paths)
+
+
+def build(spec: FirmwareSpec, folder: Path, compiler: CrossCompiler | None = None) -> Firmware:
+    """Write, compile and link the firmware of one device; the ELF file is ``folder/<device>.elf``.
+
+    Raises SynergyError: ``cross-compiler`` (there is none), ``memory-overflow`` (flash or RAM, with need
+    and have), and those of render.
+    """
+    compiler = compiler or find_cross_compiler()
+    sources = write_sources(spec, folder / "src")
+    result = _compile(spec, sources, folder, compiler)
+    return Firmware(spec.device, result.elf, result.map, result.sizes, sources)
+
+
+def _compile(
+    spec: FirmwareSpec, sources: tuple[Path, ...], folder: Path, compiler: CrossCompiler
+) -> CompileResult:
+    try:
+        return compiler.compile(
+            [path for path in sources if path.suffix == ".c"],
+            [folder / "src"],
+            folder / "src" / LINKER_SCRIPT,
+            folder / f"{spec.device}.elf",
+            extra_flags=_FLAGS,
+            cwd=folder,
+        )
+    except SynergyError as error:
+        raise SynergyError(_named(spec, item) for item in error.diagnostics) from error
+
+
+def _named(spec: FirmwareSpec, item: Diagnostic) -> Diagnostic:
+    """Say which device does not fit, and what can be done."""
+    if item.rule != "memory-overflow":
+        return item
+    hint = next((hint for region, hint in _OVERFLOW_HINTS.items() if region in item.message), None)
+    return replace(item, message=f"device {spec.device!r} ({spec.chip.part}): {item.message}", hint=hint)

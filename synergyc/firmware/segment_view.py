@@ -1,0 +1,146 @@
+"""A synthesis engine's program as tables of constants, ready for the template ``segment.c.j2``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from synergyc.firmware.spec import Infer
+from synergyc.synth.program import LayerSummary, Step, TensorLayout, WaitBits, Write
+
+_VALUES_PER_ROW = {"uint32_t": 8, "uint8_t": 16}
+
+
+@dataclass(frozen=True)
+class StepRow:
+    """``mask`` 0: store ``value``; else wait until the bits of ``mask`` read as ``value``."""
+
+    address: int
+    mask: int
+    value: int
+    comment: str
+
+
+@dataclass(frozen=True)
+class Phase:
+    """Steps that are done in order; ``name`` is the member of ``cnn_segment_t``."""
+
+    name: str
+    comment: str
+    steps: tuple[StepRow, ...]
+
+
+@dataclass(frozen=True)
+class Block:
+    """``count`` values from index ``first`` of a table go to ascending addresses."""
+
+    address: int
+    store_bytes: int
+    first: int
+    count: int
+    comment: str
+
+
+@dataclass(frozen=True)
+class Table:
+    """Constants and where they go. ``text``: the C initialisers."""
+
+    name: str
+    member: str
+    type: str
+    comment: str
+    blocks: tuple[Block, ...]
+    text: str
+
+
+@dataclass(frozen=True)
+class RegionRow:
+    """Words of data memory that belong to a tensor."""
+
+    address: int
+    words: int
+    mask: int
+    comment: str
+
+
+@dataclass(frozen=True)
+class SegmentView:
+    """What ``segment.c.j2`` shows."""
+
+    name: str
+    c_name: str
+    engine: str
+    chip: str
+    layers: tuple[LayerSummary, ...]
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    quadrant_mask: int
+    phases: tuple[Phase, ...]
+    tables: tuple[Table, ...]
+    input_regions: tuple[RegionRow, ...]
+    output_regions: tuple[RegionRow, ...]
+    done: tuple[tuple[int, int], ...]
+
+
+def segment_view(infer: Infer, c_name: str) -> SegmentView:
+    """Return the tables of a segment's program; tensors come in the order in which they travel."""
+    program = infer.program
+    return SegmentView(
+        name=program.name,
+        c_name=c_name,
+        engine=program.engine,
+        chip=program.chip,
+        layers=program.layers,
+        inputs=tuple(str(layout.tensor) for layout in infer.inputs),
+        outputs=tuple(str(layout.tensor) for layout in infer.outputs),
+        quadrant_mask=sum(1 << quadrant for quadrant in program.quadrants),
+        phases=(
+            Phase("init", "Once after power-up", tuple(_rows(program.init))),
+            Phase("configure", "Layer registers", tuple(_rows(program.configure))),
+            Phase("start", "Start of an inference", tuple(_rows(program.start))),
+        ),
+        tables=(
+            _table("weight", "words", "uint32_t", "Kernels of all processors", program.weights),
+            _table("bias", "bytes", "uint8_t", "Bias memories", program.bias),
+        ),
+        input_regions=tuple(_regions(infer.inputs)),
+        output_regions=tuple(_regions(infer.outputs)),
+        done=program.done,
+    )
+
+
+def _rows(steps: Iterable[Step]) -> Iterator[StepRow]:
+    for step in steps:
+        if isinstance(step, WaitBits):
+            yield StepRow(step.address, step.mask, step.value, step.comment or "wait")
+            continue
+        if step.width_bytes != 4:
+            raise ValueError(f"steps must store whole words, not {step.width_bytes} bytes at {step.address:#x}")
+        for index, word in enumerate(step.words):
+            yield StepRow(step.address + 4 * index, 0, word, step.comment)
+
+
+def _table(name: str, member: str, type_name: str, comment: str, writes: Sequence[Write]) -> Table:
+    blocks: list[Block] = []
+    values: list[int] = []
+    for write in writes:
+        blocks.append(Block(write.address, write.width_bytes, len(values), len(write.words), write.comment))
+        values += write.words
+    digits = 8 if type_name == "uint32_t" else 2
+    if any(not 0 <= value < 1 << 4 * digits for value in values):
+        raise ValueError(f"values of table {name} must fit {type_name}")
+    return Table(name, member, type_name, comment, tuple(blocks), _initialisers(values, type_name, digits))
+
+
+def _initialisers(values: Sequence[int], type_name: str, digits: int) -> str:
+    per_row = _VALUES_PER_ROW[type_name]
+    suffix = "u," if type_name == "uint32_t" else ","
+    texts = [f"0x{value:0{digits}x}{suffix}" for value in values]
+    rows = (texts[i : i + per_row] for i in range(0, len(texts), per_row))
+    return "\n".join("    " + " ".join(row) for row in rows)
+
+
+def _regions(layouts: Iterable[TensorLayout]) -> Iterator[RegionRow]:
+    for layout in layouts:
+        for region in layout.regions:
+            yield RegionRow(region.address, region.words, region.mask, layout.tensor.name)

@@ -1,0 +1,120 @@
+"""What one device's firmware consists of: links, queues, and the tasks between them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from synergyc.synth.program import Program, TensorLayout
+from synergyc.targets import Board, Chip, Medium
+
+
+@dataclass(frozen=True)
+class Wire:
+    """A link of the system as the firmware sees it; ``ends`` are two devices."""
+
+    name: str
+    ends: tuple[str, str]
+    medium: Medium
+    rate_kbps: float
+
+
+@dataclass(frozen=True)
+class Link:
+    """This device's end of a link: which UART drives it, and how."""
+
+    name: str
+    peer: str
+    uart: str
+    rate_bd: int
+    payload_bytes: int
+    bits_per_byte: int
+
+
+@dataclass(frozen=True)
+class Queue:
+    """Up to ``depth`` tensors between two tasks, each of ``words`` 32-bit words.
+
+    ``in_flash``: the queue holds no memory of its own, its tensors are samples in flash.
+    """
+
+    name: str
+    words: int
+    depth: int
+    in_flash: bool
+    comment: str
+
+
+@dataclass(frozen=True, eq=False)
+class Sense:
+    """A replay sensor: puts ``samples`` into a queue, each packed as words of ``layout``."""
+
+    app: str
+    queue: str
+    layout: TensorLayout
+    samples: tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True)
+class Infer:
+    """One segment: takes its ``inputs`` from a queue, puts its ``outputs`` into another one.
+
+    The tensors travel in the order of these layouts.
+    """
+
+    app: str
+    program: Program
+    source: str
+    target: str
+    inputs: tuple[TensorLayout, ...]
+    outputs: tuple[TensorLayout, ...]
+
+
+@dataclass(frozen=True)
+class Send:
+    """The near end of a hand-off: what is in the queue goes over the link. ``number`` names it in frames."""
+
+    app: str
+    number: int
+    link: str
+    queue: str
+
+
+@dataclass(frozen=True)
+class Receive:
+    """The far end of a hand-off."""
+
+    app: str
+    number: int
+    link: str
+    queue: str
+
+
+@dataclass(frozen=True)
+class Interact:
+    """Reports what is in the queue as an app's result; ``layouts`` tell how to read it."""
+
+    app: str
+    queue: str
+    layouts: tuple[TensorLayout, ...]
+
+
+@dataclass(frozen=True)
+class FirmwareSpec:
+    """Everything that is rendered for one device. ``run_limit`` 0: runs without end."""
+
+    device: str
+    board: Board
+    chip: Chip
+    plan_id: int
+    run_limit: int
+    links: tuple[Link, ...]
+    queues: tuple[Queue, ...]
+    senses: tuple[Sense, ...] = ()
+    infers: tuple[Infer, ...] = ()
+    sends: tuple[Send, ...] = ()
+    receives: tuple[Receive, ...] = ()
+    interacts: tuple[Interact, ...] = ()
+
+    def queue(self, name: str) -> Queue:
+        """Return the queue called ``name``; raises KeyError."""
+        return {queue.name: queue for queue in self.queues}[name]

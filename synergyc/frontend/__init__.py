@@ -1,0 +1,6 @@
+"""Reading models: one file for each source format, all giving a float graph."""
+
+from synergyc.frontend.load import load_module, load_weights
+from synergyc.frontend.torch_export import capture
+
+__all__ = ["capture", "load_module", "load_weights"]

@@ -1,0 +1,259 @@
+"""PyTorch modules, captured by torch.export, as a float graph.
+
+An empty decomposition table keeps convolutions, pools and linear layers whole and makes the program
+functional; ``aten.py`` then reads it operator by operator.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import operator
+import re
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from synergyc.diagnostics import Diagnostic, Location, SynergyError, fail
+from synergyc.frontend.aten import HINTS, READERS, Call, UnsupportedOperatorError, Value
+from synergyc.frontend.load import user_location
+from synergyc.ir.graph import Graph, GraphInput, Node
+from synergyc.ir.types import Array, Origin, Shape, frozen_array
+
+if TYPE_CHECKING:
+    from torch import fx, nn
+    from torch.export import ExportedProgram
+
+_FRAME = re.compile(r'File "(?P<file>[^"]+)", line (?P<line>\d+)')
+_LIBRARY_MODULES = "torch.nn.modules."
+_INPUT = "input"
+
+
+def capture(module: nn.Module, input_shape: Shape, name: str) -> Graph:
+    """Return ``module``, in evaluation mode, as a float graph for inputs of ``input_shape`` (no batch axis).
+
+    Batch normalization stays a node of its own; dropout and identities vanish. Raises SynergyError if the
+    module cannot be traced (control flow that depends on data), fails on this shape, takes or returns more
+    than one tensor, or uses operators that the accelerator cannot carry out: one diagnostic for each.
+    """
+    if not input_shape or any(size < 1 for size in input_shape) or len(input_shape) > 3:
+        raise fail(
+            "capture-input", f"input shape must be (C, H, W), (C, L) or (F,), not {tuple(input_shape)}"
+        )
+    return _Reader(_export(module, input_shape), name, input_shape).graph()
+
+
+def _export(module: nn.Module, input_shape: Shape) -> ExportedProgram:
+    import torch
+
+    was_training = {part: part.training for part in module.modules()}
+    module.eval()
+    try:
+        with _quiet_torch():
+            program: ExportedProgram = torch.export.export(
+                module, (torch.zeros(1, *input_shape),), strict=False
+            )
+            functional: ExportedProgram = program.run_decompositions({})
+            return functional
+    except Exception as error:  # tracing runs the user's code, which may raise anything
+        raise _export_error(error, input_shape) from error
+    finally:
+        for part, training in was_training.items():
+            part.training = training
+
+
+@contextmanager
+def _quiet_torch() -> Iterator[None]:
+    """Keep torch's warnings about its own internals, and its logs of failed tracing, from the user.
+
+    What the model prints goes to standard error.
+    """
+    logger = logging.getLogger("torch")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL + 1)
+    try:
+        with warnings.catch_warnings(), redirect_stdout(sys.stderr), redirect_stderr(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
+
+
+def _export_error(error: Exception, input_shape: Shape) -> SynergyError:
+    place = user_location(error)
+    if "DataDependent" in type(error).__name__ or "data-dependent" in str(error):
+        return fail(
+            "capture-control-flow",
+            "the model's control flow or shapes depend on the values of its input",
+            location=place,
+            hint="the accelerator runs a fixed list of layers: branch on shapes and constants only",
+        )
+    first_line = (str(error).strip().splitlines() or [""])[0]
+    return fail(
+        "capture",
+        f"the model fails on an input of shape {tuple(input_shape)}: {type(error).__name__}: {first_line}",
+        location=place,
+        hint="check the model's input shape against its first layer",
+    )
+
+
+class _Reader:
+    """Builds the graph from an exported program; collects what it cannot read."""
+
+    def __init__(self, program: ExportedProgram, name: str, input_shape: Shape) -> None:
+        self._program = program
+        self._name = name
+        self._input = GraphInput(_INPUT, input_shape)
+        self._known: dict[str, Value | Array] = dict(_constants(program))
+        self._nodes: list[Node] = []
+        self._problems: list[Diagnostic] = []
+
+    def graph(self) -> Graph:
+        signature = self._program.graph_signature
+        counts = len(signature.user_inputs), len(signature.user_outputs)
+        if counts != (1, 1) or signature.buffers_to_mutate:
+            raise fail(
+                "capture-signature",
+                f"the model must take one tensor and return one, not {counts[0]} and {counts[1]},"
+                " and must not change its own buffers",
+            )
+        self._known[str(signature.user_inputs[0])] = Value(_INPUT, self._input.shape)
+        for node in self._program.graph.nodes:
+            if node.op == "call_function":
+                self._read(node)
+        output = self._known.get(str(signature.user_outputs[0]))
+        if not self._problems and (not isinstance(output, Value) or output.name == _INPUT):
+            raise fail("capture-signature", "the model must compute its output from its input")
+        if self._problems or not isinstance(output, Value):
+            raise SynergyError(self._problems)
+        return Graph(self._name, self._input, tuple(self._nodes), output.name)
+
+    def _read(self, node: fx.Node) -> None:
+        if node.target is operator.getitem:  # the first of batch norm's three results is the only one used
+            self._known[node.name] = self._known[str(node.args[0])]
+            return
+        if not any(isinstance(self._known.get(used.name), Value) for used in node.all_input_nodes):
+            self._fold_constant(node)
+            return
+        try:
+            reader = READERS.get(str(node.target))
+            if reader is None:
+                raise UnsupportedOperatorError(
+                    "it cannot be carried out by the accelerator", HINTS.get(str(node.target))
+                )
+            result, operands = reader(Call(self._arguments(node), _fixed_shape(node)))
+        except UnsupportedOperatorError as error:
+            self._problems.append(_refusal(node, error))
+            # The graph is lost, but the operators that follow are still read, to report them all at once.
+            self._known[node.name] = Value(node.name, _sizes(node)[1:])
+            return
+        if result is None:
+            self._known[node.name] = operands[0]
+            return
+        origin = _origin(node)
+        value = Value(self._unique(origin.module), _fixed_shape(node))
+        self._known[node.name] = value
+        names = tuple(operand.name for operand in operands)
+        self._nodes.append(Node(value.name, result, names, value.shape, origin))
+
+    def _fold_constant(self, node: fx.Node) -> None:
+        """Compute what depends on parameters alone, such as a masked or normalized weight."""
+        import torch
+        from torch import fx
+
+        def tensor(used: fx.Node) -> Any:
+            return torch.from_numpy(np.array(self._known[used.name]))
+
+        arguments, keywords = fx.map_arg((node.args, dict(node.kwargs)), tensor)
+        result = node.target(*arguments, **keywords)  # type: ignore[operator]
+        if isinstance(result, torch.Tensor):
+            self._known[node.name] = frozen_array(result.detach().numpy())
+
+    def _arguments(self, node: fx.Node) -> dict[str, Any]:
+        normalized = node.normalized_arguments(  # torch leaves trailing defaults out
+            self._program.graph_module, normalize_to_only_use_kwargs=True
+        )
+        if normalized is None:
+            raise UnsupportedOperatorError("its arguments cannot be read")
+        return {key: self._resolved(argument) for key, argument in normalized.kwargs.items()}
+
+    def _resolved(self, argument: Any) -> Any:
+        if isinstance(argument, list | tuple):
+            return [self._resolved(part) for part in argument]
+        name = getattr(argument, "name", "")  # of the node that computes the argument
+        return self._known.get(name, argument)
+
+    def _unique(self, module: str) -> str:
+        stem = re.sub(r"[^A-Za-z0-9_]", "_", module)
+        taken = {_INPUT, *(node.name for node in self._nodes)}
+        name, count = stem, 1
+        while name in taken:
+            count += 1
+            name = f"{stem}_{count}"
+        return name
+
+
+def _constants(program: ExportedProgram) -> dict[str, Array]:
+    """Return parameters and buffers by the names of their placeholders."""
+    signature = program.graph_signature
+    stored = {**program.constants, **program.state_dict}
+    keys = {
+        **signature.inputs_to_parameters,
+        **signature.inputs_to_buffers,
+        **signature.inputs_to_lifted_tensor_constants,
+    }
+    return {name: frozen_array(stored[key].detach().cpu().numpy()) for name, key in keys.items()}
+
+
+def _sizes(node: fx.Node) -> tuple[Any, ...]:
+    """Return the sizes of what ``node`` computes, batch axis first; not numbers where data decides them."""
+    value = node.meta["val"]
+    return tuple(getattr(value[0] if isinstance(value, tuple | list) else value, "shape", ()))
+
+
+def _fixed_shape(node: fx.Node) -> Shape:
+    """Return the shape of what ``node`` computes, without the batch axis."""
+    sizes = _sizes(node)
+    if not all(isinstance(size, int) for size in sizes):
+        raise UnsupportedOperatorError("the shape of its result depends on the values of the input")
+    if not sizes or sizes[0] != 1:
+        raise UnsupportedOperatorError(f"its result of shape {sizes} mixes the images of a batch")
+    return sizes[1:]
+
+
+def _origin(node: fx.Node) -> Origin:
+    """Return the dotted module name, with the operator's name where it is not a library module, and line."""
+    path, kind = list((node.meta.get("nn_module_stack") or {"": ("", "")}).values())[-1]
+    if not str(kind).startswith(_LIBRARY_MODULES):
+        short = str(node.target).split(".")[1] if "." in str(node.target) else str(node.target)
+        path = f"{path}.{short}" if path else short
+    place = _place(node)
+    return Origin(path, Path(place.file).name, place.line) if place else Origin(path)
+
+
+def _place(node: fx.Node) -> Location | None:
+    """Return the innermost line outside torch that led to the call."""
+    import torch
+
+    library = str(Path(torch.__file__).parent)
+    frames = [
+        Location(match["file"], int(match["line"]))
+        for match in _FRAME.finditer(node.meta.get("stack_trace") or "")
+        if not match["file"].startswith(library)
+    ]
+    return frames[-1] if frames else None
+
+
+def _refusal(node: fx.Node, error: UnsupportedOperatorError) -> Diagnostic:
+    return Diagnostic(
+        "unsupported-operator",
+        f"operator {node.target}: {error.message}",
+        location=_place(node),
+        layer=_origin(node).module,
+        hint=error.hint,
+    )

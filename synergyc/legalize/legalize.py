@@ -1,0 +1,66 @@
+"""The stage itself: fuse, then check every limit and report all that is broken at once."""
+
+from __future__ import annotations
+
+from synergyc.diagnostics import Diagnostic, SynergyError
+from synergyc.ir.graph import Graph
+from synergyc.ir.network import Layer, Network
+from synergyc.legalize.fuse import fuse
+from synergyc.legalize.rules import LAYER_RULES, NETWORK_RULES, NODE_RULES, Finding
+from synergyc.targets import Chip
+
+
+def legalize(graph: Graph, chip: Chip) -> Network:
+    """Return the integer ``graph`` as accelerator layers for ``chip``.
+
+    Raises SynergyError with one diagnostic for each limit that a layer, or the network as a whole, breaks.
+    A network for a system of several chips may exceed the limits of one: see ``check_limits``.
+    """
+    network = fuse(graph, chip.cnn)
+    problems = [*_node_problems(graph, chip), *check_limits(network, chip)]
+    if problems:
+        raise SynergyError(problems)
+    return network
+
+
+def check_limits(network: Network, chip: Chip) -> tuple[Diagnostic, ...]:
+    """Return what keeps ``network``, or a segment of one, from running on ``chip``; empty if nothing does.
+
+    Memory is judged by lower bounds, which no placement can beat: what is refused here can never fit, what
+    passes may still fail to be placed.
+    """
+    problems = [
+        _diagnostic(name, finding, _model_name(layer))
+        for layer in network.layers
+        for name, rule in LAYER_RULES.items()
+        if (finding := rule(layer, chip.cnn)) is not None
+    ]
+    problems += [
+        _diagnostic(name, finding, None)
+        for name, rule in NETWORK_RULES.items()
+        if (finding := rule(network, chip.cnn)) is not None
+    ]
+    return tuple(problems)
+
+
+def _node_problems(graph: Graph, chip: Chip) -> list[Diagnostic]:
+    return [
+        _diagnostic(name, finding, node.origin.module)
+        for node in graph.nodes
+        for name, rule in NODE_RULES.items()
+        if (finding := rule(node, chip.cnn)) is not None
+    ]
+
+
+def _model_name(layer: Layer) -> str:
+    """Return the layer's name in the user's model: that of its weighted part, which names the layer."""
+    return next(
+        (origin.module for origin in layer.origins if origin.module.replace(".", "_") == layer.name),
+        layer.name,
+    )
+
+
+def _diagnostic(rule: str, finding: Finding, layer: str | None) -> Diagnostic:
+    return Diagnostic(
+        rule, finding.message, layer=layer, need=finding.need, have=finding.have, hint=finding.hint
+    )

@@ -1,0 +1,1 @@
+"""The stages in a row: build a system, run a build."""

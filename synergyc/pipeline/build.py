@@ -1,0 +1,203 @@
+"""From the app file to a build folder: all stages in a row, nothing half-written."""
+
+from __future__ import annotations
+
+import io
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from synergyc import config
+from synergyc.config import System
+from synergyc.diagnostics import fail, file_location
+from synergyc.firmware.assign import assign
+from synergyc.firmware.build import Firmware
+from synergyc.firmware.build import build as build_firmware
+from synergyc.firmware.spec import FirmwareSpec, Wire
+from synergyc.ir import store
+from synergyc.manifest import MANIFEST_NAME, Manifest
+from synergyc.pipeline.models import PreparedModel, prepare
+from synergyc.pipeline.planning import choose_plan, segment_network
+from synergyc.pipeline.record import output_layout, record_build
+from synergyc.plan.problem import Objective
+from synergyc.plan.selector import PlanResult
+from synergyc.plan.types import Plan
+from synergyc.synth.native import generate
+from synergyc.synth.placement import place
+from synergyc.synth.program import Program
+from synergyc.toolchain import CrossCompiler, find_cross_compiler
+
+_FLASH_RESERVE_BYTES = 48 * 1024
+"""Kept free of samples: code, register tables and read-only data of a device, generously."""
+
+
+@dataclass(frozen=True)
+class BuildOptions:
+    """What the command line may say beyond the app file."""
+
+    objective: Objective | None = None
+    selector: str = "exact"
+
+
+Progress = Callable[[str], None]
+"""Called with the name of each stage when it begins."""
+
+
+def build(app_file: Path, output: Path, options: BuildOptions, progress: Progress) -> Manifest:
+    """Build ``app_file`` into the folder ``output`` and return its manifest.
+
+    The build happens in a temporary folder beside ``output``, which takes its place at the end: on any error
+    ``output`` stays as it was. Raises SynergyError for wrong input, for a plan that does not fit, for a
+    missing or failing cross-compiler, and if ``output`` holds something that is not a build.
+    """
+    _check_output(output)
+    compiler = find_cross_compiler()
+    progress("read the app file")
+    system = config.load(app_file)
+    models, result = plan_system(system, options, progress)
+    programs = synthesize(system, models, result.plan, progress)
+    with _staging(output) as folder:
+        specs = firmware_specs(system, models, result.plan, programs)
+        write_app_files(models.values(), specs, folder)
+        images = compile_all(specs, folder, compiler, progress)
+        progress("write the manifest")
+        manifest = record_build(app_file, system, models, result.plan, programs, specs, images, folder)
+        (folder / MANIFEST_NAME).write_text(manifest.to_text())
+    return manifest
+
+
+def plan_system(
+    system: System, options: BuildOptions, progress: Progress
+) -> tuple[dict[str, PreparedModel], PlanResult]:
+    """Return the prepared models by app, and the chosen plan with its runners-up."""
+    chips = [device.chip for device in system.devices]
+    models = {}
+    for app in system.apps:
+        progress(f"capture and quantize {app.name}")
+        models[app.name] = prepare(app, chips)
+    progress("choose a plan")
+    result = choose_plan(
+        system, list(models.values()), objective=options.objective, selector=options.selector
+    )
+    return models, result
+
+
+def synthesize(
+    system: System, models: Mapping[str, PreparedModel], plan: Plan, progress: Progress
+) -> dict[str, Program]:
+    """Return the accelerator program of every segment, by segment name."""
+    programs = {}
+    for app in plan.apps:
+        for segment in app.segments:
+            progress(f"place and generate {segment.name}")
+            network = segment_network(models, segment.app, segment.first, segment.last)
+            chip = system.device(segment.device).chip
+            programs[segment.name] = generate(place(network, chip), chip)
+    return programs
+
+
+def firmware_specs(
+    system: System,
+    models: Mapping[str, PreparedModel],
+    plan: Plan,
+    programs: Mapping[str, Program],
+) -> tuple[FirmwareSpec, ...]:
+    """Return what each device of the plan does; replay sensors hold as many samples as their flash takes."""
+    boards = {device.name: device.board_data for device in system.devices}
+    samples = {}
+    for app in plan.apps:
+        sample_bytes = 4 * programs[app.segments[0].name].inputs[0].words
+        budget_bytes = _flash_left(system, plan, programs, app.sense_device)
+        samples[app.app] = models[app.app].samples[: max(1, budget_bytes // sample_bytes)]
+    return assign(plan, programs, boards, tuple(_wires(system)), samples)
+
+
+def compile_all(
+    specs: Sequence[FirmwareSpec], folder: Path, compiler: CrossCompiler, progress: Progress
+) -> dict[str, Firmware]:
+    """Compile every device's firmware into ``folder/DEVICE`` and return the images by device."""
+    images = {}
+    for spec in specs:
+        progress(f"compile {spec.device}")
+        images[spec.device] = build_firmware(spec, folder / spec.device, compiler)
+        # Object files differ in nothing that matters, and only take space in a deployment.
+        shutil.rmtree(folder / spec.device / "obj", ignore_errors=True)
+    return images
+
+
+def write_app_files(models: Iterable[PreparedModel], specs: Sequence[FirmwareSpec], folder: Path) -> None:
+    """Write each app's models, samples, labels and the layout of its result below ``folder/apps``."""
+    for model in models:
+        target = folder / "apps" / model.app
+        target.mkdir(parents=True)
+        (target / "graph.safetensors").write_bytes(store.dump(model.graph))
+        (target / "network.safetensors").write_bytes(store.dump(model.network))
+        (target / "network.txt").write_text(str(model.network))
+        (target / "samples.npy").write_bytes(_npy(model.samples))
+        elements = np.asarray(output_layout(specs, model.app).elements, dtype=np.int64)
+        (target / "output_elements.npy").write_bytes(_npy(elements))
+        if model.labels is not None:
+            (target / "labels.npy").write_bytes(_npy(model.labels))
+
+
+def _npy(array: npt.NDArray[np.generic]) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, array, allow_pickle=False)
+    return buffer.getvalue()
+
+
+def _wires(system: System) -> Iterator[Wire]:
+    for link in system.links:
+        if isinstance(link.between, str):
+            raise fail(
+                "link-medium",
+                f"link {link.name!r}: a channel that all devices share is not supported yet",
+                hint="join pairs of devices by UART wires",
+            )
+        medium = link.medium_data
+        yield Wire(link.name, link.between, medium, link.rate_kbps or medium.default_rate_kbps)
+
+
+def _flash_left(system: System, plan: Plan, programs: Mapping[str, Program], device: str) -> int:
+    """Return the flash of ``device`` that its weights and code leave to samples, in bytes."""
+    weights = sum(4 * programs[segment.name].weight_words for segment in plan.segments_on(device))
+    senses = sum(app.sense_device == device for app in plan.apps)
+    return (system.device(device).chip.flash.size_bytes - weights - _FLASH_RESERVE_BYTES) // max(1, senses)
+
+
+def _check_output(output: Path) -> None:
+    if output.exists() and not output.is_dir():
+        raise fail("output", "output must be a folder, not a file", location=file_location(output))
+    if output.is_dir() and any(output.iterdir()) and not (output / MANIFEST_NAME).is_file():
+        raise fail(
+            "output",
+            "folder holds files and is not a build; it is not overwritten",
+            location=file_location(output),
+            hint="name another folder with -o, or empty this one",
+        )
+
+
+@contextmanager
+def _staging(output: Path) -> Iterator[Path]:
+    """Yield a temporary folder that becomes ``output`` if nothing goes wrong."""
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix=f".{output.name}.", dir=output.parent))
+    except OSError as error:
+        raise fail(
+            "output", f"folder cannot be written: {error.strerror}", location=file_location(output)
+        ) from error
+    try:
+        yield folder
+        folder.chmod(0o755)
+        if output.is_dir():
+            shutil.rmtree(output)
+        folder.rename(output)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

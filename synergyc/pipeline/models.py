@@ -1,0 +1,195 @@
+"""From an app's model to its integer network: capture, fold, calibrate, legalize, and what it is worth."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from synergyc import quantize, reference
+from synergyc.config import App, PythonModel
+from synergyc.diagnostics import SynergyError, fail, file_location
+from synergyc.ir.graph import Graph
+from synergyc.ir.network import Network
+from synergyc.ir.types import Array, describe_shape
+from synergyc.legalize import legalize
+from synergyc.quantize.evaluate import evaluate_float
+from synergyc.targets import Chip
+
+_BATCH = 64
+"""Samples that are evaluated at a time: keeps the memory of activations within some tens of megabytes."""
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """Share of right answers on labelled samples."""
+
+    samples: int
+    float_model: float
+    integer_reference: float
+
+
+@dataclass(frozen=True, eq=False)
+class PreparedModel:
+    """An app's model in its two forms, with the samples that check it.
+
+    ``graph`` is float with batch normalization folded; ``samples`` are int8 (N, *input shape) as the sensor
+    delivers them; ``labels`` are class numbers (N,).
+    """
+
+    app: str
+    graph: Graph
+    network: Network
+    samples: npt.NDArray[np.int8]
+    labels: npt.NDArray[np.int64] | None
+    accuracy: Accuracy | None
+
+
+def prepare(app: App, chips: Sequence[Chip]) -> PreparedModel:
+    """Return the integer network of ``app`` and its samples; raises SynergyError for what is wrong with them.
+
+    Layers must be legal on at least one of ``chips``; whether a segment fits on a device is the planner's
+    question.
+    """
+    graph = quantize.fold_batch_norm(capture(app))
+    network = legalize_for(quantized(app, graph), chips)
+    samples = _samples(app, graph)
+    labels = _labels(app, len(samples))
+    return PreparedModel(
+        app.name, graph, network, samples, labels, _accuracy(graph, network, samples, labels)
+    )
+
+
+def capture(app: App) -> Graph:
+    """Return the float graph of the app's model with its trained weights."""
+    if not isinstance(app.model, PythonModel):
+        raise fail("model-source", f"a {type(app.model).__name__} is not supported yet", layer=None)
+    from synergyc import frontend
+
+    module = frontend.load_module(
+        f"{app.model.file.name}:{app.model.class_name}", app.model.file.parent, app.model.args
+    )
+    frontend.load_weights(module, app.model.weights)
+    return frontend.capture(module, app.model.input, app.name)
+
+
+def quantized(app: App, graph: Graph) -> Graph:
+    """Return ``graph`` in integers, calibrated with the app's own data."""
+    if app.quantize is None:
+        raise fail(
+            "no-calibration",
+            f"app {app.name!r} needs calibration data",
+            hint="quantize: {calibrate: inputs.npy}",
+        )
+    bits = app.quantize.bits
+    if isinstance(bits, str):
+        raise fail("weight-bits", f"bits: {bits} is not supported yet", hint="8, 4, 2 or 1")
+    return quantize.quantize(graph, read_array(app.quantize.calibrate), bits)
+
+
+def legalize_for(graph: Graph, chips: Sequence[Chip]) -> Network:
+    """Return the integer graph as a network whose layers are legal on one of ``chips``, first come."""
+    problems: SynergyError | None = None
+    for chip in {chip.name: chip for chip in chips}.values():
+        try:
+            return legalize(graph, chip)
+        except SynergyError as error:
+            problems = problems or error
+    if problems is None:
+        raise ValueError("chips must not be empty")
+    raise problems
+
+
+def float_outputs(graph: Graph, inputs: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Return the float graph's output (N, *shape) for real inputs (N, *input shape)."""
+    results = []
+    for start in range(0, len(inputs), _BATCH):
+        values: dict[str, Array] = {graph.input.name: inputs[start : start + _BATCH]}
+        for node in graph:
+            values[node.name] = evaluate_float(node, [values[name] for name in node.inputs])
+        results.append(values[graph.output])
+    return np.concatenate(results).astype(np.float32)
+
+
+def reference_outputs(network: Network, samples: npt.NDArray[np.int8]) -> Array:
+    """Return the network's single output (N, *shape), int8 or int32, for int8 samples."""
+    name = network.inputs[0].name
+    batches = [samples[start : start + _BATCH] for start in range(0, len(samples), _BATCH)]
+    return np.concatenate([reference.run(network, {name: batch})[network.outputs[0]] for batch in batches])
+
+
+def share_right(outputs: Array, labels: npt.NDArray[np.int64]) -> float:
+    """Return the share of outputs (N, classes, ...) whose largest value stands at the label."""
+    return float(np.mean(np.argmax(outputs.reshape(len(outputs), -1), axis=1) == labels))
+
+
+def read_array(path: Path) -> Array:
+    """Read a ``.npy`` file without executing anything in it; raises SynergyError if it is damaged."""
+    try:
+        array = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise fail(
+            "array-file", f"not a readable .npy file: {reason}", location=file_location(path)
+        ) from error
+    if not isinstance(array, np.ndarray):
+        raise fail("array-file", "file must hold one array, not an archive", location=file_location(path))
+    return array
+
+
+def _samples(app: App, graph: Graph) -> npt.NDArray[np.int8]:
+    if app.samples is None:
+        raise fail(
+            "no-samples",
+            f"app {app.name!r} needs samples that its replay sensor delivers",
+            hint="samples: test.npy with int8 or float values of shape (N, channels, height, width)",
+        )
+    values = read_array(app.samples)
+    if values.ndim == 0 or values.shape[1:] != graph.input.shape or not len(values):
+        raise fail(
+            "samples-shape",
+            "samples have a wrong shape",
+            location=file_location(app.samples),
+            need=f"N x {describe_shape(graph.input.shape)}, N at least 1",
+            have=describe_shape(values.shape),
+        )
+    if values.dtype == np.int8:
+        return values
+    if not np.issubdtype(values.dtype, np.floating):
+        raise fail(
+            "samples-type",
+            f"samples must be int8 or floating-point, not {values.dtype}",
+            location=file_location(app.samples),
+        )
+    return quantize.quantize_input(values)
+
+
+def _labels(app: App, count: int) -> npt.NDArray[np.int64] | None:
+    if app.labels is None:
+        return None
+    labels = read_array(app.labels)
+    if labels.shape != (count,) or not np.issubdtype(labels.dtype, np.integer):
+        raise fail(
+            "labels-shape",
+            "labels must be one class number for each sample",
+            location=file_location(app.labels),
+            need=f"{count} integers",
+            have=f"{describe_shape(labels.shape)} of {labels.dtype}",
+        )
+    return labels.astype(np.int64)
+
+
+def _accuracy(
+    graph: Graph, network: Network, samples: npt.NDArray[np.int8], labels: npt.NDArray[np.int64] | None
+) -> Accuracy | None:
+    if labels is None or math.prod(network.tensor(network.outputs[0]).shape) < 2:
+        return None
+    return Accuracy(
+        samples=len(samples),
+        float_model=share_right(float_outputs(graph, quantize.real_input(samples)), labels),
+        integer_reference=share_right(reference_outputs(network, samples), labels),
+    )

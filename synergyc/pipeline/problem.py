@@ -1,0 +1,45 @@
+"""From the app file to the planner's question."""
+
+from __future__ import annotations
+
+from synergyc.config.system import App, Device, Link, System
+from synergyc.plan.problem import PlanApp, PlanDevice, PlanLink, PlanPin, PlanProblem
+
+
+def plan_problem(system: System) -> PlanProblem:
+    """Return what the planner is asked for a system that ``config.check`` has found right."""
+    everyone = tuple(device.name for device in system.devices)
+    return PlanProblem(
+        devices=tuple(_device(device) for device in system.devices),
+        links=tuple(_link(link, everyone) for link in system.links),
+        apps=tuple(_app(app, system) for app in system.apps),
+    )
+
+
+def _device(device: Device) -> PlanDevice:
+    return PlanDevice(device.name, device.chip, device.sensors, device.actuators)
+
+
+def _link(link: Link, everyone: tuple[str, ...]) -> PlanLink:
+    medium = link.medium_data
+    ends = everyone if link.between == "all" else link.ends
+    return PlanLink(link.name, ends, medium, link.rate_kbps or medium.default_rate_kbps)
+
+
+def _app(app: App, system: System) -> PlanApp:
+    pins = tuple(
+        PlanPin(pin.first, pin.last, pin.to, system.locate("apps", app.name, "pin", i, "layers"))
+        for i, pin in enumerate(app.pin)
+    )
+    return PlanApp(
+        name=app.name,
+        sensor=app.sense.sensor,
+        actuator=app.interact.actuator,
+        sense_on=app.sense.on,
+        interact_on=app.interact.on,
+        rate_hz=app.sense.rate_hz,
+        split=app.split,
+        pins=pins,
+        forbid=app.forbid,
+        location=system.marks.locate_key("apps", app.name),
+    )

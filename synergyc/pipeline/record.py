@@ -1,0 +1,189 @@
+"""What a build is, as a manifest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+import synergyc
+from synergyc.config import App, System
+from synergyc.firmware.build import Firmware
+from synergyc.firmware.spec import FirmwareSpec
+from synergyc.ir.network import Tensor
+from synergyc.manifest import (
+    AccuracyRecord,
+    AppRecord,
+    DeviceRecord,
+    HandOffRecord,
+    LinkRecord,
+    Manifest,
+    PredictionRecord,
+    SegmentRecord,
+    TensorRecord,
+    TermRecord,
+    record_file,
+)
+from synergyc.pipeline.models import PreparedModel
+from synergyc.plan.types import AppPlan, Plan, Segment
+from synergyc.synth.program import Program, TensorLayout
+from synergyc.toolchain import find_cross_compiler
+
+
+def record_build(
+    app_file: Path,
+    system: System,
+    models: Mapping[str, PreparedModel],
+    plan: Plan,
+    programs: Mapping[str, Program],
+    specs: Sequence[FirmwareSpec],
+    images: Mapping[str, Firmware],
+    folder: Path,
+) -> Manifest:
+    """Return the manifest of the build in ``folder``, whose files are all written."""
+    return Manifest(
+        synergy_manifest=1,
+        app_file=app_file.name,
+        plan_id=specs[0].plan_id,
+        objective=plan.objective,
+        selector=plan.selector,
+        considered_plans=plan.considered,
+        tools=_tools(),
+        devices=tuple(_device(spec, plan, models, programs, images[spec.device], folder) for spec in specs),
+        links=_links(system, specs),
+        apps=tuple(_app(system.app(app.app), app, models[app.app], specs, folder) for app in plan.apps),
+        hand_offs=tuple(hand_off for app in plan.apps for hand_off in _hand_offs(app, models[app.app])),
+    )
+
+
+def output_layout(specs: Sequence[FirmwareSpec], app: str) -> TensorLayout:
+    """Return how the result of ``app`` lies in the words that its device reports."""
+    return next(task.layouts[0] for spec in specs for task in spec.interacts if task.app == app)
+
+
+def tensor_record(tensor: Tensor) -> TensorRecord:
+    """Return the record of a tensor."""
+    return TensorRecord(
+        name=tensor.name,
+        shape=tensor.shape,
+        width_bits=tensor.width_bits,
+        fraction_bits=tensor.fraction_bits,
+    )
+
+
+def _tools() -> dict[str, str]:
+    names = ("numpy", "torch")
+    return {
+        "synergyc": synergyc.__version__,
+        "gcc": find_cross_compiler().version,
+        **{name: version(name) for name in names},
+    }
+
+
+def _device(
+    spec: FirmwareSpec,
+    plan: Plan,
+    models: Mapping[str, PreparedModel],
+    programs: Mapping[str, Program],
+    image: Firmware,
+    folder: Path,
+) -> DeviceRecord:
+    return DeviceRecord(
+        name=spec.device,
+        board=spec.board.name,
+        chip=spec.chip.name,
+        elf=record_file(folder, image.elf.relative_to(folder.resolve()).as_posix()),
+        flash_bytes=image.sizes.flash_bytes,
+        flash_limit_bytes=spec.chip.flash.size_bytes,
+        ram_bytes=image.sizes.ram_bytes,
+        ram_limit_bytes=spec.chip.sram.size_bytes,
+        segments=tuple(
+            _segment(segment, plan, models[segment.app], programs[segment.name])
+            for segment in plan.segments_on(spec.device)
+        ),
+    )
+
+
+def _segment(segment: Segment, plan: Plan, model: PreparedModel, program: Program) -> SegmentRecord:
+    layers = model.network.layers[segment.first : segment.last + 1]
+    predicted = next(app.predicted for app in plan.apps if app.app == segment.app)
+    return SegmentRecord(
+        name=segment.name,
+        app=segment.app,
+        first_layer=segment.first,
+        last_layer=segment.last,
+        layers=tuple(layer.name for layer in layers),
+        engine=program.engine,
+        weight_bytes=4 * program.weight_words,
+        predicted_cycles=predicted.cycles[segment.name],
+    )
+
+
+def _links(system: System, specs: Sequence[FirmwareSpec]) -> tuple[LinkRecord, ...]:
+    ends: dict[str, dict[str, str]] = {}
+    for spec in specs:
+        for link in spec.links:
+            ends.setdefault(link.name, {})[spec.device] = link.uart
+    return tuple(
+        LinkRecord(
+            name=link.name,
+            medium=link.medium,
+            rate_kbps=link.rate_kbps or link.medium_data.default_rate_kbps,
+            ends=ends[link.name],
+        )
+        for link in system.links
+        if link.name in ends
+    )
+
+
+def _app(
+    app: App, plan: AppPlan, model: PreparedModel, specs: Sequence[FirmwareSpec], folder: Path
+) -> AppRecord:
+    base = f"apps/{app.name}"
+    network = model.network
+    senses = [sense for spec in specs for sense in spec.senses if sense.app == app.name]
+    return AppRecord(
+        name=app.name,
+        sense={"sensor": app.sense.sensor, "on": plan.sense_device},
+        interact={"actuator": app.interact.actuator, "on": plan.interact_device},
+        input=tensor_record(network.inputs[0]),
+        output=tensor_record(network.tensor(network.outputs[0])),
+        cut_after=tuple(network.layers[segment.last].name for segment in plan.segments[:-1]),
+        graph=record_file(folder, f"{base}/graph.safetensors"),
+        network=record_file(folder, f"{base}/network.safetensors"),
+        samples=record_file(folder, f"{base}/samples.npy"),
+        replay_samples=len(senses[0].samples),
+        labels=None if model.labels is None else record_file(folder, f"{base}/labels.npy"),
+        output_elements=record_file(folder, f"{base}/output_elements.npy"),
+        output_bytes=4 * output_layout(specs, app.name).words,
+        accuracy=None
+        if model.accuracy is None
+        else AccuracyRecord(
+            samples=model.accuracy.samples,
+            float_model=model.accuracy.float_model,
+            integer_reference=model.accuracy.integer_reference,
+        ),
+        predicted=PredictionRecord(
+            throughput_hz=plan.predicted.throughput_hz,
+            latency_ms=plan.predicted.latency_ms,
+            bottleneck=plan.predicted.bottleneck,
+            terms=tuple(
+                TermRecord(unit=term.unit, task=term.task, duration_us=term.duration_us, source=term.source)
+                for term in plan.predicted.terms
+            ),
+        ),
+    )
+
+
+def _hand_offs(plan: AppPlan, model: PreparedModel) -> tuple[HandOffRecord, ...]:
+    return tuple(
+        HandOffRecord(
+            app=hand_off.app,
+            source=hand_off.source,
+            target=hand_off.target,
+            link=hand_off.link,
+            tensors=tuple(tensor_record(model.network.tensor(name)) for name in hand_off.tensors),
+            payload_bytes=hand_off.size_bytes,
+        )
+        for hand_off in plan.hand_offs
+    )

@@ -1,0 +1,83 @@
+"""The JSON form of a planner's result (design: ``plan --json``)."""
+
+from __future__ import annotations
+
+from synergyc.plan.selector import PlanResult
+from synergyc.plan.types import AppPlan, Plan
+
+
+def plan_document(result: PlanResult) -> dict[str, object]:
+    """Return a JSON-ready document: plan, predicted, optimal, gap, solve_s, alternatives, rejected.
+
+    Times are in the units that the keys name; ``solve_s`` is the only value that differs between two runs.
+    """
+    return {
+        "plan": _plan(result.plan),
+        "predicted": _predictions(result.plan.apps),
+        "optimal": result.optimal,
+        "gap": result.gap,
+        "solve_s": result.solve_s,
+        "alternatives": [
+            {"plan": _plan(plan), "predicted": _predictions(plan.apps)} for plan in result.alternatives
+        ],
+        "rejected": [
+            {
+                "apps": [_app(app) for app in item.apps],
+                "predicted": _predictions(item.apps),
+                "reasons": [reason.to_json() for reason in item.reasons],
+            }
+            for item in result.rejected
+        ],
+    }
+
+
+def _plan(plan: Plan) -> dict[str, object]:
+    return {
+        "objective": plan.objective,
+        "selector": plan.selector,
+        "considered": plan.considered,
+        "apps": [_app(app) for app in plan.apps],
+    }
+
+
+def _app(app: AppPlan) -> dict[str, object]:
+    return {
+        "app": app.app,
+        "sense_device": app.sense_device,
+        "interact_device": app.interact_device,
+        "segments": [
+            {"name": part.name, "device": part.device, "first": part.first, "last": part.last}
+            for part in app.segments
+        ],
+        "hand_offs": [
+            {
+                "source": hand_off.source,
+                "target": hand_off.target,
+                "link": hand_off.link,
+                "tensors": list(hand_off.tensors),
+                "size_bytes": hand_off.size_bytes,
+            }
+            for hand_off in app.hand_offs
+        ],
+    }
+
+
+def _predictions(apps: tuple[AppPlan, ...]) -> dict[str, object]:
+    return {
+        app.app: {
+            "throughput_hz": app.predicted.throughput_hz,
+            "latency_ms": app.predicted.latency_ms,
+            "bottleneck": app.predicted.bottleneck,
+            "cycles": dict(app.predicted.cycles),
+            "terms": [
+                {
+                    "unit": term.unit,
+                    "task": term.task,
+                    "duration_us": term.duration_us,
+                    "source": term.source,
+                }
+                for term in app.predicted.terms
+            ],
+        }
+        for app in apps
+    }

@@ -1,0 +1,113 @@
+"""Tables for the terminal: the chosen plan, what each unit does for it, the runners-up."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from itertools import pairwise
+
+from rich.console import Group, RenderableType
+from rich.markup import escape
+from rich.table import Table
+
+from synergyc.plan.selector import PlanResult, Rejected
+from synergyc.plan.types import AppPlan, Plan, Term
+
+MAX_REJECTED = 5
+"""Rejected plans that are shown; ``--json`` has them all."""
+
+
+def plan_report(result: PlanResult) -> RenderableType:
+    """Return everything about a planner's result that a terminal shows."""
+    apps = result.plan.apps
+    parts: list[RenderableType] = [plan_table(result.plan), expected_table(apps), unit_table(apps)]
+    if result.alternatives:
+        parts.append(runners_up_table((result.plan, *result.alternatives)))
+    if result.rejected:
+        parts.append(rejected_table(result.rejected))
+    return Group(*parts)
+
+
+def plan_table(plan: Plan) -> Table:
+    """Return where each app senses, runs, hands over and interacts, in the order of a run."""
+    title = f"Plan: best {plan.objective} of {plan.considered} ({plan.selector})"
+    table = _table(title, ("app", "task", "where", "what"), ("cycles", "bytes"))
+    for app in plan.apps:
+        table.add_row(app.app, "sense", app.sense_device)
+        stations = [app.sense_device, *(part.device for part in app.segments), app.interact_device]
+        hand_offs = iter(app.hand_offs)
+        for i, (source, target) in enumerate(pairwise(stations)):
+            if source != target:
+                hand_off = next(hand_offs)
+                what, size = escape(", ".join(hand_off.tensors)), f"{hand_off.size_bytes:,}"
+                table.add_row(app.app, "hand off", f"{source} -> {target}", what, "", size)
+            if i < len(app.segments):
+                part = app.segments[i]
+                cycles = f"{app.predicted.cycles[part.name]:,}"
+                table.add_row(app.app, "infer", part.device, f"layers {part.first}-{part.last}", cycles)
+        table.add_row(app.app, "interact", app.interact_device)
+    return table
+
+
+def expected_table(apps: Sequence[AppPlan]) -> Table:
+    """Return what the cost model expects of each app."""
+    table = _table("Expected", ("app", "busiest unit"), ("runs/s", "latency ms"))
+    for app in apps:
+        rate, latency = f"{app.predicted.throughput_hz:,.1f}", f"{app.predicted.latency_ms:,.3f}"
+        table.add_row(app.app, escape(app.predicted.bottleneck), rate, latency)
+    return table
+
+
+def unit_table(apps: Sequence[AppPlan]) -> Table:
+    """Return what each unit does for one run of every app, busiest unit first."""
+    table = _table("Units, for one run of each app", ("unit", "task", "source of the figure"), ("us",))
+    by_unit: defaultdict[str, list[Term]] = defaultdict(list)
+    for app in apps:
+        for term in app.predicted.terms:
+            by_unit[term.unit].append(term)
+    totals_us = {unit: sum(term.duration_us for term in terms) for unit, terms in by_unit.items()}
+    for unit in sorted(by_unit, key=lambda unit: -totals_us[unit]):
+        table.add_row(escape(unit), "all", "", f"{totals_us[unit]:,.1f}", style="bold")
+        for term in by_unit[unit]:
+            table.add_row("", term.task, escape(term.source), f"{term.duration_us:,.1f}")
+    return table
+
+
+def runners_up_table(plans: Sequence[Plan]) -> Table:
+    """Return the plans that fit, best first."""
+    table = _table("Plans that fit, best first", ("rank", "plan"), ("runs/s", "latency ms"))
+    for rank, plan in enumerate(plans, 1):
+        rates = [f"{app.predicted.throughput_hz:,.1f}" for app in plan.apps]
+        latencies = [f"{app.predicted.latency_ms:,.3f}" for app in plan.apps]
+        table.add_row(str(rank), _places(plan.apps), "\n".join(rates), "\n".join(latencies))
+    return table
+
+
+def rejected_table(rejected: Sequence[Rejected]) -> Table:
+    """Return plans that would have been better and do not fit, with the reasons."""
+    more = len(rejected) - MAX_REJECTED
+    title = "Better, but do not fit" + (f" ({MAX_REJECTED} of {len(rejected)})" if more > 0 else "")
+    table = _table(title, ("plan", "reason", "need", "have"))
+    for item in rejected[:MAX_REJECTED]:
+        for i, reason in enumerate(item.reasons):
+            layer = f"{reason.layer}: " if reason.layer else ""
+            place = "" if i else _places(item.apps)
+            table.add_row(place, escape(f"{layer}{reason.message}"), reason.need or "", reason.have or "")
+    return table
+
+
+def _places(apps: Sequence[AppPlan]) -> str:
+    lines = []
+    for app in apps:
+        parts = ", ".join(f"{part.device} {part.first}-{part.last}" for part in app.segments)
+        lines.append(f"{app.app}: {app.sense_device} | {parts} | {app.interact_device}")
+    return escape("\n".join(lines))
+
+
+def _table(title: str, columns: Sequence[str], numbers: Sequence[str] = ()) -> Table:
+    table = Table(title=title, title_justify="left", header_style="bold", title_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for column in numbers:
+        table.add_column(column, justify="right", no_wrap=True)
+    return table

@@ -1,0 +1,7 @@
+"""The vendor's tool as a synthesis engine: run out of process, its C read back as writes."""
+
+from synergyc.synth.izer.emitted import Emitted, read_emitted
+from synergyc.synth.izer.engine import ENGINE, generate, run_izer
+from synergyc.synth.izer.tool import Izer, find_izer
+
+__all__ = ["ENGINE", "Emitted", "Izer", "find_izer", "generate", "read_emitted", "run_izer"]

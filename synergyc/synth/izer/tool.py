@@ -1,0 +1,93 @@
+"""Where the vendor's tool is, and running it."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from synergyc.diagnostics import fail
+
+FOLDER_VARIABLE = "AI8X_SYNTHESIS_DIR"
+PYTHON_VARIABLE = "AI8X_SYNTHESIS_PYTHON"
+_ENTRY = "ai8xize.py"
+_ANSI = re.compile(r"\x1b\[[0-9;]*m")
+
+
+@dataclass(frozen=True)
+class Izer:
+    """A working copy of ai8x-synthesis and the Python interpreter of its environment."""
+
+    folder: Path
+    python: Path
+
+    def run(self, arguments: Sequence[str], *, timeout_s: float) -> str:
+        """Run the tool and return what it printed.
+
+        Raises SynergyError with the tool's own message if it fails, or if it takes too long.
+        """
+        command = [str(self.python), _ENTRY, *arguments]
+        try:
+            process = subprocess.Popen(
+                command,
+                cwd=self.folder,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                text=True,
+                errors="replace",
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise fail("izer-run", f"{self.python} cannot be started: {error.strerror}") from error
+        try:
+            output, _ = process.communicate(timeout=timeout_s)
+        except subprocess.TimeoutExpired as error:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+            raise fail(
+                "izer-timeout",
+                "the vendor's tool did not finish",
+                need="an answer",
+                have=f"{timeout_s:g} s",
+                hint="use the native engine",
+            ) from error
+        text = _ANSI.sub("", output)
+        if process.returncode:
+            raise fail("izer-run", f"the vendor's tool failed: {_reason(text)}")
+        return text
+
+
+def find_izer(environment: Mapping[str, str] | None = None) -> Izer:
+    """Return the tool that ``AI8X_SYNTHESIS_DIR`` names; raises SynergyError if there is none.
+
+    The interpreter is ``AI8X_SYNTHESIS_PYTHON``, else the one of a virtual environment in the tool's folder,
+    else ``python3`` on PATH.
+    """
+    variables = os.environ if environment is None else environment
+    name = variables.get(FOLDER_VARIABLE)
+    if not name:
+        raise fail(
+            "izer-missing",
+            f"{FOLDER_VARIABLE} is not set",
+            hint="set it to a clone of ai8x-synthesis, or use the native engine",
+        )
+    folder = Path(name)
+    if not (folder / _ENTRY).is_file():
+        raise fail("izer-missing", f"{FOLDER_VARIABLE} must name a clone of ai8x-synthesis, not {name!r}")
+    inside = (folder / place / "bin" / "python" for place in ("venv", ".venv"))
+    python = variables.get(PYTHON_VARIABLE) or next(
+        (str(path) for path in inside if path.is_file()), "python3"
+    )
+    return Izer(folder, Path(python))
+
+
+def _reason(output: str) -> str:
+    """Return the line that says what is wrong: the tool's errors, else the last line of a traceback."""
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    errors = [line for line in lines if line.startswith("ERROR")]
+    return errors[0] if errors else lines[-1] if lines else "without a message"

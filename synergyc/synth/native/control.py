@@ -1,0 +1,43 @@
+"""How the accelerator is operated, beside what the network needs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class ControlOptions:
+    """Switches of the control registers (section 5.1); the defaults are the vendor tool's.
+
+    Attributes:
+        write_zero_registers: write registers whose value is 0 as well, for chips that keep what an earlier
+            network wrote (section 8, pitfall 3).
+        express: load weights as a stream of bytes, else each slot in four words (section 4.2).
+        pipeline: use the pipeline where the chip has one; needed above 50 MHz.
+        average_rounding: average pooling rounds instead of truncating.
+        one_bit_xor: 1-bit weights are combined by XOR instead of multiplication.
+        external_ready: wait for the external ready signal.
+        one_shot: stop after each layer.
+        fifo_go: start before the first word is in the FIFO.
+        power_down_unused: switch off quadrants that are not in use.
+        clear_memories: clear all memories by the built-in self test.
+        ready_select, ready_select_fifo, ready_select_aon: memory wait states.
+    """
+
+    write_zero_registers: bool = False
+    express: bool = True
+    pipeline: bool = True
+    average_rounding: bool = False
+    one_bit_xor: bool = False
+    external_ready: bool = False
+    one_shot: bool = False
+    fifo_go: bool = False
+    power_down_unused: bool = False
+    clear_memories: bool = False
+    ready_select: int = 0
+    ready_select_fifo: int = 0
+    ready_select_aon: int = 0
+
+
+VENDOR_DEFAULTS = ControlOptions()
+"""What the vendor tool does when it is not told otherwise."""

@@ -1,0 +1,53 @@
+"""Weight slots and bias bytes for a network whose processors and offsets are given."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from synergyc.synth.biases import BiasRequest, allocate_biases, has_biases
+from synergyc.synth.memories import WeightRequest, allocate_weights, used_quadrants
+from synergyc.synth.placed import PlacedNetwork
+from synergyc.synth.resident import placed_image
+from synergyc.synth.vendor.options import VendorOptions
+from synergyc.targets import Cnn
+
+
+def with_memories(
+    placed: PlacedNetwork,
+    cnn: Cnn,
+    options: VendorOptions,
+    restrictions: Mapping[str, tuple[int, ...] | None],
+) -> PlacedNetwork:
+    """Return ``placed`` with quadrants, weight slots and biases by the tool's rules.
+
+    ``restrictions``: quadrants to which the biases of a layer are bound, by its name. Raises SynergyError.
+    """
+    maps = [*(layer.processors for layer in placed), placed.layers[-1].output_processors]
+    quadrants = used_quadrants(maps, cnn)
+    weights = [
+        WeightRequest(layer.layer.name, layer.processors, placed_image(layer, cnn), layer.layer.groups > 1)
+        for layer in placed
+        if not layer.passthrough
+    ]
+    slots = allocate_weights(weights, cnn, start=options.weight_start)
+    slot_of = {request.name: slot for request, slot in zip(weights, slots, strict=True)}
+    biases = [
+        BiasRequest(layer, restrictions.get(layer.layer.name) or quadrants)
+        for layer in placed
+        if has_biases(layer)
+    ]
+    places = allocate_biases(biases, cnn)
+    places_of = {request.name: place for request, place in zip(biases, places, strict=True)}
+    return replace(
+        placed,
+        quadrants=quadrants,
+        layers=tuple(
+            replace(
+                layer,
+                weight_slot=slot_of.get(layer.layer.name, 0),
+                bias=places_of.get(layer.layer.name, ()),
+            )
+            for layer in placed
+        ),
+    )

@@ -1,0 +1,206 @@
+"""Check of data memory: labels are moved instead of values (sections 3.1 to 3.4).
+
+Every byte that a layer reads must still hold the element of the tensor that the layer means to read, and no
+layer may write where it reads.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+from synergyc.diagnostics import Diagnostic
+from synergyc.synth.placed import PlacedLayer, PlacedNetwork, PlacedTensor
+from synergyc.targets import Cnn
+
+_EMPTY = -1
+_TENSOR_STEP = 1 << 32
+"""A label is the number of the tensor times this, plus the index of the element."""
+
+Labels = npt.NDArray[np.int64]
+
+
+def data_problems(placed: PlacedNetwork, cnn: Cnn) -> Iterator[Diagnostic]:
+    """Yield reads of bytes that are not there any more, overlaps, and accesses beyond an instance."""
+    memory = np.full((cnn.instances, cnn.instance_bytes), _EMPTY, dtype=np.int64)
+    numbers: dict[str, int] = {}
+    shapes: dict[str, tuple[int, ...]] = {}
+    for tensor in placed.inputs:
+        places = _tensor_bytes(tensor, cnn)
+        shapes[tensor.tensor.name] = tensor.tensor.shape
+        if (problem := _outside(tensor.tensor.name, places, cnn)) is not None:
+            yield problem
+            return
+        if (memory[places] != _EMPTY).any():
+            yield Diagnostic("data-overlap", "two inputs overlap in data memory", layer=tensor.tensor.name)
+        _mark(memory, places, numbers, tensor.tensor.name)
+    for layer in placed:
+        problems = list(_layer_problems(layer, memory, numbers, shapes, cnn))
+        yield from problems
+        if problems:
+            return  # labels are wrong from here on
+    for tensor in placed.outputs:
+        places = _tensor_bytes(tensor, cnn)
+        if _lost(memory, places, _labels(numbers, tensor.tensor.name, places[0].shape)):
+            yield Diagnostic("data-lost", "an output is not where it is said to be", layer=tensor.tensor.name)
+
+
+def _layer_problems(
+    layer: PlacedLayer,
+    memory: Labels,
+    numbers: dict[str, int],
+    shapes: dict[str, tuple[int, ...]],
+    cnn: Cnn,
+) -> Iterator[Diagnostic]:
+    """Check the reads of one layer, then do its writes."""
+    name = layer.layer.name
+    reads = _read_bytes(layer, cnn)
+    writes = _written_bytes(layer, cnn)
+    for side, places in (("input", reads), ("output", writes)):
+        if (problem := _outside(f"{name} ({side})", places, cnn)) is not None:
+            yield problem
+            return
+    expected = _expected(layer, numbers, shapes)
+    if expected.size != reads[0].size:
+        yield Diagnostic("data-shape", "the operands do not have the shape that the layer reads", layer=name)
+        return
+    if _lost(memory, reads, expected.reshape(reads[0].shape)):
+        yield Diagnostic(
+            "data-lost", f"not all of {', '.join(layer.layer.inputs)} is where the layer reads", layer=name
+        )
+    touched = np.zeros(memory.shape, dtype=np.bool_)
+    touched[reads] = True
+    if touched[writes].any():
+        yield Diagnostic("data-overlap", "the output overlaps the input in data memory", layer=name)
+    shapes[layer.layer.output.name] = layer.layer.output.shape
+    _mark(memory, writes, numbers, layer.layer.output.name)
+
+
+def _expected(layer: PlacedLayer, numbers: dict[str, int], shapes: dict[str, tuple[int, ...]]) -> Labels:
+    """Return the labels that the layer means to read, (operands, channels, pixels) flattened."""
+    parts = []
+    for name in layer.layer.inputs:
+        channels = shapes[name][0]
+        labels = np.arange(math.prod(shapes[name]), dtype=np.int64) + numbers[name] * _TENSOR_STEP
+        parts.append(labels.reshape(channels, -1))
+    return np.concatenate([part.reshape(-1) for part in parts])
+
+
+Places = tuple[Labels, Labels]
+"""Instance and byte inside the instance, of equal shape (channels, pixels, bytes of a value)."""
+
+
+def _read_bytes(layer: PlacedLayer, cnn: Cnn) -> Places:
+    """Return the bytes that a layer reads, in the order operand, channel, pixel."""
+    inner = layer.layer
+    channels, pixels = inner.in_shape[0], math.prod(inner.in_shape[1:])
+    passes = -(-channels // cnn.processors)
+    step = passes * layer.operands * (layer.read_gap + 1)
+    parts = []
+    for operand in range(layer.operands):
+        parts.append(
+            _bytes(
+                layer.processors,
+                layer.in_offset_bytes + 4 * operand,
+                channels,
+                pixels,
+                cnn,
+                pixel_words=step,
+                pass_words=layer.operands,
+                big=layer.big,
+            )
+        )
+    return np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
+
+
+def _written_bytes(layer: PlacedLayer, cnn: Cnn) -> Places:
+    output = layer.layer.output
+    channels, pixels = output.shape[0], math.prod(output.shape[1:])
+    passes = -(-channels // cnn.processors)
+    words = 4 if output.width_bits == 32 else 1
+    return _bytes(
+        layer.output_processors,
+        layer.out_offset_bytes,
+        channels,
+        pixels,
+        cnn,
+        pixel_words=passes * (layer.write_gap + 1) * words,
+        pass_words=(layer.write_gap + 1) * words,
+        value_bytes=output.width_bits // 8,
+    )
+
+
+def _tensor_bytes(placed: PlacedTensor, cnn: Cnn) -> Places:
+    shape = placed.tensor.shape
+    return _bytes(
+        placed.processors,
+        placed.offset_bytes,
+        shape[0],
+        math.prod(shape[1:]),
+        cnn,
+        pixel_words=placed.pixel_words,
+        pass_words=placed.pass_words,
+        big=placed.big,
+        value_bytes=placed.tensor.width_bits // 8,
+    )
+
+
+def _bytes(
+    processors: int,
+    offset_bytes: int,
+    channels: int,
+    pixels: int,
+    cnn: Cnn,
+    *,
+    pixel_words: int,
+    pass_words: int,
+    big: bool = False,
+    value_bytes: int = 1,
+) -> Places:
+    order = [processor for processor in range(cnn.processors) if processors >> processor & 1]
+    channel = np.arange(channels)
+    processor = np.array(order)[channel % len(order)][:, np.newaxis, np.newaxis]
+    index = (channel // len(order))[:, np.newaxis, np.newaxis]
+    pixel = np.arange(pixels)[np.newaxis, :, np.newaxis]
+    part = np.arange(value_bytes)[np.newaxis, np.newaxis, :]
+    lane = processor % cnn.processors_per_instance
+    word = pixel * pixel_words + index * pass_words
+    if big:
+        position = offset_bytes + pixel + 0 * processor
+    elif value_bytes == 1:
+        position = offset_bytes + 4 * word + lane
+    else:
+        position = offset_bytes + 4 * (word + lane) + part
+    instance = np.broadcast_to(processor // cnn.processors_per_instance, position.shape)
+    return instance.astype(np.int64), position.astype(np.int64)
+
+
+def _outside(name: str, places: Places, cnn: Cnn) -> Diagnostic | None:
+    need = int(places[1].max()) + 1
+    if need <= cnn.instance_bytes and int(places[1].min()) >= 0:
+        return None
+    return Diagnostic(
+        "data-memory",
+        "the tensor does not fit a memory instance at its offset",
+        layer=name,
+        need=f"{need} bytes",
+        have=f"{cnn.instance_bytes} bytes",
+    )
+
+
+def _labels(numbers: dict[str, int], name: str, shape: tuple[int, ...]) -> Labels:
+    values = shape[0] * shape[1]
+    labels = np.arange(values, dtype=np.int64).reshape(shape[0], shape[1], 1)
+    return np.broadcast_to(labels + numbers[name] * _TENSOR_STEP, shape)
+
+
+def _lost(memory: Labels, places: Places, labels: Labels) -> bool:
+    return bool((memory[places] != labels).any())
+
+
+def _mark(memory: Labels, places: Places, numbers: dict[str, int], name: str) -> None:
+    numbers[name] = len(numbers)
+    memory[places] = _labels(numbers, name, places[0].shape)

@@ -1,0 +1,276 @@
+"""The cross compiler: find it, run it so that equal sources give equal bytes, read the sizes of ELF files.
+
+Nothing here knows what is compiled: generated firmware and projects of the vendor's shape go the same way.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from elftools.common.exceptions import ELFError
+from elftools.elf.constants import SH_FLAGS
+from elftools.elf.elffile import ELFFile
+
+from synergyc.diagnostics import Diagnostic, Location, SynergyError, fail, file_location
+
+PREFIX_VARIABLE = "SYNERGYC_CROSS_COMPILE"
+"""Environment variable: what stands before ``gcc``, such as ``/opt/arm/bin/arm-none-eabi-``."""
+
+_DEFAULT_PREFIX = "arm-none-eabi-"
+_INSTALL_HINT = (
+    "apt-get install gcc-arm-none-eabi libnewlib-arm-none-eabi"
+    f" (or set {PREFIX_VARIABLE} to the prefix of another GCC, such as /opt/arm/bin/arm-none-eabi-)"
+)
+
+# Cortex-M4 with single-precision FPU: MAX78000 and MAX78002 data sheets, general description.
+_CPU_FLAGS = ("-mcpu=cortex-m4", "-mthumb", "-mfloat-abi=hard", "-mfpu=fpv4-sp-d16")
+_COMPILE_FLAGS = (
+    "-std=c11",
+    "-Os",
+    "-g",
+    "-ffunction-sections",
+    "-fdata-sections",
+    "-fno-common",
+    "-Wall",
+    "-Wextra",
+    "-Werror",
+)
+# The image brings its own start-up code and vector table. Paths and the build id would tell builds apart.
+_LINK_FLAGS = (
+    "-nostartfiles",
+    "--specs=nano.specs",
+    "--specs=nosys.specs",
+    "-Wl,--gc-sections",
+    "-Wl,--build-id=none",
+    "-Wl,--no-warn-rwx-segments",
+)
+
+_MESSAGE = re.compile(
+    r"^(?P<file>[^:\n]+):(?P<line>\d+):(?:(?P<column>\d+):)? (?:fatal )?error: (?P<text>.*)"
+)
+_OVERFLOW = re.compile(r"region `(?P<region>\w+)' overflowed by (?P<bytes>\d+) bytes?")
+_UNDEFINED = re.compile(
+    r"^(?:.*?ld(?:\.bfd)?: )?(?P<file>[^:]*?):(?:(?P<line>\d+): )?.*(?P<text>undefined reference to .*)$"
+)
+_LINKER = re.compile(r"^.*?ld(?:\.bfd)?: ?(?:(?P<file>[^: ]+):(?P<line>\d+): )?(?P<text>.*)$")
+_REGION = re.compile(r"^(?P<name>\w+)\s+0x(?P<origin>[0-9a-f]+)\s+0x(?P<length>[0-9a-f]+)", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Memory that an image takes: ``flash_bytes`` is what is programmed, ``ram_bytes`` what is reserved."""
+
+    flash_bytes: int
+    ram_bytes: int
+
+
+@dataclass(frozen=True)
+class CompileResult:
+    """Files that a compilation wrote, and the sizes of the image."""
+
+    elf: Path
+    map: Path
+    sizes: Sizes
+
+
+@dataclass(frozen=True)
+class CrossCompiler:
+    """A GCC for bare-metal Arm. ``version`` is its first ``--version`` line."""
+
+    gcc: Path
+    version: str
+
+    def compile(
+        self,
+        sources: Sequence[Path],
+        include: Sequence[Path],
+        linker_script: Path,
+        output: Path,
+        *,
+        defines: Mapping[str, str] | None = None,
+        extra_flags: Sequence[str] = (),
+        cwd: Path | None = None,
+    ) -> CompileResult:
+        """Compile and link ``sources`` into the ELF file ``output``; a ``.map`` file is written beside it.
+
+        ``cwd`` (default: the folder of ``output``) is what file names in messages, debug information and
+        the map are relative to; it leaves no trace in the ELF. ``defines`` are ``-D`` names and values,
+        ``extra_flags`` come after the standard flags of compiling and linking (``-ffreestanding``,
+        ``-Wno-...``). Object files are kept in ``output``'s folder under ``obj/``.
+
+        Raises SynergyError: ``compile-error`` (one diagnostic for each of the compiler's own errors),
+        ``link-error``, ``memory-overflow`` (need and have of the linker script's region).
+        """
+        folder = (cwd or output.parent).resolve()
+        output = output.resolve()
+        objects = output.parent / "obj" / output.stem
+        objects.mkdir(parents=True, exist_ok=True)
+        flags = [*_CPU_FLAGS, *_COMPILE_FLAGS, *_prefix_maps(folder, [*sources, *include])]
+        flags += [f"-D{name}={value}".removesuffix("=") for name, value in sorted((defines or {}).items())]
+        flags += [f"-I{_relative(path, folder)}" for path in include]
+        built: list[str] = []
+        problems: list[Diagnostic] = []
+        for source, name in zip(sources, _object_names(sources), strict=True):
+            target = _relative(objects / name, folder)
+            text = self._run([*flags, *extra_flags, "-c", _relative(source, folder), "-o", target], folder)
+            problems += _compile_diagnostics(text) if text is not None else []
+            built.append(target)
+        if problems:
+            raise SynergyError(problems)
+        self._link(built, linker_script.resolve(), output, folder, extra_flags)
+        return CompileResult(output, output.with_suffix(".map"), section_sizes(output))
+
+    def _link(
+        self, objects: Sequence[str], script: Path, output: Path, folder: Path, extra_flags: Sequence[str]
+    ) -> None:
+        map_file = output.with_suffix(".map")
+        arguments = [
+            *_CPU_FLAGS,
+            *_LINK_FLAGS,
+            f"-Wl,-Map={_relative(map_file, folder)}",
+            "-T",
+            _relative(script, folder),
+            *objects,
+            *extra_flags,
+            "-o",
+            _relative(output, folder),
+        ]
+        text = self._run(arguments, folder)
+        if text is not None:
+            raise SynergyError(list(_link_diagnostics(text, map_file)))
+
+    def _run(self, arguments: Sequence[str], folder: Path) -> str | None:
+        """Run the compiler; None for success, else what it said."""
+        environment = {**os.environ, "LC_ALL": "C"}
+        try:
+            done = subprocess.run(
+                [str(self.gcc), *arguments],
+                cwd=folder,
+                env=environment,
+                capture_output=True,
+                text=True,
+                errors="replace",
+                check=False,
+            )
+        except OSError as error:
+            raise fail("cross-compiler", f"cannot run {self.gcc}: {error}", hint=_INSTALL_HINT) from error
+        return None if done.returncode == 0 else done.stderr + done.stdout
+
+
+def find_cross_compiler() -> CrossCompiler:
+    """Return the cross compiler: the one that SYNERGYC_CROSS_COMPILE names, else arm-none-eabi-gcc on PATH.
+
+    Raises SynergyError (``cross-compiler``) that says what was tried and how to get one.
+    """
+    named = os.environ.get(PREFIX_VARIABLE)
+    tried = f"{named or _DEFAULT_PREFIX}gcc"
+    found = shutil.which(tried)
+    if found is None:
+        origin = f"named by {PREFIX_VARIABLE}" if named else "on PATH"
+        raise fail(
+            "cross-compiler", f"no cross compiler: {tried} ({origin}) is not there", hint=_INSTALL_HINT
+        )
+    try:
+        answer = subprocess.run([found, "--version"], capture_output=True, text=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise fail("cross-compiler", f"{found} does not run: {error}", hint=_INSTALL_HINT) from error
+    return CrossCompiler(Path(found), answer.splitlines()[0] if answer else "")
+
+
+def section_sizes(elf: Path) -> Sizes:
+    """Return what an ELF image takes in flash and RAM.
+
+    Flash is everything that is loaded, initial values of variables included. RAM is every allocated
+    writable section, with whatever stack and heap the linker script reserves. Raises SynergyError
+    (``elf-damaged``).
+    """
+    flash_bytes = ram_bytes = 0
+    try:
+        with elf.open("rb") as file:
+            for section in ELFFile(file).iter_sections():
+                flags, size = section["sh_flags"], section["sh_size"]
+                if not flags & SH_FLAGS.SHF_ALLOC:
+                    continue
+                flash_bytes += size if section["sh_type"] != "SHT_NOBITS" else 0
+                ram_bytes += size if flags & SH_FLAGS.SHF_WRITE else 0
+    except (OSError, ELFError) as error:
+        raise fail("elf-damaged", f"not a readable ELF file: {error}", location=file_location(elf)) from error
+    return Sizes(flash_bytes, ram_bytes)
+
+
+def _relative(path: Path, folder: Path) -> str:
+    return os.path.relpath(path.resolve(), folder)
+
+
+def _prefix_maps(folder: Path, paths: Iterable[Path]) -> list[str]:
+    """Return flags that take folders out of ``__FILE__`` and the debug information; later flags win."""
+    folders = {path.resolve() if path.is_dir() else path.resolve().parent for path in paths}
+    names = {str(outside) for outside in folders}
+    names |= {os.path.relpath(outside, folder) for outside in folders if not outside.is_relative_to(folder)}
+    maps = [
+        f"-ffile-prefix-map={name}={Path(name).name}" for name in sorted(names, key=lambda n: (len(n), n))
+    ]
+    return [*maps, f"-ffile-prefix-map={folder}=."]
+
+
+def _object_names(sources: Sequence[Path]) -> Iterator[str]:
+    """Yield a name for each source's object file; equal stems get a number."""
+    seen: dict[str, int] = {}
+    for source in sources:
+        count = seen.get(source.stem, 0)
+        seen[source.stem] = count + 1
+        yield f"{source.stem}_{count}.o" if count else f"{source.stem}.o"
+
+
+def _compile_diagnostics(text: str) -> list[Diagnostic]:
+    located = [
+        Diagnostic(
+            "compile-error",
+            match["text"],
+            Location(match["file"], int(match["line"]), int(match["column"] or 0)),
+        )
+        for match in map(_MESSAGE.match, text.splitlines())
+        if match
+    ]
+    return located or [Diagnostic("compile-error", text.strip() or "the compiler failed without a word")]
+
+
+def _link_diagnostics(text: str, map_file: Path) -> Iterator[Diagnostic]:
+    """Yield one diagnostic for each full memory region, else for each of the linker's other complaints."""
+    overflows = {match["region"]: int(match["bytes"]) for match in _OVERFLOW.finditer(text)}
+    if overflows:
+        regions = _regions(map_file)
+        for region, excess in overflows.items():
+            length = regions.get(region)
+            yield Diagnostic(
+                "memory-overflow",
+                f"the image does not fit: {region} overflows by {excess} bytes",
+                need=f"{length + excess} bytes" if length else f"{excess} bytes more",
+                have=f"{length} bytes" if length else None,
+            )
+        return
+    found = False
+    for line in text.splitlines():
+        match = _UNDEFINED.match(line) or _LINKER.match(line)
+        if match is None or "warning:" in line or ": in function `" in line:
+            continue
+        found = True
+        groups = match.groupdict()
+        where = Location(groups["file"], int(groups["line"] or 0)) if groups.get("file") else None
+        yield Diagnostic("link-error", groups["text"], where)
+    if not found:
+        yield Diagnostic("link-error", text.strip() or "the linker failed without a word")
+
+
+def _regions(map_file: Path) -> dict[str, int]:
+    """Return the sizes of the linker script's memory regions, as the map file lists them."""
+    text = map_file.read_text(encoding="utf-8", errors="replace") if map_file.is_file() else ""
+    _, _, configuration = text.partition("Memory Configuration")
+    configuration, _, _ = configuration.partition("Linker script")
+    return {match["name"]: int(match["length"], 16) for match in _REGION.finditer(configuration)}

@@ -1,0 +1,126 @@
+#include "cnn.h"
+
+#include "console.h"
+#include "port.h"
+#include "device.h"
+
+/* A step that waits (clearing of memories) takes microseconds; this is for broken hardware. */
+#define STEP_TIMEOUT_TICKS (PORT_TICK_HZ / 10u)
+
+static const cnn_segment_t *running;
+static volatile bool done;
+static volatile uint32_t done_ticks;
+
+static volatile uint32_t *word_at(uint32_t address)
+{
+    return (volatile uint32_t *)(uintptr_t)address;
+}
+
+static void wait_for(const cnn_segment_t *segment, const cnn_step_t *step)
+{
+    uint32_t began = port_ticks();
+    while ((*word_at(step->address) & step->mask) != step->value) {
+        if (port_ticks() - began > STEP_TIMEOUT_TICKS) {
+            console_fatal("accelerator", segment->name, step->address);
+        }
+    }
+}
+
+static void do_steps(const cnn_segment_t *segment, const cnn_steps_t *steps)
+{
+    for (size_t i = 0; i < steps->count; i++) {
+        const cnn_step_t *step = &steps->steps[i];
+        if (step->mask != 0) {
+            wait_for(segment, step);
+        } else {
+            *word_at(step->address) = step->value;
+        }
+    }
+}
+
+static void store_weights(const cnn_segment_t *segment)
+{
+    for (size_t i = 0; i < segment->weight_block_count; i++) {
+        const cnn_block_t *block = &segment->weight_blocks[i];
+        const uint32_t *words = segment->weight_words + block->first;
+        if (block->store_bytes == 1) {
+            *(volatile uint8_t *)(uintptr_t)block->address = (uint8_t)words[0];
+            continue;
+        }
+        volatile uint32_t *to = word_at(block->address);
+        for (uint32_t word = 0; word < block->count; word++) {
+            to[word] = words[word];
+        }
+    }
+}
+
+static void store_bias(const cnn_segment_t *segment)
+{
+    for (size_t i = 0; i < segment->bias_block_count; i++) {
+        const cnn_block_t *block = &segment->bias_blocks[i];
+        volatile uint32_t *to = word_at(block->address);
+        for (uint32_t word = 0; word < block->count; word++) {
+            to[word] = segment->bias_bytes[block->first + word];
+        }
+    }
+}
+
+void cnn_load_segment(const cnn_segment_t *segment)
+{
+    port_cnn_power_down();
+    port_cnn_power_up(segment->quadrant_mask);
+    do_steps(segment, &segment->init);
+    store_weights(segment);
+    store_bias(segment);
+    do_steps(segment, &segment->configure);
+    port_cnn_interrupt_enable();
+}
+
+void cnn_load_input(const cnn_segment_t *segment, const uint32_t *words)
+{
+    for (size_t i = 0; i < segment->input_count; i++) {
+        const cnn_region_t *region = &segment->inputs[i];
+        volatile uint32_t *to = word_at(region->address);
+        for (uint32_t word = 0; word < region->words; word++) {
+            to[word] = *words++;
+        }
+    }
+}
+
+void cnn_start(const cnn_segment_t *segment)
+{
+    running = segment;
+    done = false;
+    port_cnn_clock(true);
+    do_steps(segment, &segment->start);
+}
+
+bool cnn_is_done(uint32_t *at_ticks)
+{
+    if (!done) {
+        return false;
+    }
+    *at_ticks = done_ticks;
+    return true;
+}
+
+void cnn_unload_output(const cnn_segment_t *segment, uint32_t *words)
+{
+    for (size_t i = 0; i < segment->output_count; i++) {
+        const cnn_region_t *region = &segment->outputs[i];
+        const volatile uint32_t *from = word_at(region->address);
+        for (uint32_t word = 0; word < region->words; word++) {
+            *words++ = from[word] & region->mask;
+        }
+    }
+}
+
+void cnn_done_interrupt(void)
+{
+    for (size_t i = 0; running != NULL && i < running->done_count; i++) {
+        *word_at(running->done[i].address) &= ~running->done[i].bits;
+    }
+    port_cnn_clock(false);
+    done_ticks = port_ticks();
+    done = true;
+}

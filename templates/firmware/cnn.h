@@ -1,0 +1,70 @@
+/* Running a segment on the accelerator. The tables are in cnn_<segment>.c. */
+#ifndef CNN_H
+#define CNN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* mask 0: store `value` at `address`. Otherwise wait until all bits of `mask` read as `value`. */
+typedef struct {
+    uint32_t address, mask, value;
+} cnn_step_t;
+
+typedef struct {
+    const cnn_step_t *steps;
+    size_t count;
+} cnn_steps_t;
+
+/* `count` values from index `first` of a table, stored to ascending addresses. */
+typedef struct {
+    uint32_t address;
+    uint32_t store_bytes; /* width of a store: 4, or 1 for the byte that sets a weight address */
+    uint32_t first, count;
+} cnn_block_t;
+
+/* Consecutive words of data memory that belong to a tensor; `mask` keeps the bytes that carry values. */
+typedef struct {
+    uint32_t address, words, mask;
+} cnn_region_t;
+
+/* Bits of a control register that the interrupt handler clears. */
+typedef struct {
+    uint32_t address, bits;
+} cnn_done_t;
+
+typedef struct {
+    const char *name;
+    uint32_t quadrant_mask;
+    cnn_steps_t init, configure, start;
+    const cnn_block_t *weight_blocks;
+    const uint32_t *weight_words;
+    size_t weight_block_count;
+    const cnn_block_t *bias_blocks;
+    const uint8_t *bias_bytes; /* each is stored as a word of its own */
+    size_t bias_block_count;
+    const cnn_region_t *inputs, *outputs;
+    size_t input_count, output_count;
+    const cnn_done_t *done;
+    size_t done_count;
+} cnn_segment_t;
+
+/* Powers the accelerator up and loads everything that stays: weights, bias, layer registers. */
+void cnn_load_segment(const cnn_segment_t *segment);
+
+/* Copies a tensor into the segment's input regions. */
+void cnn_load_input(const cnn_segment_t *segment, const uint32_t *words);
+
+/* Starts an inference. */
+void cnn_start(const cnn_segment_t *segment);
+
+/* True once the accelerator has finished; `*at_ticks` is when. */
+bool cnn_is_done(uint32_t *at_ticks);
+
+/* Copies the segment's output regions out. */
+void cnn_unload_output(const cnn_segment_t *segment, uint32_t *words);
+
+/* Handler of the accelerator's interrupt. */
+void cnn_done_interrupt(void);
+
+#endif

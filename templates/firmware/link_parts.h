@@ -1,0 +1,28 @@
+/* What the parts of the link protocol share; not for the rest of the firmware. */
+#ifndef LINK_PARTS_H
+#define LINK_PARTS_H
+
+#include "link.h"
+
+/* Encodes and sends; false if the UART's buffer has no room, which is as good as lost on the way. */
+bool link_send_frame(const link_t *link, frame_t *frame);
+
+/* True once `deadline_ticks` has passed. */
+bool link_is_due(uint32_t deadline_ticks);
+
+/* Fragments of a tensor of `queue`, and the payload of one of them. */
+uint16_t link_fragments(const link_t *link, const queue_t *queue);
+uint16_t link_fragment_bytes(const link_t *link, const queue_t *queue, uint16_t fragment);
+
+/* link_receiver.c: frames of kind DATA and END, and what has to be said without being asked. */
+void link_receive_data(link_t *link, const frame_t *data);
+bool link_poll_receivers(link_t *link);
+void link_forget_received(link_t *link);
+
+/* link_sender.c: answers of the peer, and what is due to be sent. */
+void link_receive_ack(link_t *link, const frame_t *ack);
+void link_receive_busy(link_t *link, const frame_t *busy);
+bool link_poll_sender(link_t *link);
+void link_restart_transfer(link_t *link);
+
+#endif

@@ -1,0 +1,110 @@
+#include "report.h"
+
+#include "console.h"
+#include "device.h"
+#include "port.h"
+
+static void begin(const char *kind)
+{
+    console_wait_for_room();
+    console_begin(kind);
+}
+
+static void report_task(const char *app, const char *task, const timing_t *timing)
+{
+    begin("S");
+    console_text("task");
+    console_text(app);
+    console_text(task);
+    console_number(timing->count);
+    console_number(timing->ticks);
+    console_number(timing->longest_ticks);
+    console_end();
+}
+
+static void report_sender(const link_t *link, const link_sender_t *sender)
+{
+    begin("S");
+    console_text("send");
+    console_text(link->name);
+    console_number(sender->number);
+    console_number(sender->counts.tensors);
+    console_number(sender->counts.dropped);
+    console_number(sender->counts.frames);
+    console_number(sender->counts.resent);
+    console_number(sender->counts.ticks);
+    console_end();
+}
+
+static void report_receiver(const link_t *link, const link_receiver_t *receiver)
+{
+    begin("S");
+    console_text("receive");
+    console_text(link->name);
+    console_number(receiver->number);
+    console_number(receiver->counts.tensors);
+    console_number(receiver->counts.abandoned);
+    console_number(receiver->counts.duplicates);
+    console_number(receiver->counts.ticks);
+    console_end();
+}
+
+static void report_link(const link_t *link)
+{
+    begin("S");
+    console_text("link");
+    console_text(link->name);
+    console_number(link->damaged_frames);
+    console_number(link->foreign_frames);
+    console_number(port_uart_overruns(link->uart));
+    console_end();
+    for (uint8_t i = 0; i < link->sender_count; i++) {
+        report_sender(link, &link->senders[i]);
+    }
+    for (uint8_t i = 0; i < link->receiver_count; i++) {
+        report_receiver(link, &link->receivers[i]);
+    }
+}
+
+void report_boot(void)
+{
+    begin("B");
+    console_text(device.name);
+    console_hex_field(device.plan_id);
+    console_number(PORT_TICK_HZ);
+    console_end();
+}
+
+void report_start(void)
+{
+    begin("L");
+    console_number(device.link_count);
+    console_number(port_ticks());
+    console_end();
+}
+
+void report_end(void)
+{
+    for (uint8_t i = 0; i < device.sense_count; i++) {
+        report_task(device.senses[i].app, "sense", &device.senses[i].timing);
+    }
+    for (uint8_t i = 0; i < device.infer_count; i++) {
+        const infer_t *infer = &device.infers[i];
+        report_task(infer->app, "load", &infer->load);
+        report_task(infer->app, "infer", &infer->inference);
+        report_task(infer->app, "unload", &infer->unload);
+    }
+    for (uint8_t i = 0; i < device.interact_count; i++) {
+        report_task(device.interacts[i].app, "interact", &device.interacts[i].timing);
+    }
+    for (uint8_t i = 0; i < device.link_count; i++) {
+        report_link(&device.links[i]);
+    }
+    begin("S");
+    console_text("stack");
+    console_number(port_stack_used_bytes());
+    console_end();
+    begin("E");
+    console_text(device.name);
+    console_end();
+}

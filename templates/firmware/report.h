@@ -1,0 +1,14 @@
+/* Lines about the device itself: start, statistics, end. */
+#ifndef REPORT_H
+#define REPORT_H
+
+/* `$B`: the device has booted. */
+void report_boot(void);
+
+/* `$L`: all links are up, sensors start. */
+void report_start(void);
+
+/* `$S` for each task and link, then `$E`: no more runs come. */
+void report_end(void);
+
+#endif

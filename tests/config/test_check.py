@@ -1,0 +1,351 @@
+"""Cross checks: each rule once with a system that breaks it, and with the nearest one that does not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from synergyc.config import (
+    App,
+    Device,
+    ExportedModel,
+    Interact,
+    Link,
+    Pin,
+    PythonModel,
+    Quantize,
+    Sense,
+    System,
+    check,
+    load,
+)
+from tests.config.files import GOOD, NAMED, changed, loaded, problems, shown, write
+
+ROOT = Path(__file__).parents[2]
+HUB = "  chest: {board: max78000fthr, sensors: [ecg], actuators: [display]}\n"
+LINK = "  - {between: [wrist, chest], medium: uart, rate_kbps: 921.6}\n"
+LABELS = "    labels: labels.npy\n"
+
+MESSAGES = {
+    "unknown board": (
+        changed(("chest: {board: max78000fthr", "chest: {board: max7800fthr")),
+        "app.yaml:4:18: error: board must be a known one, not 'max7800fthr' [unknown-target]\n"
+        "  hint: did you mean 'max78000fthr'?",
+    ),
+    "unknown medium": (
+        changed(("medium: uart", "medium: usrt")),
+        "app.yaml:6:39: error: medium must be a known one, not 'usrt' [unknown-target]\n"
+        "  hint: did you mean 'uart'?",
+    ),
+    "unknown sensor": (
+        changed(("[ecg]", "[ekg]")),
+        "app.yaml:4:42: error: board max78000fthr has no sensor 'ekg' [unknown-sensor]\n"
+        "  hint: did you mean 'ecg'?",
+    ),
+    "unknown actuator": (
+        changed(("[haptic]", "[haptics]")),
+        "app.yaml:3:68: error: board max78000fthr has no actuator 'haptics' [unknown-actuator]\n"
+        "  hint: did you mean 'haptic'?",
+    ),
+    "sensor twice": (
+        changed(("[ecg]", "[ecg, ecg]")),
+        "app.yaml:4:47: error: sensor 'ecg' stands twice [duplicate-name]",
+    ),
+    "names that differ by case": (
+        changed((HUB, HUB + HUB.replace("chest", "Chest")), (LINK, LINK + LINK.replace("chest", "Chest"))),
+        "app.yaml:5:3: error: device must not be called 'Chest' beside 'chest' [duplicate-name]",
+    ),
+    "device called all": (
+        changed((HUB, HUB + HUB.replace("chest", "all")), (LINK, LINK + LINK.replace("chest", "all"))),
+        "app.yaml:5:3: error: device must not be called 'all': that stands for every device [reserved-name]",
+    ),
+    "unknown end": (
+        changed((LINK, LINK + LINK.replace("chest", "cheest"))),
+        "app.yaml:7:23: error: no device 'cheest' [unknown-device]\n  hint: did you mean 'chest'?",
+    ),
+    "link to itself": (
+        changed((LINK, LINK + LINK.replace("chest", "wrist"))),
+        "app.yaml:7:15: error: link must join two devices, not 'wrist' to itself [link-ends]",
+    ),
+    "wire for all": (
+        changed(("[wrist, chest]", "all")),
+        "app.yaml:6:15: error: medium uart joins two devices, not all [link-ends]\n"
+        "  hint: between: [one, other]",
+    ),
+    "link twice": (
+        changed((LINK, LINK + LINK.replace("wrist, chest", "chest, wrist"))),
+        "app.yaml:7:5: error: links 0 and 1 join the same devices [duplicate-link]",
+    ),
+    "device without a link": (
+        changed((HUB, HUB + HUB.replace("chest", "hub"))),
+        "app.yaml:5:3: error: device 'hub' has no link to 'wrist', directly or over others"
+        " [disconnected-device]",
+    ),
+    "no such sensor anywhere": (
+        changed(("sense: imu", "sense: microphone")),
+        "app.yaml:9:12: error: no device has the sensor 'microphone' [no-device-with-sensor]\n"
+        "  hint: known: ecg, imu, replay",
+    ),
+    "sensor of another device": (
+        changed(("sense: imu", "sense: {sensor: imu, on: chest}")),
+        "app.yaml:9:30: error: device 'chest' has no sensor 'imu' [no-device-with-sensor]\n"
+        "  hint: devices that have it: wrist",
+    ),
+    "sensor on no device": (
+        changed(("sense: imu", "sense: {sensor: imu, on: rist}")),
+        "app.yaml:9:30: error: no device 'rist' [unknown-device]\n  hint: did you mean 'wrist'?",
+    ),
+    "actuator of another device": (
+        changed(("on: chest", "on: wrist")),
+        "app.yaml:14:39: error: device 'wrist' has no actuator 'display' [no-device-with-actuator]\n"
+        "  hint: devices that have it: chest",
+    ),
+    "forbidden device": (
+        changed((LABELS, LABELS + "    forbid: [chets]\n")),
+        "app.yaml:14:14: error: no device 'chets' [unknown-device]\n  hint: did you mean 'chest'?",
+    ),
+    "all devices forbidden": (
+        changed((LABELS, LABELS + "    forbid: [chest, wrist]\n")),
+        "app.yaml:14:13: error: app 'digits' must not forbid every device [no-device-left]",
+    ),
+    "pin to no device": (
+        changed((LABELS, LABELS + "    pin: [{layers: 0, to: x}]\n")),
+        "app.yaml:14:27: error: no device 'x' [unknown-device]\n  hint: known: chest, wrist",
+    ),
+    "pin backwards": (
+        changed((LABELS, LABELS + "    pin: {layers: 3-1, to: chest}\n")),
+        "app.yaml:14:19: error: pinned layers must be in ascending order, not 3-1 [pin-range]",
+    ),
+    "pin to a forbidden device": (
+        changed((LABELS, LABELS + "    forbid: [chest]\n    pin: {layers: 0, to: chest}\n")),
+        "app.yaml:15:26: error: app 'digits' both pins layers to 'chest' and forbids it [contradictory-pin]",
+    ),
+    "pins that overlap": (
+        changed((LABELS, LABELS + "    pin: [{layers: 0-3, to: chest}, {layers: 3-5, to: wrist}]\n")),
+        "app.yaml:14:46: error: layers 3-5 on 'wrist' contradicts layers 0-3 on 'chest' [contradictory-pin]\n"
+        "  hint: a device runs one unbroken range of layers",
+    ),
+    "pins that return": (
+        changed(
+            (
+                LABELS,
+                LABELS
+                + "    pin: [{layers: 0, to: chest}, {layers: 2, to: wrist}, {layers: 4, to: chest}]\n",
+            )
+        ),
+        "app.yaml:14:68: error: layers 4-4 on 'chest' contradicts layers 0-0 on 'chest' [contradictory-pin]\n"
+        "  hint: a device runs one unbroken range of layers",
+    ),
+    "more parts than devices": (
+        changed((LABELS, LABELS + "    split: 3\n")),
+        "app.yaml:14:12: error: split must not ask for more devices than there are [split-devices]\n"
+        "  need: 3 devices  have: 2 devices (wrist, chest)",
+    ),
+    "fewer parts than pins": (
+        changed(
+            (LABELS, LABELS + "    split: 1\n    pin: [{layers: 0, to: chest}, {layers: 1, to: wrist}]\n")
+        ),
+        "app.yaml:14:12: error: split must leave room for the devices that layers are pinned to: chest, wrist"
+        " [contradictory-pin]\n  need: 2 devices  have: 1 devices",
+    ),
+    "labels alone": (
+        changed(("    samples: samples.npy\n", "")),
+        "app.yaml:12:13: error: labels need samples [labels-without-samples]\n  hint: samples: FILE.npy",
+    ),
+    "replay of nothing": (
+        changed(("sense: imu", "sense: replay"), ("    samples: samples.npy\n" + LABELS, "")),
+        "app.yaml:9:12: error: app 'digits' replays samples but names none [replay-without-samples]\n"
+        "  hint: samples: FILE.npy",
+    ),
+    "float model": (
+        changed(("    quantize: {calibrate: calibration.npy}\n", "")),
+        "app.yaml:8:3: error: app 'digits' must have the key 'quantize': its model has float weights"
+        " [model-without-quantize]\n  hint: quantize: {calibrate: FILE.npy, bits: 8}",
+    ),
+    "missing weights": (
+        changed(("net.safetensors", "other.safetensors")),
+        "app.yaml:10:44: error: weights file 'other.safetensors' does not exist [missing-file]",
+    ),
+    "folder in place of a file": (
+        changed(("samples: samples.npy", "samples: .")),
+        "app.yaml:12:14: error: samples file '.' is not a file [missing-file]",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", MESSAGES)
+def test_message(tmp_path: Path, case: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    text, expected = MESSAGES[case]
+    monkeypatch.chdir(tmp_path)
+    assert [
+        item.replace(f"{tmp_path}/", "").replace(str(tmp_path), ".") for item in shown(tmp_path, text)
+    ] == [expected]
+
+
+UNSUPPORTED = {
+    "objective: energy\n" + GOOD: "app.yaml:1:1: error: objective 'energy' is",
+    "objective: {throughput: 1.0, energy: 0.2}\n" + GOOD: "app.yaml:1:1: error: objective with weights is",
+    changed((LABELS, LABELS + "    deadline_ms: 20\n")): "app.yaml:14:5: error: deadline_ms is",
+    changed((LABELS, LABELS + "    rate_hz: 20\n")): "app.yaml:14:5: error: rate_hz is",
+    changed((LABELS, LABELS + "    priority: 0\n")): "app.yaml:14:5: error: priority is",
+    changed(("calibration.npy", "calibration.npy, bits: auto")): "app.yaml:11:44: error: bits auto are",
+    changed(
+        ("calibration.npy", "calibration.npy, bits: {a: 4}")
+    ): "app.yaml:11:44: error: bits for each layer are",
+    **{
+        changed(('{python: "net.py:Net", weights: net.safetensors, input: [1, 28, 28]}', form)): (
+            f"app.yaml:10:5: error: {name} models are"
+        )
+        for form, name in (
+            ("{onnx: a.onnx}", "onnx"),
+            ("{exported: a.pt2}", "exported"),
+            ("{checkpoint: a.pth.tar, network: a.yaml}", "checkpoint"),
+        )
+    },
+}
+
+
+@pytest.mark.parametrize("text", UNSUPPORTED)
+def test_what_has_no_effect_yet_is_refused(tmp_path: Path, text: str) -> None:
+    (message,) = shown(tmp_path, text)
+    assert message.splitlines()[0] == f"{UNSUPPORTED[text]} not supported yet [not-supported-yet]"
+
+
+def test_all_mistakes_at_once(tmp_path: Path) -> None:
+    text = changed(
+        ("[ecg]", "[ekg]"),
+        ("medium: uart", "medium: radio"),
+        ("sense: imu", "sense: ecg"),
+        ("net.py:", "no.py:"),
+    )
+    assert [(item.rule, item.location and item.location.line) for item in problems(tmp_path, text)] == [
+        ("unknown-sensor", 4),
+        ("unknown-target", 6),
+        ("no-device-with-sensor", 9),
+        ("missing-file", 10),
+    ]
+
+
+def test_more_wires_than_ports(tmp_path: Path) -> None:
+    hubs = "".join(f"  {name}: {{board: max78000fthr}}\n" for name in "abc")
+    wires = "".join(f"  - {{between: [{name}, wrist], medium: uart}}\n" for name in "abc")
+    (found,) = problems(tmp_path, changed((HUB, HUB + hubs), (LINK, LINK + wires)))
+    assert found.location is not None
+    assert (found.rule, found.location.line) == ("no-free-port", 3)
+    assert (found.need, found.have) == ("4 ports", "3 ports (uart2, uart3, uart1)")
+    three = changed((HUB, HUB + hubs), (LINK, LINK + wires.replace("[c, wrist]", "[c, a]")))
+    assert len(loaded(tmp_path, three).links) == 4
+
+
+def system(folder: Path) -> System:
+    for name in NAMED:
+        (folder / name).touch()
+    return System(
+        devices=(
+            Device("wrist", "max78000fthr", ("imu", "replay"), ("haptic",)),
+            Device("chest", "max78000fthr", ("ecg",), ("display",)),
+        ),
+        links=(Link(("wrist", "chest"), "uart", 921.6),),
+        apps=(
+            App(
+                "digits",
+                sense=Sense("imu"),
+                model=PythonModel(folder / "net.py", "Net", folder / "net.safetensors", (1, 28, 28)),
+                quantize=Quantize(folder / "calibration.npy"),
+                samples=folder / "samples.npy",
+                labels=folder / "labels.npy",
+                interact=Interact("display", on="chest"),
+            ),
+        ),
+    )
+
+
+def test_the_same_system_in_python(tmp_path: Path) -> None:
+    made = system(tmp_path)
+    assert check(made) == ()
+    assert loaded(tmp_path, GOOD) == made
+    assert made.locate("devices", "wrist") is None
+    assert made.device("chest").chip.name == "max78000"
+    assert made.app("digits").sense.sensor == "imu"
+
+
+def test_systems_made_in_python_are_checked(tmp_path: Path) -> None:
+    made = system(tmp_path)
+    (app,) = made.apps
+    wrong = replace(
+        made,
+        devices=(*made.devices, made.devices[0]),
+        links=(Link(("wrist", "chest"), "uart", -1.0),),
+        apps=(
+            replace(
+                app,
+                sense=Sense("imu", rate_hz=0),
+                model=ExportedModel(tmp_path / "a.pt2"),
+                pin=(Pin(3, 1, "chest"),),
+                labels=tmp_path / "none",
+            ),
+        ),
+    )
+    assert [item.rule for item in check(wrong)] == [
+        "duplicate-name",
+        "schema-value",
+        "pin-range",
+        "schema-value",
+        "missing-file",
+        "not-supported-yet",
+    ]
+    assert [item.rule for item in check(System(devices=(), apps=()))] == ["no-device", "no-app"]
+
+
+def test_places_of_a_good_file(tmp_path: Path) -> None:
+    made = loaded(tmp_path, GOOD)
+    place = made.locate("apps", "digits", "model", "python")
+    assert place is not None
+    assert (place.line, place.column) == (10, 21)
+    assert made.locate("apps", "digits", "pin", 0, "layers") == made.locate("apps", "digits")
+
+
+def test_long_forms(tmp_path: Path) -> None:
+    text = changed(
+        ("sense: imu", "sense: {sensor: imu, on: wrist, rate_hz: 10}"),
+        ("actuators: [display]}", "actuators: [display], battery_mwh: 450}"),
+        (LABELS, LABELS + "    pin: [{layers: 0-2, to: wrist}, {layers: 3, to: chest}]\n    split: 2\n"),
+        ("input: [1, 28, 28]", "input: [1, 28, 28], args: {width: 16, names: [a, b]}"),
+    )
+    made = loaded(tmp_path, text)
+    (app,) = made.apps
+    assert app.sense == Sense("imu", "wrist", 10)
+    assert app.pin == (Pin(0, 2, "wrist"), Pin(3, 3, "chest"))
+    assert app.split == 2
+    assert isinstance(app.model, PythonModel)
+    assert app.model.args == {"width": 16, "names": ["a", "b"]}
+    assert made.device("chest").battery_mwh == 450
+
+
+def test_paths_are_relative_to_the_app_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "apps").mkdir()
+    write(tmp_path, "")
+    path = tmp_path / "apps" / "app.yaml"
+    path.write_text(GOOD.replace("net.", "../net."))
+    for name in NAMED:
+        (tmp_path / "apps" / name).touch()
+    monkeypatch.chdir(tmp_path.parent)
+    (app,) = load(path).apps
+    assert isinstance(app.model, PythonModel)
+    assert (app.model.file, app.samples) == (tmp_path / "net.py", tmp_path / "apps" / "samples.npy")
+
+
+@pytest.mark.parametrize("example", sorted((ROOT / "examples").glob("*.yaml")), ids=lambda path: path.name)
+def test_examples_are_right(example: Path) -> None:
+    made = load(example)
+    assert check(made) == ()
+
+
+def test_example_of_the_manual(tmp_path: Path) -> None:
+    manual = (ROOT / "docs" / "app-file.md").read_text()
+    example = manual.split("```yaml\n")[1].split("```")[0]
+    for name in ("gesture.py", "gesture.safetensors", "calibration.npy", "test.npy", "labels.npy"):
+        (tmp_path / name).touch()
+    assert [device.name for device in loaded(tmp_path, example).devices] == ["wrist", "chest", "hub"]

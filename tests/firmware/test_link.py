@@ -1,0 +1,281 @@
+"""The link protocol in C, over wires that lose, change, repeat and insert bytes.
+
+Truth: what was put in. Whatever the wire does, each stream's tensors come out right, in order and once;
+one that does not come out at all was counted as dropped by its sender.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from synergyc.firmware.framing import Frame, FrameKind, encode_frame
+from tests.firmware.host_link import HostLink
+
+_STREAMS = (0, 1)
+_SIDES = (0, 1)
+_ROUNDS = 60_000
+_TICKS_PER_ROUND = 20  # the time-out is 1000 ticks
+
+
+@dataclass(frozen=True)
+class Faults:
+    """Chances for each chunk of bytes on the wire."""
+
+    lose: float = 0.0
+    change: float = 0.0
+    repeat: float = 0.0
+    insert: float = 0.0
+
+
+@dataclass
+class Traffic:
+    """What each side sends on each stream, and what arrived at the other side."""
+
+    sent: dict[tuple[int, int], list[tuple[int, tuple[int, ...]]]]
+    arrived: dict[tuple[int, int], list[tuple[int, tuple[int, ...]]]] = field(default_factory=dict)
+    ends: dict[tuple[int, int], int] = field(default_factory=dict)
+
+
+def traffic(words: Sequence[int], tensors: int, chance: random.Random) -> Traffic:
+    return Traffic(
+        {
+            (side, stream): [
+                (run, tuple(chance.getrandbits(32) if chance.random() < 0.7 else 0 for _ in range(words[stream])))
+                for run in range(tensors)
+            ]
+            for side in _SIDES
+            for stream in _STREAMS
+        }
+    )
+
+
+def disturb(data: bytes, faults: Faults, chance: random.Random) -> bytes:
+    if chance.random() < faults.lose:
+        return b""
+    out = bytearray(data)
+    if out and chance.random() < faults.change:
+        out[chance.randrange(len(out))] ^= 1 << chance.randrange(8)
+    if chance.random() < faults.repeat:
+        out += data
+    if chance.random() < faults.insert:
+        position = chance.randrange(len(out) + 1)
+        out[position:position] = chance.randbytes(chance.randrange(1, 6))
+    return bytes(out)
+
+
+def chunks(data: bytes, chance: random.Random) -> Iterator[bytes]:
+    while data:
+        size = chance.choice((1, 7, 40, 300))
+        yield data[:size]
+        data = data[size:]
+
+
+def exchange(link: HostLink, load: Traffic, faults: Faults, chance: random.Random) -> None:
+    """Run both ends until all streams have ended in both directions."""
+    waiting = {key: [*items, (len(items), None)] for key, items in load.sent.items()}
+    load.arrived = {key: [] for key in load.sent}
+    for _ in range(_ROUNDS):
+        for (side, stream), items in waiting.items():
+            if items and link.send(side, stream, *items[0]):
+                items.pop(0)
+        for side in _SIDES:
+            while link.poll(side):
+                pass
+            for chunk in chunks(link.take_sent(side), chance):
+                link.deliver(1 - side, disturb(chunk, faults, chance))
+            collect(link, load, side, chance)
+        link.advance(_TICKS_PER_ROUND)
+        if len(load.ends) == len(load.sent) and all(link.has_ended(side) for side in _SIDES):
+            return
+    raise AssertionError("the streams did not end")
+
+
+def collect(link: HostLink, load: Traffic, side: int, chance: random.Random) -> None:
+    for stream in _STREAMS:
+        if chance.random() < 0.3:
+            continue  # a slow reader: the sender has to wait
+        item = link.receive(side, stream)
+        if item is None:
+            continue
+        run, words = item
+        if words is None:
+            load.ends[1 - side, stream] = run
+        else:
+            load.arrived[1 - side, stream].append((run, words))
+
+
+def check(link: HostLink, load: Traffic) -> None:
+    for (side, stream), sent in load.sent.items():
+        arrived = load.arrived[side, stream]
+        by_run = dict(sent)
+        assert [run for run, _ in arrived] == sorted({run for run, _ in arrived})
+        assert all(words == by_run[run] for run, words in arrived)
+        assert len(sent) - len(arrived) <= link.counts(side, stream)["dropped"]
+        assert load.ends[side, stream] == len(sent)
+
+
+def start(link: HostLink, words: Sequence[int], depth: int, payload_bytes: int) -> None:
+    for side in _SIDES:
+        link.start(side, words, depth, payload_bytes)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    seed=st.integers(0, 2**32),
+    words=st.lists(st.integers(1, 150), min_size=2, max_size=2),
+    depth=st.integers(1, 3),
+    payload_words=st.integers(4, 64),
+    faults=st.builds(
+        Faults, *(st.sampled_from([0.0, 0.01, 0.1]) for _ in range(4))
+    ),
+)
+def test_every_tensor_arrives_right_and_once(
+    host_link: HostLink, seed: int, words: list[int], depth: int, payload_words: int, faults: Faults
+) -> None:
+    chance = random.Random(seed)
+    load = traffic(words, 4, chance)
+    start(host_link, words, depth, payload_words * 4)
+    exchange(host_link, load, faults, chance)
+    check(host_link, load)
+
+
+def test_a_good_wire_needs_each_frame_once(host_link: HostLink) -> None:
+    chance = random.Random(1)
+    words = (100, 3)
+    load = traffic(words, 20, chance)
+    start(host_link, words, 2, 64)
+    exchange(host_link, load, Faults(), chance)
+    check(host_link, load)
+    for side in _SIDES:
+        for stream in _STREAMS:
+            counts = host_link.counts(side, stream)
+            assert (counts["tensors"], counts["dropped"], counts["damaged"]) == (20, 0, 0)
+            assert load.arrived[side, stream] == load.sent[side, stream]
+
+
+def test_a_dead_peer_makes_runs_dropped_and_counted(host_link: HostLink) -> None:
+    words = (100, 3)
+    start(host_link, words, 2, 64)
+    bring_up(host_link)
+    assert host_link.send(0, 0, 0, range(100))
+    for _ in range(2000):
+        host_link.poll(0)
+        host_link.take_sent(0)
+        host_link.advance(_TICKS_PER_ROUND)
+    counts = host_link.counts(0, 0)
+    assert (counts["tensors"], counts["dropped"]) == (0, 1)
+    assert host_link.is_up(0)
+
+
+def test_a_full_reader_stops_the_sender_without_a_drop(host_link: HostLink) -> None:
+    words = (10, 3)
+    start(host_link, words, 1, 64)
+    bring_up(host_link)
+    for run in range(2):
+        assert host_link.send(0, 0, run, range(10))
+        settle(host_link, 4000)
+    counts = host_link.counts(0, 0)
+    assert (counts["tensors"], counts["dropped"]) == (1, 0)
+    assert counts["frames"] < 200  # it asks now and then, it does not shout
+    assert host_link.receive(1, 0) == (0, tuple(range(10)))
+    settle(host_link, 10)
+    assert host_link.receive(1, 0) == (1, tuple(range(10)))
+
+
+def test_a_restarted_sender_is_heard_again(host_link: HostLink) -> None:
+    """Its transfers start from 0 again; they must not be taken for old ones."""
+    words = (10, 3)
+    start(host_link, words, 2, 16)
+    bring_up(host_link)
+    for run in range(3):
+        assert host_link.send(0, 0, run, range(run, run + 10))
+        settle(host_link, 100)
+        assert host_link.receive(1, 0) == (run, tuple(range(run, run + 10)))
+    host_link.start(0, words, 2, 16)
+    bring_up(host_link)
+    assert host_link.send(0, 0, 0, range(50, 60))
+    settle(host_link, 100)
+    assert host_link.receive(1, 0) == (0, tuple(range(50, 60)))
+
+
+def test_a_restarted_receiver_gets_the_whole_tensor(host_link: HostLink) -> None:
+    words = (100, 3)
+    start(host_link, words, 2, 16)
+    bring_up(host_link)
+    assert host_link.send(0, 0, 0, range(100))
+    for _ in range(3):  # some fragments only
+        host_link.poll(0)
+        host_link.deliver(1, host_link.take_sent(0))
+        host_link.poll(1)
+        host_link.deliver(0, host_link.take_sent(1))
+    host_link.start(1, words, 2, 16)
+    settle(host_link, 500)
+    assert host_link.receive(1, 0) == (0, tuple(range(100)))
+
+
+def test_devices_of_different_builds_do_not_talk(host_link: HostLink) -> None:
+    words = (10, 3)
+    host_link.start(0, words, 2, 16, plan_id=0x10007)
+    host_link.start(1, words, 2, 16, plan_id=0x20007)  # the same lower half
+    settle(host_link, 500)
+    assert not host_link.is_up(0)
+    assert not host_link.is_up(1)
+    assert host_link.counts(0, 0)["foreign"] > 0
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"stream": 9},
+        {"plan": 8},
+        {"fragment": 5},
+        {"count": 2},
+        {"payload": b"short"},
+        {"kind": FrameKind.END},
+        {"kind": 15},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_frames_that_do_not_fit_the_plan_are_ignored(host_link: HostLink, change: dict[str, object]) -> None:
+    words = (4, 3)
+    start(host_link, words, 2, 16)
+    bring_up(host_link)
+    good: dict[str, object] = {"kind": FrameKind.DATA, "plan": 7, "count": 1, "payload": bytes(16)}
+    host_link.deliver(1, encode_frame(Frame(**(good | change))))  # type: ignore[arg-type]
+    settle(host_link, 10)
+    assert host_link.receive(1, 0) is None
+    assert host_link.counts(1, 0)["foreign"] == 1
+
+
+@settings(max_examples=50, deadline=None)
+@given(noise=st.binary(max_size=4000))
+def test_noise_neither_crashes_nor_delivers(host_link: HostLink, noise: bytes) -> None:
+    words = (10, 3)
+    start(host_link, words, 2, 16)
+    bring_up(host_link)
+    host_link.deliver(1, noise)
+    settle(host_link, 100)
+    assert host_link.receive(1, 0) is None
+    assert host_link.send(0, 0, 0, range(10))
+    settle(host_link, 500)
+    assert host_link.receive(1, 0) == (0, tuple(range(10)))
+
+
+def bring_up(link: HostLink) -> None:
+    settle(link, 120)
+    assert all(link.is_up(side) for side in _SIDES)
+
+
+def settle(link: HostLink, rounds: int) -> None:
+    for _ in range(rounds):
+        for side in _SIDES:
+            while link.poll(side):
+                pass
+            link.deliver(1 - side, link.take_sent(side))
+        link.advance(_TICKS_PER_ROUND)

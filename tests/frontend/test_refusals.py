@@ -1,0 +1,126 @@
+"""What capture refuses: each with a rule, the layer, the line and a message that says what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+from synergyc.diagnostics import Diagnostic, SynergyError
+from synergyc.frontend import capture
+from synergyc.ir.types import Shape
+
+
+class Calls(nn.Module):
+    """A module whose forward is the given function."""
+
+    def __init__(self, function: Callable[[torch.Tensor], object]) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, x: torch.Tensor) -> object:
+        return self.function(x)
+
+
+def refused(function: Callable[[torch.Tensor], object], shape: Shape = (2, 6, 6)) -> tuple[Diagnostic, ...]:
+    with pytest.raises(SynergyError) as caught:
+        capture(Calls(function), shape, "net")
+    return caught.value.diagnostics
+
+
+def test_all_unsupported_operators_are_reported_at_once() -> None:
+    def forward(x: torch.Tensor) -> torch.Tensor:
+        x = torch.sigmoid(x)
+        x = functional.relu(x)
+        x = x * x
+        return functional.softmax(x.flatten(1), dim=1)
+
+    diagnostics = refused(forward)
+    assert [item.layer for item in diagnostics] == ["sigmoid", "mul", "softmax"]
+    assert {item.rule for item in diagnostics} == {"unsupported-operator"}
+    source = Path(__file__).read_text().splitlines()
+    for item, text in zip(diagnostics, ["torch.sigmoid", "x * x", "functional.softmax"], strict=True):
+        assert item.location is not None
+        assert item.location.file == __file__
+        assert text in source[item.location.line - 1]
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        (lambda x: functional.max_pool2d(x, 3, padding=1), "pooling must not pad"),
+        (lambda x: functional.max_pool2d(x, (2, 2), stride=(1, 2)), "pooling stride must be equal"),
+        (lambda x: functional.max_pool2d(x, 4, 3, ceil_mode=True), "ceil_mode=False"),
+        (lambda x: functional.avg_pool2d(x, 2, divisor_override=3), "divisor_override=None"),
+        (lambda x: functional.adaptive_avg_pool2d(x, 4), "windows of several sizes"),
+        (lambda x: x.reshape(1, 4, 3, 6), "reshaping (2, 6, 6) to (4, 3, 6) is not supported"),
+        (lambda x: x.reshape(2, 36), "mixes the images of a batch"),
+        (lambda x: x + 1.0, "argument 'other' must be computed from the input"),
+        (lambda x: torch.add(x, x, alpha=2), "must not scale its operand"),
+        (lambda x: x + x[:, :1], "operator aten.slice"),
+        (lambda x: torch.cat([x, x], dim=2), "concatenation must be by channel"),
+        (lambda x: functional.conv2d(x, torch.ones(1, 2, 2, 2), padding="same"), "one side more"),
+        (lambda x: functional.conv2d(x, x[:, :, :3, :3]), "must be a parameter"),
+        (lambda x: functional.linear(x, torch.ones(3, 6)), "linear must read a vector"),
+        (functional.hardtanh, "aten.hardtanh"),
+        (lambda x: x.mean(dim=(2, 3)), "aten.mean"),
+    ],
+)
+def test_unsupported_uses_say_why(function: Callable[[torch.Tensor], object], message: str) -> None:
+    assert any(message in item.message for item in refused(function))
+
+
+def test_control_flow_on_data_is_refused() -> None:
+    def forward(x: torch.Tensor) -> torch.Tensor:
+        if x.sum() > 0:
+            return x.relu()
+        return x.abs()
+
+    (diagnostic,) = refused(forward)
+    assert diagnostic.rule == "capture-control-flow"
+    assert diagnostic.location is not None
+    assert "if x.sum() > 0" in Path(__file__).read_text().splitlines()[diagnostic.location.line - 1]
+
+
+def test_shapes_that_depend_on_data_are_refused() -> None:
+    diagnostics = refused(lambda x: x[x > 0])
+    assert all(item.rule in {"unsupported-operator", "capture-control-flow"} for item in diagnostics)
+
+
+def test_a_wrong_input_shape_is_refused_with_torchs_reason() -> None:
+    with pytest.raises(SynergyError) as caught:
+        capture(nn.Conv2d(3, 4, 3), (1, 8, 8), "net")
+    (diagnostic,) = caught.value.diagnostics
+    assert diagnostic.rule == "capture"
+    assert "expected input[1, 1, 8, 8] to have 3 channels" in diagnostic.message
+
+
+def test_an_error_in_forward_points_at_its_line() -> None:
+    def forward(x: torch.Tensor) -> torch.Tensor:
+        raise LookupError("no such scale")
+
+    (diagnostic,) = refused(forward)
+    assert "LookupError: no such scale" in diagnostic.message
+    assert diagnostic.location is not None
+    assert "raise LookupError" in Path(__file__).read_text().splitlines()[diagnostic.location.line - 1]
+
+
+@pytest.mark.parametrize("function", [lambda x: (x.relu(), x.abs()), lambda x: x, lambda x: torch.ones(1, 3)])
+def test_the_signature_must_be_one_tensor_to_one_tensor(function: Callable[[torch.Tensor], object]) -> None:
+    (diagnostic,) = refused(function)
+    assert diagnostic.rule == "capture-signature"
+
+
+@pytest.mark.parametrize("shape", [(), (0, 4, 4), (1, 2, 3, 4)])
+def test_impossible_input_shapes_are_refused(shape: Shape) -> None:
+    (diagnostic,) = refused(lambda x: x.relu(), shape)
+    assert diagnostic.rule == "capture-input"
+
+
+def test_tracing_failures_print_nothing(capfd: pytest.CaptureFixture[str]) -> None:
+    refused(lambda x: x.relu() if x.sum() > 0 else x)
+    assert capfd.readouterr() == ("", "")
