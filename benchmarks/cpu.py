@@ -63,19 +63,25 @@ def main() -> None:
     """Print one line, or one JSON document, for all measurements."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", action="store_true", help="print one JSON document")
-    parser.add_argument("--cycles", type=int, default=100_000_000, help="CPU cycles of each native measurement")
+    parser.add_argument(
+        "--cycles", type=int, default=100_000_000, help="CPU cycles of each native measurement"
+    )
     arguments = parser.parse_args()
     hooks = [(False, arguments.cycles // 20)]
     if native_library() is not None:
         hooks.insert(0, (True, arguments.cycles))
     results = [measure(loop, native, cycles) for native, cycles in hooks for loop in _LOOPS]
     if arguments.json:
-        print(json.dumps([{**asdict(r), "instructions_per_s": r.instructions_per_s} for r in results], indent=2))
+        print(
+            json.dumps([{**asdict(r), "instructions_per_s": r.instructions_per_s} for r in results], indent=2)
+        )
         return
     for result in results:
         mips = result.instructions_per_s / 1e6
         realtime = result.cycles / 1e8 / result.seconds
-        print(f"{result.hook:7} {result.loop:12} {mips:8.1f} million instructions/s  {realtime:6.2f} x real time")
+        print(
+            f"{result.hook:7} {result.loop:12} {mips:8.1f} million instructions/s  {realtime:6.2f} x real time"
+        )
 
 
 if __name__ == "__main__":

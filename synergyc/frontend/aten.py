@@ -85,14 +85,20 @@ Reading = tuple[Operator | None, tuple[Value, ...]]
 def _convolution(call: Call) -> Reading:
     weight = call.constant("weight")
     dilation = tuple(call.arguments["dilation"])
+    transposed = "output_padding" in call.arguments
+    padding = _padding(call.arguments["padding"], weight.shape[2:], dilation)
+    if transposed and any(
+        pad > step * (size - 1) for pad, step, size in zip(padding, dilation, weight.shape[2:], strict=True)
+    ):
+        raise UnsupportedOperatorError("padding of a transposed convolution must be smaller than the kernel")
     operator = Convolution(
         weight=weight,
         bias=call.optional_constant("bias"),
         stride=tuple(call.arguments["stride"]),
-        padding=_padding(call.arguments["padding"], weight.shape[2:], dilation),
+        padding=padding,
         dilation=dilation,
         groups=call.arguments["groups"],
-        transposed="output_padding" in call.arguments,
+        transposed=transposed,
         output_padding=tuple(call.arguments.get("output_padding", ())),
     )
     return operator, (call.value("input"),)
@@ -242,8 +248,8 @@ READERS: Mapping[str, Callable[[Call], Reading]] = {
 }
 
 HINTS: Mapping[str, str] = {
-    "aten.hardtanh.default": "use ReLU: the accelerator clips at its 8-bit range anyway",
-    "aten.clamp.default": "use ReLU: the accelerator clips at its 8-bit range anyway",
+    "aten.hardtanh.default": "use ReLU: the accelerator clips at the top of its 8-bit range anyway",
+    "aten.clamp.default": "use ReLU: the accelerator clips at the top of its 8-bit range anyway",
     "aten.sigmoid.default": "the accelerator has ReLU and Abs; apply it to the output after inference",
     "aten.softmax.int": "leave softmax out: the largest output stays the largest",
     "aten._softmax.default": "leave softmax out: the largest output stays the largest",

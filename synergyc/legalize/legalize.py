@@ -1,4 +1,4 @@
-"""The stage itself: fuse, then check every limit and report all that is broken at once."""
+"""The stage itself: fuse, then check every limit of the layers and report all that is broken at once."""
 
 from __future__ import annotations
 
@@ -13,11 +13,17 @@ from synergyc.targets import Chip
 def legalize(graph: Graph, chip: Chip) -> Network:
     """Return the integer ``graph`` as accelerator layers for ``chip``.
 
-    Raises SynergyError with one diagnostic for each limit that a layer, or the network as a whole, breaks.
-    A network for a system of several chips may exceed the limits of one: see ``check_limits``.
+    Raises SynergyError with one diagnostic for each limit that a layer breaks. The network as a whole may be
+    too big for one chip, for it may be split over several: ``check_limits`` tells.
     """
     network = fuse(graph, chip.cnn)
-    problems = [*_node_problems(graph, chip), *check_limits(network, chip)]
+    problems = [
+        _diagnostic(name, finding, node.origin.module)
+        for node in graph.nodes
+        for name, rule in NODE_RULES.items()
+        if (finding := rule(node, chip.cnn)) is not None
+    ]
+    problems += _layer_problems(network, chip)
     if problems:
         raise SynergyError(problems)
     return network
@@ -29,26 +35,20 @@ def check_limits(network: Network, chip: Chip) -> tuple[Diagnostic, ...]:
     Memory is judged by lower bounds, which no placement can beat: what is refused here can never fit, what
     passes may still fail to be placed.
     """
-    problems = [
-        _diagnostic(name, finding, _model_name(layer))
-        for layer in network.layers
-        for name, rule in LAYER_RULES.items()
-        if (finding := rule(layer, chip.cnn)) is not None
-    ]
-    problems += [
+    totals = [
         _diagnostic(name, finding, None)
         for name, rule in NETWORK_RULES.items()
         if (finding := rule(network, chip.cnn)) is not None
     ]
-    return tuple(problems)
+    return (*_layer_problems(network, chip), *totals)
 
 
-def _node_problems(graph: Graph, chip: Chip) -> list[Diagnostic]:
+def _layer_problems(network: Network, chip: Chip) -> list[Diagnostic]:
     return [
-        _diagnostic(name, finding, node.origin.module)
-        for node in graph.nodes
-        for name, rule in NODE_RULES.items()
-        if (finding := rule(node, chip.cnn)) is not None
+        _diagnostic(name, finding, _model_name(layer))
+        for layer in network.layers
+        for name, rule in LAYER_RULES.items()
+        if (finding := rule(layer, chip.cnn)) is not None
     ]
 
 

@@ -105,19 +105,22 @@ static void receive_frame(link_t *link, const frame_t *frame)
     }
 }
 
+/* True if more can be done at once: a part of a frame is no reason to stay awake. */
 static bool poll_received(link_t *link)
 {
     uint8_t bytes[64];
     size_t count = port_uart_read(link->uart, bytes, sizeof bytes);
+    bool handled = false;
     for (size_t i = 0; i < count; i++) {
         decoder_result_t result = decoder_push(&link->decoder, bytes[i]);
+        handled = handled || result != DECODER_MORE;
         if (result == DECODER_FRAME) {
             receive_frame(link, &link->decoder.frame);
         } else if (result == DECODER_DAMAGED) {
             link->damaged_frames++;
         }
     }
-    return count != 0;
+    return handled || count == sizeof bytes;
 }
 
 void link_open(link_t *link)

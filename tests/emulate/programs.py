@@ -40,7 +40,7 @@ class Programs:
         if source not in self._images:
             stem = self._folder / f"program{len(self._images)}"
             stem.with_suffix(".c").write_text('#include "chip.h"\n' + source)
-            files = [stem.with_suffix(".c"), _SUPPORT / "startup.c"]
+            files = [stem.with_suffix(".c"), self._startup()]
             command = [
                 _COMPILER,
                 *_FLAGS.split(),
@@ -51,6 +51,14 @@ class Programs:
             subprocess.run([*command, "-lgcc", "-o", str(stem.with_suffix(".elf"))], check=True, timeout=60)
             self._images[source] = load_elf(stem.with_suffix(".elf"))
         return self._images[source]
+
+    def _startup(self) -> Path:
+        """Return the object file of the start-up code."""
+        path = self._folder / "startup.o"
+        if not path.exists():
+            command = [_COMPILER, *_FLAGS.split(), "-c", str(_SUPPORT / "startup.c"), "-o", str(path)]
+            subprocess.run(command, check=True, timeout=60)
+        return path
 
     def assemble(self, text: str) -> bytes:
         """Return the code of a few instructions."""

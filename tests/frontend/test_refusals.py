@@ -66,6 +66,10 @@ def test_all_unsupported_operators_are_reported_at_once() -> None:
         (lambda x: functional.conv2d(x, torch.ones(1, 2, 2, 2), padding="same"), "one side more"),
         (lambda x: functional.conv2d(x, x[:, :, :3, :3]), "must be a parameter"),
         (lambda x: functional.linear(x, torch.ones(3, 6)), "linear must read a vector"),
+        (
+            lambda x: functional.conv_transpose2d(x, torch.ones(2, 2, 1, 1), padding=1),
+            "must be smaller than the kernel",
+        ),
         (functional.hardtanh, "aten.hardtanh"),
         (lambda x: x.mean(dim=(2, 3)), "aten.mean"),
     ],

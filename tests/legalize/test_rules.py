@@ -216,6 +216,14 @@ def test_biases_of_all_layers() -> None:
     }
 
 
+def test_a_network_for_several_chips_is_legal_but_too_big_for_one() -> None:
+    """40 layers of a few weights: each can run, all of them together only on the larger chip."""
+    module = nn.Sequential(*[nn.Conv2d(1, 1, 1) for _ in range(40)])
+    network = legalize(integer_graph(module, (1, 4, 4)), load_chip(SMALL))
+    assert network_rules(network) == {"layer-count": ("40", "at most 32")}
+    assert network_rules(network.segment(0, 31)) == network_rules(network.segment(32, 39)) == {}
+
+
 def test_all_violations_are_raised_at_once_with_the_models_own_names() -> None:
     body = nn.Sequential(nn.Conv2d(1, 4, 5, stride=2, padding=2), nn.ReLU(), nn.MaxPool2d(2, stride=20))
     module = nn.Sequential()

@@ -57,9 +57,7 @@ def load_trace(path: Path) -> Trace:
 
 def accesses(steps: Iterable[Step]) -> tuple[Access, ...]:
     return tuple(
-        Access(
-            step.width_bytes, step.address, np.array(step.words, dtype=f">u{step.width_bytes}").tobytes()
-        )
+        Access(step.width_bytes, step.address, np.array(step.words, dtype=f">u{step.width_bytes}").tobytes())
         for step in steps
         if isinstance(step, Write)
     )
@@ -80,13 +78,17 @@ def weight_memory(stores: Iterable[Access], cnn: Cnn) -> dict[tuple[int, int], b
     windows = {cnn.weight_address(processor): processor for processor in range(cnn.processors)}
     first: int | None = None
     for store in stores:
-        base = next(start for start in windows if start <= store.address < start + cnn.addresses.weights.stride)
+        base = next(
+            start for start in windows if start <= store.address < start + cnn.addresses.weights.stride
+        )
         processor = windows[base]
         if store.width == 1:  # express mode: the words that follow are a stream of slots
             first = (store.address - base) // 4
         elif first is not None:
             for index in range(len(store.content) // SLOT_BYTES):
-                memory[processor, first + index] = store.content[index * SLOT_BYTES : (index + 1) * SLOT_BYTES]
+                memory[processor, first + index] = store.content[
+                    index * SLOT_BYTES : (index + 1) * SLOT_BYTES
+                ]
         else:  # plain mode: four words for each slot
             slot = (store.address - base) // 16
             for index in range(len(store.content) // 16):

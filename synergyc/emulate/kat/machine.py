@@ -107,7 +107,9 @@ def _judge_result(board: Board, result: int) -> Verdict:
 
 def _unhandled(board: Board, number: int) -> Diagnostic:
     return Diagnostic(
-        "kat-exception", f"exception {number} has no handler\n  {board.where()}", hint="vector 16 is interrupt 0"
+        "kat-exception",
+        f"exception {number} has no handler\n  {board.where()}",
+        hint="vector 16 is interrupt 0",
     )
 
 

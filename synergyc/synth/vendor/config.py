@@ -30,7 +30,7 @@ class NetworkConfig:
     layers: tuple[LayerConfig, ...]
 
     def without_first(self, count: int) -> NetworkConfig:
-        """Return the network without its first ``count`` layers; references to the last of them mean the input."""
+        """Return the network without its first ``count`` layers; the last of them becomes the input."""
         layers = tuple(
             replace(
                 layer,

@@ -47,8 +47,8 @@ _SYNONYMS = {
 }
 _KEYS = {
     "activation", "avg_pool", "bias_group", "data_format", "dilation", "eltwise", "flatten", "groups",
-    "in_channel_skip", "in_channels", "in_dim", "in_offset", "in_sequences", "kernel_size", "max_pool", "name",
-    "next_sequence", "op", "operands", "out_channels", "out_offset", "output", "output_pad",
+    "in_channel_skip", "in_channels", "in_dim", "in_offset", "in_sequences", "kernel_size", "max_pool",
+    "name", "next_sequence", "op", "operands", "out_channels", "out_offset", "output", "output_pad",
     "output_processors", "output_shift", "output_width", "pad", "pool_dilation", "pool_first", "pool_stride",
     "processors", "quantization", "read_gap", "streaming", "stride", "write_gap",
 }  # fmt: skip

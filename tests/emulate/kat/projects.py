@@ -75,7 +75,7 @@ def hand_worked() -> Recipe:
     """
     centre = ((64, 0, 0), (64, 64, 0), (0, -64, 100), (0, 0, 0))
     bias = (1, 0, -3, 17)
-    image = [((7 * i) % 251 - 125, (11 * i + 3) % 256 - 128, 127 - 6 * i) for i in range(20)]
+    image = [((37 * i) % 251 - 125, (83 * i + 3) % 256 - 128, (59 * i) % 256 - 128) for i in range(20)]
     quadrant, data = 0x50100000, 0x50400000
     registers = {0: 0x10005, 1: 0x10006, 6: 0x1000, 8: 0x2000, 11: 0xB20, 20: 0x1800, 12: 0x18}
     registers |= {13: 4, 15: 0x1000, 14: 0x70007}
@@ -100,7 +100,11 @@ def hand_worked() -> Recipe:
         "cnn_start": (("w32", quadrant, (0x00100808,)), ("w32", quadrant, (0x00100009,))),
     }
     expected = tuple(
-        (data + 0x4000 + 4 * index, 0xFFFFFFFF, _word(_neuron(row, value, pixel) for row, value in zip(centre, bias, strict=True)))
+        (
+            data + 0x4000 + 4 * index,
+            0xFFFFFFFF,
+            _word(_neuron(row, value, pixel) for row, value in zip(centre, bias, strict=True)),
+        )
         for index, pixel in enumerate(image)
     )
     return Recipe("MAX78000", functions, expected)
@@ -128,7 +132,9 @@ def write_project(recipe: Recipe, folder: Path) -> Path:
         "main.c": _main_c(recipe),
         "weights.h": "#define KERNELS { " + _table(recipe.functions["cnn_load_weights"]) + " }\n",
         "sampleoutput.h": "#define SAMPLE_OUTPUT { "
-        + ", ".join(f"0x{address:08x}, 0x{mask:08x}, 0x{value:08x}" for address, mask, value in recipe.expected)
+        + ", ".join(
+            f"0x{address:08x}, 0x{mask:08x}, 0x{value:08x}" for address, mask, value in recipe.expected
+        )
         + ", 0 }\n",
     }
     for name, text in files.items():

@@ -117,10 +117,10 @@ void MXC_LP_EnterSleepMode(void)
     wait_for_interrupt();
 }
 
-/* Sleep for `cycles` (1 to SYST_MAXIMUM) of the core; other interrupts are served meanwhile. */
+/* Sleep for `cycles` (2 to SYST_MAXIMUM) of the core; other interrupts are served meanwhile. */
 static void sleep_cycles(uint32_t cycles)
 {
-    SYST_RVR = cycles;
+    SYST_RVR = cycles - 1u;
     SYST_CVR = 0;
     SYST_CSR = SYST_CSR_CLKSOURCE | SYST_CSR_TICKINT | SYST_CSR_ENABLE;
     for (;;) {
@@ -142,7 +142,7 @@ static void sleep_cycles(uint32_t cycles)
 int MXC_Delay(uint32_t microseconds)
 {
     uint64_t cycles = (uint64_t)microseconds * SystemCoreClock / 1000000u;
-    while (cycles > 0) {
+    while (cycles > 1) {
         const uint32_t part = cycles < SYST_MAXIMUM ? (uint32_t)cycles : SYST_MAXIMUM;
         sleep_cycles(part);
         cycles -= part;
