@@ -80,7 +80,7 @@ def main() -> None:
         mips = result.instructions_per_s / 1e6
         realtime = result.cycles / 1e8 / result.seconds
         print(
-            f"{result.hook:7} {result.loop:12} {mips:8.1f} million instructions/s  {realtime:6.2f} x real time"
+            f"{result.hook:7} {result.loop:12} {mips:8.1f} million instructions/s {realtime:6.2f} x real time"
         )
 
 

@@ -10,6 +10,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -99,8 +100,8 @@ class CrossCompiler:
     ) -> CompileResult:
         """Compile and link ``sources`` into the ELF file ``output``; a ``.map`` file is written beside it.
 
-        ``cwd`` (default: the folder of ``output``) is what file names in messages, debug information and
-        the map are relative to; it leaves no trace in the ELF. ``defines`` are ``-D`` names and values,
+        ``cwd`` (default: the folder of ``output``) is what file names in debug information and in the map
+        are relative to; it leaves no trace in the ELF. ``defines`` are ``-D`` names and values,
         ``extra_flags`` come after the standard flags of compiling and linking (``-ffreestanding``,
         ``-Wno-...``). Object files are kept in ``output``'s folder under ``obj/``.
 
@@ -113,18 +114,20 @@ class CrossCompiler:
         objects.mkdir(parents=True, exist_ok=True)
         flags = [*_CPU_FLAGS, *_COMPILE_FLAGS, *_prefix_maps(folder, [*sources, *include])]
         flags += [f"-D{name}={value}".removesuffix("=") for name, value in sorted((defines or {}).items())]
-        flags += [f"-I{_relative(path, folder)}" for path in include]
-        built: list[str] = []
-        problems: list[Diagnostic] = []
-        for source, name in zip(sources, _object_names(sources), strict=True):
-            target = _relative(objects / name, folder)
-            text = self._run([*flags, *extra_flags, "-c", _relative(source, folder), "-o", target], folder)
-            problems += _compile_diagnostics(text) if text is not None else []
-            built.append(target)
+        flags += [*(f"-I{_relative(path, folder)}" for path in include), *extra_flags]
+        built = [_relative(objects / name, folder) for name in _object_names(sources)]
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            said = pool.map(
+                lambda *pair: self._compile_one(*pair, flags=flags, folder=folder), sources, built
+            )
+        problems = [item for text in said if text is not None for item in _compile_diagnostics(text, folder)]
         if problems:
             raise SynergyError(problems)
         self._link(built, linker_script.resolve(), output, folder, extra_flags)
         return CompileResult(output, output.with_suffix(".map"), section_sizes(output))
+
+    def _compile_one(self, source: Path, target: str, *, flags: Sequence[str], folder: Path) -> str | None:
+        return self._run([*flags, "-c", _relative(source, folder), "-o", target], folder)
 
     def _link(
         self, objects: Sequence[str], script: Path, output: Path, folder: Path, extra_flags: Sequence[str]
@@ -143,7 +146,7 @@ class CrossCompiler:
         ]
         text = self._run(arguments, folder)
         if text is not None:
-            raise SynergyError(list(_link_diagnostics(text, map_file)))
+            raise SynergyError(list(_link_diagnostics(text, map_file, folder)))
 
     def _run(self, arguments: Sequence[str], folder: Path) -> str | None:
         """Run the compiler; None for success, else what it said."""
@@ -228,20 +231,25 @@ def _object_names(sources: Sequence[Path]) -> Iterator[str]:
         yield f"{source.stem}_{count}.o" if count else f"{source.stem}.o"
 
 
-def _compile_diagnostics(text: str) -> list[Diagnostic]:
+def _location(match: re.Match[str], folder: Path) -> Location | None:
+    """Return the place that a message names, from its groups file, line and column."""
+    groups = match.groupdict()
+    if not groups.get("file"):
+        return None
+    file = os.path.normpath(folder / groups["file"])
+    return Location(file, int(groups["line"] or 0), int(groups.get("column") or 0))
+
+
+def _compile_diagnostics(text: str, folder: Path) -> list[Diagnostic]:
     located = [
-        Diagnostic(
-            "compile-error",
-            match["text"],
-            Location(match["file"], int(match["line"]), int(match["column"] or 0)),
-        )
+        Diagnostic("compile-error", match["text"], _location(match, folder))
         for match in map(_MESSAGE.match, text.splitlines())
         if match
     ]
     return located or [Diagnostic("compile-error", text.strip() or "the compiler failed without a word")]
 
 
-def _link_diagnostics(text: str, map_file: Path) -> Iterator[Diagnostic]:
+def _link_diagnostics(text: str, map_file: Path, folder: Path) -> Iterator[Diagnostic]:
     """Yield one diagnostic for each full memory region, else for each of the linker's other complaints."""
     overflows = {match["region"]: int(match["bytes"]) for match in _OVERFLOW.finditer(text)}
     if overflows:
@@ -261,9 +269,7 @@ def _link_diagnostics(text: str, map_file: Path) -> Iterator[Diagnostic]:
         if match is None or "warning:" in line or ": in function `" in line:
             continue
         found = True
-        groups = match.groupdict()
-        where = Location(groups["file"], int(groups["line"] or 0)) if groups.get("file") else None
-        yield Diagnostic("link-error", groups["text"], where)
+        yield Diagnostic("link-error", match["text"], _location(match, folder))
     if not found:
         yield Diagnostic("link-error", text.strip() or "the linker failed without a word")
 

@@ -16,8 +16,13 @@ _COPY_LOOP_CYCLES = 7
 class AcceleratorModel(Protocol):
     """What the chip needs of :class:`synergyc.emulate.accelerator.Accelerator`."""
 
-    running: bool
-    irq: bool
+    @property
+    def running(self) -> bool:
+        """Whether it is between start and done."""
+
+    @property
+    def irq(self) -> bool:
+        """The level of its interrupt line."""
 
     def ranges(self) -> tuple[tuple[int, int], ...]:
         """Return (base, size in bytes) of the address ranges it answers to."""

@@ -123,7 +123,7 @@ class Board:
         self.chip.reset()
 
     def uart(self, name: str) -> Uart:
-        """Return a UART that a link may be wired to; raises SynergyError for the console and unknown names."""
+        """Return a UART that a link may be wired to; raises SynergyError for others."""
         if name == self.target.console_uart:
             raise fail(
                 "unknown-uart",

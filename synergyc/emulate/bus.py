@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 from synergyc.emulate.accelerator.errors import BusError, NotModelled
 from synergyc.emulate.cpu import Bus
@@ -16,67 +17,74 @@ _APB_CYCLES = 2
 """A transfer of AMBA APB takes a setup and an access cycle of the peripheral clock."""
 
 
+@dataclass(frozen=True)
+class _Slot:
+    """What answers in a granule: a peripheral, or another bus (``gates`` is None)."""
+
+    name: str
+    base: int
+    read: Callable[..., int]
+    write: Callable[..., None]
+    gates: tuple[str, int] | None
+
+
 class PeripheralBus:
-    """The region with peripherals; a block whose clock is off reads as 0 and ignores writes, with a warning."""
+    """The region with peripherals; a block without clock reads as 0 and ignores writes, with a warning."""
 
     def __init__(self, services: Services, warn: Callable[[str], None]) -> None:
-        self._services = services
+        clocks = services.target.clocks
+        self._clock = services.cpu.clock
+        self._gates = services.clocks.gates
+        self._wait_cycles = _APB_CYCLES * clocks.cpu_hz // clocks.peripheral_hz
         self._warn = warn
-        self._blocks: dict[int, Peripheral | Bus] = {}
+        self._slots: dict[int, _Slot] = {}
 
     def attach(self, peripheral: Peripheral) -> None:
         """Let a peripheral answer to its block's addresses."""
-        for granule in _granules(peripheral.block.base, peripheral.block.size_bytes):
-            self._blocks[granule] = peripheral
+        register, bit = (peripheral.block.clock_bit if peripheral.gated else None) or ("", 0)
+        block = peripheral.block
+        slot = _Slot(peripheral.name, block.base, peripheral.read, peripheral.write, (register, 1 << bit))
+        for granule in _granules(block.base, block.size_bytes):
+            self._slots[granule] = slot
 
     def attach_bus(self, base: int, size_bytes: int, bus: Bus) -> None:
         """Let another bus answer to a range."""
         for granule in _granules(base, size_bytes):
-            self._blocks[granule] = bus
+            self._slots[granule] = _Slot("", 0, bus.read, bus.write, None)
 
     def pages(self) -> list[tuple[int, int]]:
         """Return (base, size in bytes) of the page-aligned ranges in which something answers."""
-        return page_ranges((granule << _GRANULE_BITS, 1 << _GRANULE_BITS) for granule in self._blocks)
+        return page_ranges((granule << _GRANULE_BITS, 1 << _GRANULE_BITS) for granule in self._slots)
 
     def read(self, address: int, size_bytes: int) -> int:
         """Return the register at ``address``, or the bytes of it that are asked for."""
-        block = self._find(address)
-        if not isinstance(block, Peripheral):
-            return block.read(address, size_bytes)
-        self._wait()
-        if self._is_off(block):
+        slot = self._slots.get(address >> _GRANULE_BITS)
+        if slot is None:
+            raise BusError(address, "no peripheral there")
+        if slot.gates is None:
+            return slot.read(address, size_bytes)
+        self._clock.cycles += self._wait_cycles
+        if self._gates.get(slot.gates[0], 0) & slot.gates[1]:
+            self._warn(f"access to {slot.name} while its clock is off")
             return 0
-        word = block.read((address & ~3) - block.block.base)
-        return word >> 8 * (address & 3) & ((1 << 8 * size_bytes) - 1)
+        word = slot.read((address & ~3) - slot.base)
+        return word if size_bytes == 4 else word >> 8 * (address & 3) & ((1 << 8 * size_bytes) - 1)
 
     def write(self, address: int, size_bytes: int, value: int) -> None:
         """Write the register at ``address``; only whole words can be written."""
-        block = self._find(address)
-        if not isinstance(block, Peripheral):
-            block.write(address, size_bytes, value)
+        slot = self._slots.get(address >> _GRANULE_BITS)
+        if slot is None:
+            raise BusError(address, "no peripheral there")
+        if slot.gates is None:
+            slot.write(address, size_bytes, value)
             return
-        self._wait()
-        if self._is_off(block):
+        self._clock.cycles += self._wait_cycles
+        if self._gates.get(slot.gates[0], 0) & slot.gates[1]:
+            self._warn(f"access to {slot.name} while its clock is off")
             return
         if size_bytes != 4 or address & 3:
-            raise NotModelled(block.name, address, value, f"write of {size_bytes} bytes to a 32-bit register")
-        block.write(address - block.block.base, value)
-
-    def _find(self, address: int) -> Peripheral | Bus:
-        block = self._blocks.get(address >> _GRANULE_BITS)
-        if block is None:
-            raise BusError(address, "no peripheral there")
-        return block
-
-    def _is_off(self, peripheral: Peripheral) -> bool:
-        off = peripheral.gated and self._services.clocks.is_gated(peripheral.block.clock_bit)
-        if off:
-            self._warn(f"access to {peripheral.name} while its clock is off")
-        return off
-
-    def _wait(self) -> None:
-        clocks = self._services.clocks
-        self._services.timeline.stall(_APB_CYCLES * clocks.system_hz // clocks.peripheral_hz)
+            raise NotModelled(slot.name, address, value, f"write of {size_bytes} bytes to a 32-bit register")
+        slot.write(address - slot.base, value)
 
 
 def page_ranges(ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:

@@ -117,7 +117,10 @@ class Chip:
             raise fail("image-vectors", f"vector table is not in memory: {error}") from error
 
     def run(self, end_ps: int | None) -> RunEnd:
-        """Run until a time in picoseconds since power-up, or until nothing more happens; resets are carried out."""
+        """Run until a time in picoseconds since power-up, or until nothing more happens.
+
+        Resets that the program asks for are carried out on the way.
+        """
         while True:
             end = self.core.run(end_ps)
             if end is not RunEnd.RESET:

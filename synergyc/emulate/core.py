@@ -1,4 +1,4 @@
-"""A core that takes exceptions, sleeps and faults: CPU, interrupt controller and system registers together."""
+"""A core that takes exceptions, sleeps and faults: CPU, interrupt controller, system registers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from synergyc.emulate.systick import SysTick
 from synergyc.emulate.timeline import Timeline
 from synergyc.emulate.timing import TAIL_CHAIN_CYCLES
 
-_REPORTED = tuple(f"r{index}" for index in range(13)) + ("sp", "lr", "pc", "xpsr")
+_REPORTED = (*(f"r{index}" for index in range(13)), "sp", "lr", "pc", "xpsr")
 _SLEEPDEEP, _SLEEPONEXIT = 4, 2
 _HFSR_VECTTBL, _HFSR_FORCED, _HFSR_DEBUG = 1 << 1, 1 << 30, 1 << 31
 _BFAR_VALID = 1 << 15
@@ -97,20 +97,22 @@ class Core:
         """Run until a time (at most one block of instructions longer), or until nothing more can happen."""
         self.timeline.set_end(end_ps)
         while True:
-            self._fire_events()
-            if self.halt is not None:
-                return RunEnd.HALT
-            if self._reset_requested:
-                return RunEnd.RESET
-            end_ps = self.timeline.end_ps  # what happens meanwhile may bring the end nearer
-            if end_ps is not None and self.timeline.now_ps >= end_ps:
-                return RunEnd.TIME
+            if self.timeline.is_due():
+                self._fire_events()
+                end_ps = self.timeline.end_ps  # what happens meanwhile may bring the end nearer
+                if end_ps is not None and self.timeline.now_ps >= end_ps and not self._must_return():
+                    return RunEnd.TIME
+            if self._must_return():
+                return RunEnd.HALT if self.halt is not None else RunEnd.RESET
             self._take_pending()
             if self.sleeping:
                 if not self._pass_time():
                     return RunEnd.IDLE
             elif not self._execute():
                 return RunEnd.IDLE
+
+    def _must_return(self) -> bool:
+        return self.halt is not None or self._reset_requested
 
     def next_activity_ps(self) -> int | None:
         """Return when the CPU or a peripheral does something by itself next; None when never."""
@@ -158,7 +160,7 @@ class Core:
         return True
 
     def _spin(self) -> bool:
-        """Handle a branch to itself: time passes, or, in the handler of a fault, the program is at its end."""
+        """Handle a branch to itself: time passes; in the handler of a fault, the program is at its end."""
         if self._fault is not None and any(
             MEM_MANAGE <= n <= USAGE_FAULT or n == HARD_FAULT for n in self.nvic.active
         ):

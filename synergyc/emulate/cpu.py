@@ -42,21 +42,11 @@ from unicorn.unicorn_py3.unicorn import Uc, UcError
 from synergyc.diagnostics import fail
 from synergyc.emulate.accelerator.errors import BusError
 from synergyc.emulate.clock import BlockClock, ClockStop, make_clock
+from synergyc.emulate.engine import RegisterSet, map_device, start
 
 _MODELS = {"cortex-m4": arm_const.UC_CPU_ARM_CORTEX_M4}
 
-_REGISTERS = {
-    **{f"r{index}": getattr(arm_const, f"UC_ARM_REG_R{index}") for index in range(13)},
-    **{
-        name: getattr(arm_const, f"UC_ARM_REG_{name.upper()}")
-        for name in ("sp", "lr", "pc", "xpsr", "msp", "psp")
-    },
-    **{
-        name: getattr(arm_const, f"UC_ARM_REG_{name.upper()}")
-        for name in ("control", "primask", "basepri", "faultmask", "ipsr", "fpscr")
-    },
-}
-_FLOAT_REGISTERS = tuple(getattr(arm_const, f"UC_ARM_REG_S{index}") for index in range(16))
+_FLOATS = tuple(f"s{index}" for index in range(16))
 _WRITES = (UC_MEM_WRITE, UC_MEM_WRITE_PROT, UC_MEM_WRITE_UNMAPPED)
 _FETCHES = (UC_MEM_FETCH, UC_MEM_FETCH_PROT, UC_MEM_FETCH_UNMAPPED)
 _UNTIL = 0xFFFF_FFFE
@@ -114,6 +104,9 @@ class Cpu:
         self._undefined = False
         self._stale = False
         self._access = (0, 0)
+        self._sets: dict[tuple[str, ...], RegisterSet] = {}
+        self._devices: list[object] = []
+        self._pc = RegisterSet(self._engine, ("pc",))
         self._engine.hook_add(UC_HOOK_INTR, self._on_interrupt)
         self._engine.hook_add(UC_HOOK_INSN_INVALID, self._on_invalid_instruction)
         self._engine.hook_add(UC_HOOK_MEM_INVALID, self._on_invalid_access)
@@ -128,22 +121,22 @@ class Cpu:
 
     def map_bus(self, base: int, size_bytes: int, bus: Bus) -> None:
         """Route accesses to a range (whole pages of 4 KiB) to ``bus``."""
-        read, write = bus.read, bus.write
 
-        def on_read(_engine: Uc, offset: int, size: int, _user: object) -> int:
+        def read(offset: int, size: int) -> int:
             try:
-                return read(base + offset, size)
+                return bus_read(base + offset, size)
             except Exception as error:  # no exception may pass through the engine; run() raises it
                 self._fail(error)
                 return 0
 
-        def on_write(_engine: Uc, offset: int, size: int, value: int, _user: object) -> None:
+        def write(offset: int, size: int, value: int) -> None:
             try:
-                write(base + offset, size, value)
+                bus_write(base + offset, size, value)
             except Exception as error:  # as above
                 self._fail(error)
 
-        self._engine.mmio_map(base, size_bytes, on_read, None, on_write, None)
+        bus_read, bus_write = bus.read, bus.write
+        self._devices.append(map_device(self._engine, base, size_bytes, read, write))
 
     def read_memory(self, address: int, size_bytes: int) -> bytes:
         """Return memory contents; raises BusError where no memory is."""
@@ -168,38 +161,40 @@ class Cpu:
         self.write_memory(address, struct.pack(f"<{len(words)}I", *words))
 
     def forget_code(self) -> None:
-        """Drop translations and costs of code, before the next block, after memory that holds code has changed."""
+        """Drop translations and costs, before the next block, after memory that holds code has changed."""
         self._stale = True
         self.clock.limit = 0
 
     # --- registers --------------------------------------------------------------------------------------
 
     def read(self, register: str) -> int:
-        """Return a register by its name in small letters: r0..r12, sp, lr, pc, xpsr, primask, ..."""
-        value: int = self._engine.reg_read(_REGISTERS[register])
-        return value
+        """Return a register by name."""
+        return self.read_many(register)[0]
 
     def write(self, register: str, value: int) -> None:
         """Set a register by name."""
-        self._engine.reg_write(_REGISTERS[register], value)
+        self.write_many(**{register: value})
 
-    def read_many(self, *registers: str) -> tuple[int, ...]:
+    def read_many(self, *names: str) -> tuple[int, ...]:
         """Return several registers."""
-        values: tuple[int, ...] = self._engine.reg_read_batch([_REGISTERS[name] for name in registers])
-        return values
+        return self._set(names).read()
 
-    def write_many(self, **registers: int) -> None:
+    def write_many(self, **values: int) -> None:
         """Set several registers, in the order given."""
-        self._engine.reg_write_batch([(_REGISTERS[name], value) for name, value in registers.items()])
+        self._set(tuple(values)).write(*values.values())
 
     def read_floats(self) -> tuple[int, ...]:
         """Return s0..s15 as bit patterns."""
-        values: tuple[int, ...] = self._engine.reg_read_batch(_FLOAT_REGISTERS)
-        return values
+        return self._set(_FLOATS).read()
 
     def write_floats(self, values: tuple[int, ...]) -> None:
         """Set s0..s15 from bit patterns."""
-        self._engine.reg_write_batch(list(zip(_FLOAT_REGISTERS, values, strict=True)))
+        self._set(_FLOATS).write(*values)
+
+    def _set(self, names: tuple[str, ...]) -> RegisterSet:
+        if names not in self._sets:
+            self._sets[names] = RegisterSet(self._engine, names)
+        return self._sets[names]
 
     # --- execution --------------------------------------------------------------------------------------
 
@@ -215,9 +210,12 @@ class Cpu:
             self._engine.ctl_flush_tb()
             self.clock.forget_costs()
         try:
-            self._engine.emu_start(self.read("pc") | 1, _UNTIL)
+            start(self._engine, self._pc.read()[0] | 1, _UNTIL)
         except UcError as error:
             return self._after_engine_error(error)
+        return self._after_stop()
+
+    def _after_stop(self) -> Stop:
         if self._error is not None:
             return self._after_bus_error(self._error)
         if self._interrupt is not None:

@@ -66,7 +66,7 @@ class ElfImage:
 
 
 def load_elf(path: Path | str) -> ElfImage:
-    """Return the image in the file at ``path``; raises SynergyError for files that are no Cortex-M program."""
+    """Return the image in a file; raises SynergyError for files that are no Cortex-M program."""
     path = Path(path)
     try:
         with path.open("rb") as file:
@@ -108,11 +108,12 @@ def _symbols(elf: ELFFile) -> tuple[Symbol, ...]:
             continue
         for symbol in section.iter_symbols():
             kind = symbol["st_info"]["type"]
-            # Mapping symbols ($t, $d) and sections would hide the functions around them.
-            if symbol.name and not symbol.name.startswith("$") and symbol["st_shndx"] != "SHN_UNDEF":
-                if kind in ("STT_FUNC", "STT_OBJECT", "STT_NOTYPE"):
-                    address = symbol["st_value"] & ~1 if kind == "STT_FUNC" else symbol["st_value"]
-                    found.append(Symbol(symbol.name, address, symbol["st_size"]))
+            if kind not in ("STT_FUNC", "STT_OBJECT", "STT_NOTYPE") or symbol["st_shndx"] == "SHN_UNDEF":
+                continue
+            # Mapping symbols ($t, $d) would hide the functions around them.
+            if symbol.name and not symbol.name.startswith("$"):
+                address = symbol["st_value"] & ~1 if kind == "STT_FUNC" else symbol["st_value"]
+                found.append(Symbol(symbol.name, address, symbol["st_size"]))
     # Symbols with a size win over labels at the same address: they come last and are found first.
     return tuple(sorted(found, key=lambda symbol: (symbol.address, symbol.size_bytes, symbol.name)))
 

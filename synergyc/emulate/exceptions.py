@@ -27,8 +27,9 @@ def enter(cpu: Cpu, number: int, handler: int) -> None:
 
     Raises BusError when the stack is not in memory.
     """
-    xpsr, control, stack = cpu.read_many("xpsr", "control", "sp")
-    registers = cpu.read_many("r0", "r1", "r2", "r3", "r12", "lr", "pc")
+    *registers, xpsr, control, stack = cpu.read_many(
+        "r0", "r1", "r2", "r3", "r12", "lr", "pc", "xpsr", "control", "sp"
+    )
     in_thread = xpsr & 0x1FF == 0
     has_float = bool(cpu.clock.float_used)
     aligned = stack & 4
@@ -47,9 +48,8 @@ def enter(cpu: Cpu, number: int, handler: int) -> None:
         | (_RETURN_THREAD if in_thread else 0)
         | (_RETURN_PROCESS if on_process_stack else 0)
     )
-    cpu.write("sp", frame)
     # In this order: the stack pointer just set belongs to the old mode; CONTROL selects the main stack.
-    cpu.write("control", control & 1)
+    cpu.write_many(sp=frame, control=control & 1)
     start_handler(cpu, number, handler, exc_return)
     cpu.clock.float_used = 0
     cpu.clock.cycles += EXCEPTION_ENTRY_CYCLES
@@ -57,9 +57,7 @@ def enter(cpu: Cpu, number: int, handler: int) -> None:
 
 def start_handler(cpu: Cpu, number: int, handler: int, exc_return: int) -> None:
     """Set the registers with which a handler begins, leaving the stack as it is."""
-    cpu.write("xpsr", _XPSR_THUMB | number)
-    cpu.write("lr", exc_return)
-    cpu.write("pc", handler | 1)
+    cpu.write_many(xpsr=_XPSR_THUMB | number, lr=exc_return, pc=handler | 1)
     cpu.clock.restart()
 
 
@@ -71,7 +69,8 @@ def leave(cpu: Cpu, exc_return: int) -> None:
     to_thread = bool(exc_return & _RETURN_THREAD)
     on_process_stack = to_thread and bool(exc_return & _RETURN_PROCESS)
     has_float = not exc_return & _RETURN_BASIC
-    frame = cpu.read("psp" if on_process_stack else "msp")
+    main_stack, process_stack, control = cpu.read_many("msp", "psp", "control")
+    frame = process_stack if on_process_stack else main_stack
     r0, r1, r2, r3, r12, lr, pc, xpsr = cpu.read_words(frame, 8)
     stack = frame + (_EXTENDED_BYTES if has_float else _BASIC_BYTES)
     if has_float:
@@ -80,12 +79,20 @@ def leave(cpu: Cpu, exc_return: int) -> None:
         cpu.write("fpscr", fpscr)
     if xpsr & _XPSR_ALIGNED:
         stack += 4
-    privilege = cpu.read("control") & 1
+    control = control & 1 | (_CONTROL_PROCESS_STACK if on_process_stack else 0)
     # The exception number first: it brings the core back to the mode whose stack pointer is to be set.
-    cpu.write("xpsr", xpsr & (_XPSR_FLAGS | _XPSR_IT | 0x1FF) | _XPSR_THUMB)
-    process = _CONTROL_PROCESS_STACK if on_process_stack else 0
-    cpu.write("control", privilege | process | (_CONTROL_FLOAT if has_float else 0))
-    cpu.write_many(sp=stack & 0xFFFF_FFFF, r0=r0, r1=r1, r2=r2, r3=r3, r12=r12, lr=lr, pc=pc | 1)
+    cpu.write_many(
+        xpsr=xpsr & (_XPSR_FLAGS | _XPSR_IT | 0x1FF) | _XPSR_THUMB,
+        control=control | (_CONTROL_FLOAT if has_float else 0),
+        sp=stack & 0xFFFF_FFFF,
+        r0=r0,
+        r1=r1,
+        r2=r2,
+        r3=r3,
+        r12=r12,
+        lr=lr,
+        pc=pc | 1,
+    )
     cpu.clock.float_used = int(has_float)
     cpu.clock.cycles += EXCEPTION_EXIT_CYCLES
     cpu.clock.restart()

@@ -114,6 +114,8 @@ class Nvic:
         candidates = self.pending & self.enabled
         if not candidates:
             return None
+        if not candidates & candidates - 1:
+            return candidates.bit_length() - 1
         return min(_bits(candidates), key=lambda number: (self.priority(number), number))
 
     def preempts(self, number: int, execution_priority: int) -> bool:

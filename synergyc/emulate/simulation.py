@@ -59,7 +59,7 @@ class Outcome:
 
 
 class Simulation:
-    """Boards and the wires between them; raises SynergyError for wires to boards or UARTs that are not there."""
+    """Boards and the wires between them; raises SynergyError for wires to ends that are not there."""
 
     def __init__(self, boards: Sequence[Board], wires: Sequence[Wire] = ()) -> None:
         self.boards = {board.name: board for board in boards}
@@ -73,7 +73,7 @@ class Simulation:
         self._order = tuple(boards)
         self._dropped: set[str] = set()
         self._lookahead_ps: dict[str, int] = {}
-        """Time in which nothing can reach a board after its peer's CPU did something; only boards with wires."""
+        """Time in which nothing can reach a board after its peer's CPU did something."""
         for wire in wires:
             self._join(wire)
 

@@ -41,6 +41,8 @@ class Timeline:
         self._sequence = 0
         self.end_ps: int | None = None
         """Where the CPU stops at the latest."""
+        self._due_cycle = 0
+        """No event and not the end before this cycle."""
 
     @property
     def now_ps(self) -> int:
@@ -78,6 +80,10 @@ class Timeline:
             heapq.heappop(self._events)
         return self._events[0][0] if self._events else None
 
+    def is_due(self) -> bool:
+        """Return whether an event or the end may have come."""
+        return self._clock.cycles >= self._due_cycle
+
     def fire_due(self) -> None:
         """Act on all events whose time has come."""
         while (at_ps := self.next_ps()) is not None and at_ps <= self.now_ps:
@@ -89,6 +95,7 @@ class Timeline:
     def set_end(self, end_ps: int | None) -> None:
         """Let the CPU stop at ``end_ps`` at the latest, or only for events."""
         self.end_ps = end_ps
+        self._due_cycle = 0
 
     def lower_end(self, end_ps: int) -> None:
         """Let the CPU stop at ``end_ps`` if it would have run further."""
@@ -99,7 +106,8 @@ class Timeline:
     def arm(self) -> None:
         """Set the CPU's limit to the next event or the end, whichever is first."""
         stop_ps = self._next_stop_ps()
-        self._clock.limit = NEVER if stop_ps is None else max(self.cycle_at(stop_ps), 0)
+        self._due_cycle = NEVER if stop_ps is None else max(self.cycle_at(stop_ps), 0)
+        self._clock.limit = self._due_cycle
 
     def stop_soon(self) -> None:
         """Let the CPU stop before its next block."""
@@ -124,5 +132,5 @@ class Timeline:
     def _lower_limit(self, at_ps: int | None) -> None:
         if at_ps is not None:
             cycle = max(self.cycle_at(at_ps), 0)
-            if cycle < self._clock.limit:
-                self._clock.limit = cycle
+            self._due_cycle = min(self._due_cycle, cycle)
+            self._clock.limit = min(self._clock.limit, cycle)

@@ -6,6 +6,7 @@ hand-offs lead from one to the other, over relays if need be. Every joint of the
 
 from __future__ import annotations
 
+import itertools
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -93,9 +94,7 @@ def assign(
     )
 
 
-def link_ends(
-    plan: Plan, boards: Mapping[str, Board], wires: Sequence[Wire]
-) -> dict[str, tuple[Link, ...]]:
+def link_ends(plan: Plan, boards: Mapping[str, Board], wires: Sequence[Wire]) -> dict[str, tuple[Link, ...]]:
     """Return each device's ends of the links that the plan uses: the board's UARTs in their order.
 
     Raises SynergyError: ``link-medium``, ``link-uarts``, ``hand-off-path``.
@@ -165,7 +164,13 @@ def _assign_app(
 
 
 def _queue(
-    devices: dict[str, _Tasks], app: AppPlan, index: int, device: str, joint: _Joint, *, in_flash: bool = False
+    devices: dict[str, _Tasks],
+    app: AppPlan,
+    index: int,
+    device: str,
+    joint: _Joint,
+    *,
+    in_flash: bool = False,
 ) -> str:
     tensors = ", ".join(layout.tensor.name for layout in joint.read)
     name = f"{app.app}_q{index}"
@@ -197,7 +202,7 @@ def _joints(app: AppPlan, chain: Sequence[Program]) -> Iterator[_Joint]:
     """Yield the joints of an app's chain in order; checks that tensors and layouts agree on both sides."""
     places = [app.sense_device, *(segment.device for segment in app.segments), app.interact_device]
     hand_offs = list(app.hand_offs)
-    for index, (here, there) in enumerate(zip(places, places[1:], strict=False)):
+    for index, (here, there) in enumerate(itertools.pairwise(places)):
         hops: list[HandOff] = []
         while here != there:
             if not hand_offs or hand_offs[0].source != here:

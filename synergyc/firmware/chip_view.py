@@ -141,7 +141,9 @@ def _irq(peripheral: Peripheral, name: str) -> int:
 
 
 def _lacks(chip: Chip, what: str) -> Exception:
-    return fail("target-peripheral", f"chip {chip.name} cannot run the firmware: its description lacks {what}")
+    return fail(
+        "target-peripheral", f"chip {chip.name} cannot run the firmware: its description lacks {what}"
+    )
 
 
 def _hex(address: int) -> str:

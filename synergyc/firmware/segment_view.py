@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from synergyc.firmware.spec import Infer
 from synergyc.synth.program import LayerSummary, Step, TensorLayout, WaitBits, Write
 
-_VALUES_PER_ROW = {"uint32_t": 8, "uint8_t": 16}
+_VALUES_PER_ROW = {4: 8, 1: 16}
 
 
 @dataclass(frozen=True)
@@ -100,8 +100,8 @@ def segment_view(infer: Infer, c_name: str) -> SegmentView:
             Phase("start", "Start of an inference", tuple(_rows(program.start))),
         ),
         tables=(
-            _table("weight", "words", "uint32_t", "Kernels of all processors", program.weights),
-            _table("bias", "bytes", "uint8_t", "Bias memories", program.bias),
+            _table("weight", "words", 4, "Kernels of all processors", program.weights),
+            _table("bias", "bytes", 1, "Bias memories", program.bias),
         ),
         input_regions=tuple(_regions(infer.inputs)),
         output_regions=tuple(_regions(infer.outputs)),
@@ -115,29 +115,31 @@ def _rows(steps: Iterable[Step]) -> Iterator[StepRow]:
             yield StepRow(step.address, step.mask, step.value, step.comment or "wait")
             continue
         if step.width_bytes != 4:
-            raise ValueError(f"steps must store whole words, not {step.width_bytes} bytes at {step.address:#x}")
+            raise ValueError(
+                f"steps must store whole words, not {step.width_bytes} bytes at {step.address:#x}"
+            )
         for index, word in enumerate(step.words):
             yield StepRow(step.address + 4 * index, 0, word, step.comment)
 
 
-def _table(name: str, member: str, type_name: str, comment: str, writes: Sequence[Write]) -> Table:
+def hex_rows(values: Sequence[int], size_bytes: int = 4) -> str:
+    """Return C constants of ``size_bytes`` each, some to a line, indented."""
+    per_row = _VALUES_PER_ROW[size_bytes]
+    texts = [f"0x{value:0{2 * size_bytes}x}{'u' if size_bytes == 4 else ''}," for value in values]
+    rows = (texts[i : i + per_row] for i in range(0, len(texts), per_row))
+    return "\n".join("    " + " ".join(row) for row in rows)
+
+
+def _table(name: str, member: str, size_bytes: int, comment: str, writes: Sequence[Write]) -> Table:
     blocks: list[Block] = []
     values: list[int] = []
     for write in writes:
         blocks.append(Block(write.address, write.width_bytes, len(values), len(write.words), write.comment))
         values += write.words
-    digits = 8 if type_name == "uint32_t" else 2
-    if any(not 0 <= value < 1 << 4 * digits for value in values):
-        raise ValueError(f"values of table {name} must fit {type_name}")
-    return Table(name, member, type_name, comment, tuple(blocks), _initialisers(values, type_name, digits))
-
-
-def _initialisers(values: Sequence[int], type_name: str, digits: int) -> str:
-    per_row = _VALUES_PER_ROW[type_name]
-    suffix = "u," if type_name == "uint32_t" else ","
-    texts = [f"0x{value:0{digits}x}{suffix}" for value in values]
-    rows = (texts[i : i + per_row] for i in range(0, len(texts), per_row))
-    return "\n".join("    " + " ".join(row) for row in rows)
+    if any(not 0 <= value < 1 << 8 * size_bytes for value in values):
+        raise ValueError(f"values of table {name} must fit {size_bytes} bytes")
+    type_name = "uint32_t" if size_bytes == 4 else "uint8_t"
+    return Table(name, member, type_name, comment, tuple(blocks), hex_rows(values, size_bytes))
 
 
 def _regions(layouts: Iterable[TensorLayout]) -> Iterator[RegionRow]:

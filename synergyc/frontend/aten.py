@@ -101,7 +101,16 @@ def _convolution(call: Call) -> Reading:
         transposed=transposed,
         output_padding=tuple(call.arguments.get("output_padding", ())),
     )
-    return operator, (call.value("input"),)
+    return operator, (_of_rank(call.value("input"), weight.ndim - 1),)
+
+
+def _of_rank(source: Value, rank: int) -> Value:
+    """Return ``source`` if it has channels and the given number of axes; torch also takes single images."""
+    if len(source.shape) != rank:
+        raise UnsupportedOperatorError(
+            f"its input must have a batch axis and {rank} more, not shape {source.shape}"
+        )
+    return source
 
 
 def _padding(padding: str | list[int], kernel: Shape, dilation: Shape) -> tuple[int, ...]:
@@ -140,7 +149,8 @@ def _pooling(kind: PoolKind) -> Callable[[Call], Reading]:
     def read(call: Call) -> Reading:
         window = _rows_columns(call.arguments["kernel_size"])
         steps = _rows_columns(call.arguments["stride"] or call.arguments["kernel_size"])
-        one_axis = len(call.value("input").shape) == 2
+        source = _of_rank(call.value("input"), len(call.arguments["kernel_size"]) + 1)
+        one_axis = len(source.shape) == 2
         if any(call.arguments["padding"]):
             raise UnsupportedOperatorError("pooling must not pad", "pad in the convolution that follows")
         if call.arguments["ceil_mode"]:
@@ -152,7 +162,7 @@ def _pooling(kind: PoolKind) -> Callable[[Call], Reading]:
         if steps[0] != steps[1] and not one_axis:
             raise UnsupportedOperatorError(f"pooling stride must be equal for rows and columns, not {steps}")
         dilation = _rows_columns(call.arguments.get("dilation", [1, 1]))
-        return Pooling(Pool(kind, window, steps[0], dilation)), (call.value("input"),)
+        return Pooling(Pool(kind, window, steps[0], dilation)), (source,)
 
     return read
 
@@ -163,8 +173,9 @@ def _rows_columns(sizes: list[int]) -> tuple[int, int]:
 
 
 def _adaptive_average(call: Call) -> Reading:
-    source = call.value("input")
-    sizes, wanted = source.shape[1:], tuple(call.arguments["output_size"])
+    wanted = tuple(call.arguments["output_size"])
+    source = _of_rank(call.value("input"), len(wanted) + 1)
+    sizes = source.shape[1:]
     if any(size % parts for size, parts in zip(sizes, wanted, strict=True)):
         raise UnsupportedOperatorError(
             f"adaptive pooling from {sizes} to {wanted} needs windows of several sizes"

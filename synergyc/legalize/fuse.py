@@ -37,7 +37,10 @@ _IDENTITY_SHIFT = 1
 
 @dataclass(frozen=True)
 class _Reading:
-    """How a layer can read a value: stored tensors, joined by channel, then pooled, then flattened."""
+    """How a layer can read a value: stored tensors, joined by channel, then pooled, then flattened.
+
+    ``shape`` is that of the joined tensors, before pooling and flattening.
+    """
 
     tensors: tuple[str, ...]
     shape: Shape
@@ -46,8 +49,19 @@ class _Reading:
     origins: tuple[Origin, ...] = ()
 
     @property
-    def is_plain(self) -> bool:
-        return len(self.tensors) == 1 and self.pool is None
+    def pixels(self) -> Shape:
+        """Rows and columns that pooling leaves."""
+        if self.pool is None:
+            return self.shape[1:]
+        return tuple(
+            (size - (window - 1) * step - 1) // self.pool.stride + 1
+            for size, window, step in zip(self.shape[1:], self.pool.window, self.pool.dilation, strict=False)
+        )
+
+    @property
+    def layout(self) -> Shape:
+        """The shape without pooling; vectors and maps of one pixel are the same."""
+        return self.shape[:1] if math.prod(self.shape[1:]) == 1 else self.shape
 
 
 def fuse(graph: Graph, cnn: Cnn) -> Network:
@@ -82,9 +96,10 @@ class _Fuser:
             case Flatten():
                 return replace(reading, flatten=True)
             case Pooling():
-                return self._pooled(node, operator.pool, self._stored(reading, node))
+                joined = replace(reading, pool=operator.pool, origins=(*reading.origins, node.origin))
+                return joined if self._is_absorbed(node, joined) else self._stored(node, joined)
             case Relu() | Abs():
-                return self._identity(node, self._stored(reading, node), _activation(node))
+                return self._identity(node, reading, _activation(node))
             case Elementwise():
                 return self._combined(node, operator)
             case Concatenation():
@@ -97,19 +112,18 @@ class _Fuser:
         if how is None or operator.weight.dtype != np.int8:
             raise fail("legalize-float", "weights must be quantized", layer=node.origin.module)
         last = self._activated_by(node)
-        shape = reading.shape if len(reading.shape) > 1 else (*reading.shape, 1, 1)
         layer = Layer(
             name=node.name,
             op=_layer_op(operator),
             inputs=reading.tensors,
             output=Tensor(node.name, node.shape, self._graph.fraction_bits[node.name], 32 if how.wide else 8),
-            in_shape=shape,
+            in_shape=_maps_shape(reading.shape),
             weight=operator.weight,
             bias=operator.bias,
             weight_bits=how.weight_bits,
             output_shift=how.output_shift,
             pool=reading.pool,
-            flatten=reading.flatten and math.prod(_pixels(reading)) > 1,
+            flatten=reading.flatten and math.prod(reading.pixels) > 1,
             activation=_activation(last),
             origins=(*reading.origins, node.origin, *([last.origin] if last is not node else [])),
         )
@@ -136,35 +150,31 @@ class _Fuser:
             return readers[0]
         return node
 
-    def _pooled(self, node: Node, pool: Pool, reading: _Reading) -> _Reading:
-        joined = replace(reading, pool=pool, origins=(*reading.origins, node.origin))
-        if self._is_absorbed(node, node.shape):
-            return joined
-        return self._stored(joined, node)
+    def _is_absorbed(self, node: Node, reading: _Reading) -> bool:
+        """Return whether all readers of ``node``, a pool or a concatenation, can do its work themselves.
 
-    def _is_absorbed(self, node: Node, shape: Shape) -> bool:
-        """Return whether every reader of ``node`` is a weighted operator that can pool or concatenate first.
-
-        The hardware cannot pool and flatten in one layer; pooled to one pixel, nothing is left to flatten.
+        Weighted operators can; but the hardware cannot pool and flatten in one layer, unless pooling leaves
+        one pixel, so that there is nothing to flatten.
         """
-        if node.name == self._graph.output:
-            return False
+
+        def absorbs(reader: Node) -> bool:
+            if not isinstance(reader.operator, Flatten):
+                return isinstance(reader.operator, Convolution | Linear)
+            if reader.name == self._graph.output or (reading.pool and math.prod(reading.pixels) > 1):
+                return False
+            return all(isinstance(after.operator, Linear) for after in self._graph.consumers(reader.name))
+
         readers = self._graph.consumers(node.name)
-        return bool(readers) and all(
-            isinstance(reader.operator, Convolution)
-            or (
-                isinstance(reader.operator, Flatten)
-                and math.prod(shape[1:]) == 1
-                and reader.name != self._graph.output
-                and all(isinstance(next_.operator, Linear) for next_ in self._graph.consumers(reader.name))
-            )
-            for reader in readers
-        )
+        return node.name != self._graph.output and all(absorbs(reader) for reader in readers)
 
     def _combined(self, node: Node, operator: Elementwise) -> _Reading:
-        operands = [self._stored(self._readings[name], node) for name in node.inputs]
-        if len({operand.shape for operand in operands}) != 1:
-            raise fail("eltwise-shape", "operands must have equal shapes", layer=node.origin.module)
+        operands = [self._readings[name] for name in node.inputs]
+        if len({(operand.layout, operand.flatten) for operand in operands}) != 1:
+            raise fail(
+                "eltwise-shape",
+                "operands must have equal shapes before they are flattened",
+                layer=node.origin.module,
+            )
         layer = Layer(
             name=node.name,
             op=LayerOp.PASSTHROUGH,
@@ -177,31 +187,37 @@ class _Fuser:
         return replace(self._emit(layer), flatten=operands[0].flatten)
 
     def _concatenated(self, node: Node) -> _Reading:
-        operands = [self._stored(self._readings[name], node) for name in node.inputs]
+        operands = [self._readings[name] for name in node.inputs]
+        if len({(operand.layout[1:], operand.flatten) for operand in operands}) != 1:
+            raise fail(
+                "concat-shape",
+                "operands must have equal rows and columns before they are flattened",
+                layer=node.origin.module,
+            )
         joined = _Reading(
             tuple(name for operand in operands for name in operand.tensors),
-            node.shape,
+            (sum(operand.shape[0] for operand in operands), *operands[0].shape[1:]),
+            flatten=operands[0].flatten,
             origins=(node.origin,),
         )
-        return joined if self._is_absorbed(node, node.shape) else self._stored(joined, node)
+        return joined if self._is_absorbed(node, joined) else self._stored(node, joined)
 
-    def _stored(self, reading: _Reading, node: Node) -> _Reading:
-        """Return a reading of one tensor without pooling; what stands before ``node`` becomes a layer."""
-        if reading.is_plain:
-            return reading
-        pixels = math.prod(node.shape[1:]) if isinstance(node.operator, Pooling) else 1
-        if reading.pool and pixels > 1 and reading.shape[0] > self._cnn.limits.pool_only_channels:
+    def _stored(self, node: Node, reading: _Reading) -> _Reading:
+        """Emit a layer that does the work of ``node`` alone, and return how its result is read."""
+        shape = (reading.shape[0], *reading.pixels)
+        many = reading.shape[0] > self._cnn.limits.pool_only_channels
+        if reading.pool and many and math.prod(reading.pixels) > 1:
             return self._identity(node, reading, Activation.NONE)
         layer = Layer(
             name=node.name,
             op=LayerOp.PASSTHROUGH,
             inputs=reading.tensors,
-            output=self._tensor(node, node.shape),
+            output=self._tensor(node, shape),
             in_shape=_maps_shape(reading.shape),
             pool=reading.pool,
             origins=reading.origins,
         )
-        return self._emit(layer)
+        return replace(self._emit(layer), flatten=reading.flatten)
 
     def _identity(self, node: Node, reading: _Reading, activation: Activation) -> _Reading:
         """Emit a convolution that changes nothing, for its activation or its pooling.
@@ -216,7 +232,7 @@ class _Fuser:
             name=node.name,
             op={1: LayerOp.LINEAR, 2: LayerOp.CONV1D, 3: LayerOp.CONV2D}[rank],
             inputs=reading.tensors,
-            output=self._tensor(node, node.shape if reading.pool else shape),
+            output=self._tensor(node, (shape[0], *reading.pixels)),
             in_shape=_maps_shape(shape),
             kernel=(1,) if one_axis else (1, 1),
             padding=(0,) if one_axis else (0, 0),
@@ -236,18 +252,6 @@ class _Fuser:
     def _emit(self, layer: Layer) -> _Reading:
         self._layers.append(layer)
         return _Reading((layer.output.name,), layer.output.shape)
-
-
-def _pixels(reading: _Reading) -> Shape:
-    """Return rows and columns that remain of a reading after pooling."""
-    if reading.pool is None:
-        return reading.shape[1:]
-    return tuple(
-        (size - (window - 1) * step - 1) // reading.pool.stride + 1
-        for size, window, step in zip(
-            reading.shape[1:], reading.pool.window, reading.pool.dilation, strict=False
-        )
-    )
 
 
 def _maps_shape(shape: Shape) -> Shape:

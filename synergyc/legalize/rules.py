@@ -192,6 +192,18 @@ def eltwise_operands(layer: Layer, cnn: Cnn) -> Finding | None:
     return _over("element-wise operands", len(layer.inputs), allowed)
 
 
+def distinct_inputs(layer: Layer, cnn: Cnn) -> Finding | None:
+    """A layer that reads several tensors reads each of them once: they lie side by side in memory."""
+    if len(set(layer.inputs)) == len(layer.inputs):
+        return None
+    return Finding(
+        "operands must be different tensors",
+        f"{len(layer.inputs)} operands",
+        f"{len(set(layer.inputs))} tensors",
+        "scale the weights of the layer before instead of adding a tensor to itself",
+    )
+
+
 def flatten_size(layer: Layer, cnn: Cnn) -> Finding | None:
     """A flattened input has a limited number of pixels and of values."""
     if not layer.flatten:
@@ -319,6 +331,7 @@ LAYER_RULES: Mapping[str, LayerRule] = _named(
     pool_dilation,
     pool_alone,
     eltwise_operands,
+    distinct_inputs,
     flatten_size,
     flatten_alone,
     weight_bits,

@@ -7,22 +7,28 @@ on its own and the chip cannot skip the words in between, a copy is made.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from synergyc.diagnostics import SynergyError, fail
 from synergyc.ir.network import Layer, LayerOp, Network, Tensor
 from synergyc.synth.geometry import passes_of, round_up
+from synergyc.synth.lowering import HardwareForm, hardware_form
 from synergyc.targets import Cnn
 
 
 @dataclass(frozen=True)
 class Member:
-    """A tensor in a buffer: ``bit`` is its first processor, ``word`` its place among interleaved words."""
+    """A tensor in a buffer: ``bit`` is its first processor, ``word`` its place among interleaved words.
+
+    ``lead_bytes`` are written before it, by a layer that runs in another form (section 5.7).
+    """
 
     tensor: Tensor
     bit: int = 0
     word: int = 0
+    lead_bytes: int = 0
 
 
 @dataclass(frozen=True)
@@ -87,7 +93,12 @@ def buffers_of(network: Network, cnn: Cnn, *, big_input: bool) -> tuple[Buffer, 
         group = owner.get(tensor.name) or _alone(tensor, cnn)
         done.update(group.tensors)
         members = tuple(
-            Member(network.tensor(name), bit, index if group.interleave > 1 else 0)
+            Member(
+                network.tensor(name),
+                bit,
+                index if group.interleave > 1 else 0,
+                _lead_bytes(network.tensor(name), network, cnn),
+            )
             for index, (name, bit) in enumerate(zip(group.tensors, group.bits, strict=True))
         )
         big = big_input and tensor in network.inputs
@@ -97,9 +108,7 @@ def buffers_of(network: Network, cnn: Cnn, *, big_input: bool) -> tuple[Buffer, 
 
 def _buffer(members: tuple[Member, ...], group: _Group, network: Network, cnn: Cnn, *, big: bool) -> Buffer:
     tensor = members[0].tensor
-    pixels = 1
-    for size in tensor.shape[1:]:
-        pixels *= size
+    pixels = _written_pixels(tensor, network)
     size_bytes = (
         4 * pixels * group.interleave * passes_of(tensor.shape[0], cnn).count * tensor.width_bits // 8
     )
@@ -121,6 +130,23 @@ def _buffer(members: tuple[Member, ...], group: _Group, network: Network, cnn: C
         big=big,
         size_bytes=size_bytes,
     )
+
+
+def _maker(name: str, network: Network) -> HardwareForm | None:
+    """Return the form of the layer that makes tensor ``name``; None: it is an input."""
+    return next((hardware_form(layer) for layer in network.layers if layer.output.name == name), None)
+
+
+def _written_pixels(tensor: Tensor, network: Network) -> int:
+    """Return the pixels of one channel that are written, those before and behind the tensor included."""
+    form = _maker(tensor.name, network)
+    pixels = math.prod(tensor.shape[1:])
+    return pixels if form is None else max(pixels, math.prod(form.layer.output.shape[1:]))
+
+
+def _lead_bytes(tensor: Tensor, network: Network, cnn: Cnn) -> int:
+    form = _maker(tensor.name, network)
+    return 0 if form is None else 4 * form.skipped_pixels * passes_of(tensor.shape[0], cnn).count
 
 
 def _readable_interleaved(network: Network, reader: Layer, name: str, cnn: Cnn) -> bool:

@@ -18,7 +18,7 @@ from synergyc.synth.lowering import hardware_form, needs_reset
 from synergyc.synth.memories import WeightRequest, allocate_weights, used_quadrants
 from synergyc.synth.placed import BiasPlace, PlacedLayer, PlacedNetwork, PlacedTensor
 from synergyc.synth.resident import bias_bytes_beside, weight_memory_beside
-from synergyc.synth.verify import verify
+from synergyc.synth.verify import check_operators, verify
 from synergyc.targets import Chip, Cnn
 
 
@@ -59,6 +59,9 @@ def place(
     """
     options = _Options(weight_start, first_layer, tuple(beside))
     expanded = with_copies(network, chip.cnn)
+    problems = check_operators(expanded.layers, chip, first_layer=first_layer)
+    if problems:
+        raise SynergyError(problems)
     images = _images(expanded, chip.cnn)
     failures: list[Diagnostic] = []
     for big_input in _input_formats(expanded, chip.cnn):
@@ -190,8 +193,8 @@ def _placed_layer(draft: _Draft, layer: Layer, hardware_layer: int, *, resets: b
         hardware_layer=hardware_layer,
         processors=_processors(draft, source, read, layer.in_shape[0]),
         output_processors=_processors(draft, target, written, layer.output.shape[0]),
-        in_offset_bytes=draft.arrangement.offsets_bytes[source] + 4 * read.word,
-        out_offset_bytes=draft.arrangement.offsets_bytes[target] + 4 * written.word,
+        in_offset_bytes=draft.arrangement.offsets_bytes[source] + 4 * read.word + read.lead_bytes,
+        out_offset_bytes=draft.arrangement.offsets_bytes[target] + 4 * written.word + written.lead_bytes,
         write_gap=draft.buffers[target].interleave - 1,
         read_gap=draft.buffers[source].interleave - 1 if alone else 0,
         big=draft.buffers[source].big,
@@ -216,7 +219,7 @@ def _placed_tensor(draft: _Draft, name: str) -> PlacedTensor:
     return PlacedTensor(
         tensor=tensor,
         processors=_processors(draft, index, member, tensor.shape[0]),
-        offset_bytes=draft.arrangement.offsets_bytes[index] + 4 * member.word,
+        offset_bytes=draft.arrangement.offsets_bytes[index] + 4 * member.word + member.lead_bytes,
         pixel_words=buffer.interleave * passes_of(tensor.shape[0], cnn).count * words,
         pass_words=buffer.interleave * words,
         big=buffer.big,

@@ -5,10 +5,10 @@ Each rule is a function whose docstring states it; the rules are those of sectio
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from synergyc.diagnostics import Diagnostic
-from synergyc.ir.network import LayerOp
+from synergyc.ir.network import Layer, LayerOp
 from synergyc.ir.types import Activation
 from synergyc.synth.placed import PlacedLayer, PlacedNetwork
 from synergyc.synth.verify_data import data_problems
@@ -25,13 +25,40 @@ Rule = Callable[[PlacedLayer, Cnn], Iterator[Diagnostic]]
 def verify(placed: PlacedNetwork, chip: Chip) -> tuple[Diagnostic, ...]:
     """Return everything that is wrong with ``placed``; nothing if it may be generated and run."""
     cnn = chip.cnn
-    found = list(_network_rules(placed, cnn))
-    for layer in placed:
-        for rule in _RULES:
-            found += rule(layer, cnn)
+    found = check_limits(placed, chip)
     if found:
-        return tuple(found)  # data cannot be followed through maps that are wrong
+        return found  # data cannot be followed through maps that are wrong
     return (*data_problems(placed, cnn), *weight_problems(placed, cnn), *bias_problems(placed, cnn))
+
+
+def check_limits(placed: PlacedNetwork, chip: Chip) -> tuple[Diagnostic, ...]:
+    """Return which layers ask for more than the chip has; memories are not looked at."""
+    found = list(_network_rules(placed, chip.cnn))
+    for layer in placed:
+        for rule in (*_OPERATOR_RULES, *_PLACE_RULES):
+            found += rule(layer, chip.cnn)
+    return tuple(found)
+
+
+def check_operators(layers: Sequence[Layer], chip: Chip, *, first_layer: int = 0) -> tuple[Diagnostic, ...]:
+    """Return which of ``layers`` the chip cannot run wherever they are placed."""
+    found = list(_count_rule(first_layer + len(layers), chip.cnn))
+    for layer in layers:
+        anywhere = PlacedLayer(layer, 0, 1, 1, 0, 0)
+        for rule in _OPERATOR_RULES:
+            found += rule(anywhere, chip.cnn)
+    return tuple(found)
+
+
+def _count_rule(count: int, cnn: Cnn) -> Iterator[Diagnostic]:
+    if count > cnn.limits.layers:
+        yield Diagnostic(
+            "layer-count",
+            "too many layers for the accelerator",
+            need=f"{count} layers",
+            have=f"{cnn.limits.layers}",
+            hint="cut the network into more segments",
+        )
 
 
 def _network_rules(placed: PlacedNetwork, cnn: Cnn) -> Iterator[Diagnostic]:
@@ -43,14 +70,7 @@ def _network_rules(placed: PlacedNetwork, cnn: Cnn) -> Iterator[Diagnostic]:
     ]
     if numbers != list(range(numbers[0], numbers[0] + len(numbers))):
         yield Diagnostic("layer-order", f"hardware layers must be in sequence, not {numbers}")
-    if numbers[-1] >= cnn.limits.layers:
-        yield Diagnostic(
-            "layer-count",
-            "too many layers for the accelerator",
-            need=f"{numbers[-1] + 1} layers",
-            have=f"{cnn.limits.layers}",
-            hint="cut the network into more segments",
-        )
+    yield from _count_rule(numbers[-1] + 1, cnn)
     if numbers[0] and "start_layer" not in cnn.features:
         yield Diagnostic("start-layer", f"execution must start at layer 0 on this chip, not {numbers[0]}")
     union = 0
@@ -78,14 +98,6 @@ def _processors(layer: PlacedLayer, cnn: Cnn) -> Iterator[Diagnostic]:
                 f"the {side} processor map {bits:#018x} does not hold {channels} channels",
                 need=f"{need} processors",
                 have=f"{bits.bit_count()}",
-            )
-        if channels > cnn.limits.channels:
-            yield _problem(
-                layer,
-                "channels",
-                f"too many {side} channels",
-                need=f"{channels}",
-                have=f"{cnn.limits.channels}",
             )
 
 
@@ -153,6 +165,19 @@ def _sizes(layer: PlacedLayer, cnn: Cnn) -> Iterator[Diagnostic]:
             )
 
 
+def _channels(layer: PlacedLayer, cnn: Cnn) -> Iterator[Diagnostic]:
+    """Channels of input (before flattening) and output stay below the limit."""
+    for channels, side in ((layer.layer.in_shape[0], "input"), (layer.layer.output.shape[0], "output")):
+        if channels > cnn.limits.channels:
+            yield _problem(
+                layer,
+                "channels",
+                f"too many {side} channels",
+                need=f"{channels}",
+                have=f"{cnn.limits.channels}",
+            )
+
+
 def _pooling(layer: PlacedLayer, cnn: Cnn) -> Iterator[Diagnostic]:
     """Windows and strides up to 16; dilated windows and many channels without weights on some chips only."""
     pool = layer.layer.pool
@@ -200,6 +225,9 @@ def _operator(layer: PlacedLayer, cnn: Cnn) -> Iterator[Diagnostic]:
         )
     if any(step > 1 for step in inner.dilation) and inner.op is not LayerOp.CONV1D:
         yield _problem(layer, "dilation", f"dilation must be 1, not {inner.dilation}")
+    padded = inner.op is LayerOp.CONV1D and any(inner.padding)
+    if padded and inner.in_shape[0] > cnn.processors and cnn.generation == "ai87":
+        yield _problem(layer, "padded-conv1d", "conv1d of more than one pass cannot be padded on this chip")
     if inner.groups > 1 and ("depthwise" not in cnn.features or inner.groups != inner.in_shape[0]):
         yield _problem(layer, "groups", f"groups must be 1, not {inner.groups}, on this chip")
     if layer.passthrough:
@@ -266,7 +294,7 @@ def _eltwise(layer: PlacedLayer, cnn: Cnn) -> Iterator[Diagnostic]:
         yield _problem(
             layer, "eltwise-passes", "more than two passes or operands: no pooling, no convolution"
         )
-    if cnn.generation == "ai87" and not layer.passthrough and layer.bias:
+    if cnn.generation == "ai87" and not layer.passthrough and inner.bias is not None and inner.bias.any():
         yield _problem(layer, "eltwise-bias", "element-wise operands, convolution and bias need two layers")
     if not inner.pool_first and operands > 2:
         yield _problem(layer, "eltwise-pool-last", "pooling after the combination allows two operands")
@@ -288,9 +316,8 @@ def _gaps(layer: PlacedLayer, cnn: Cnn) -> Iterator[Diagnostic]:
         )
 
 
-_RULES: tuple[Rule, ...] = (
-    _processors, _alignment, _chw, _passthrough, _sizes, _pooling, _operator, _flatten, _eltwise, _gaps,
-)  # fmt: skip
+_OPERATOR_RULES: tuple[Rule, ...] = (_channels, _sizes, _pooling, _operator, _flatten, _eltwise)
+_PLACE_RULES: tuple[Rule, ...] = (_processors, _alignment, _chw, _passthrough, _gaps)
 
 
 def _width(channels: int, cnn: Cnn) -> int:

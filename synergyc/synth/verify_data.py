@@ -73,7 +73,12 @@ def _layer_problems(
         )
     touched = np.zeros(memory.shape, dtype=np.bool_)
     touched[reads] = True
-    if touched[writes].any():
+    stray = _stray_bytes(layer, cnn)
+    if (problem := _outside(f"{name} (stray output)", stray, cnn)) is not None:
+        yield problem
+        return
+    memory[stray] = _EMPTY
+    if touched[writes].any() or touched[stray].any():
         yield Diagnostic("data-overlap", "the output overlaps the input in data memory", layer=name)
     shapes[layer.layer.output.name] = layer.layer.output.shape
     _mark(memory, writes, numbers, layer.layer.output.name)
@@ -130,6 +135,24 @@ def _written_bytes(layer: PlacedLayer, cnn: Cnn) -> Places:
         pixel_words=passes * (layer.write_gap + 1) * words,
         pass_words=(layer.write_gap + 1) * words,
         value_bytes=output.width_bits // 8,
+    )
+
+
+def _stray_bytes(layer: PlacedLayer, cnn: Cnn) -> Places:
+    """Return all bytes that the hardware writes, also before and behind the output (section 5.7)."""
+    form = layer.form
+    output = form.layer.output
+    passes = -(-output.shape[0] // cnn.processors)
+    if form.layer.output.shape == layer.layer.output.shape:
+        return _written_bytes(layer, cnn)
+    return _bytes(
+        layer.output_processors,
+        layer.out_offset_bytes - 4 * form.skipped_pixels * passes,
+        output.shape[0],
+        math.prod(output.shape[1:]),
+        cnn,
+        pixel_words=passes * (layer.write_gap + 1),
+        pass_words=layer.write_gap + 1,
     )
 
 

@@ -20,6 +20,7 @@ def weight_problems(placed: PlacedNetwork, cnn: Cnn) -> Iterator[Diagnostic]:
     for index, layer in enumerate(layers):
         if layer.passthrough:
             continue
+        first = layer.weight_slot + _dummy_slots(layer, cnn)
         end = layer.weight_slot + _slots(layer, cnn)
         for processor in range(cnn.processors):
             if not layer.processors >> processor & 1:
@@ -33,7 +34,7 @@ def weight_problems(placed: PlacedNetwork, cnn: Cnn) -> Iterator[Diagnostic]:
                     have=f"{cnn.slots(processor)} slots",
                 )
                 break
-            others = set(owner[processor, layer.weight_slot : end].tolist()) - {-1}
+            others = set(owner[processor, first:end].tolist()) - {-1}
             if any(not _same_weights(layer, layers[other]) for other in others):
                 names = ", ".join(layers[other].layer.name for other in sorted(others))
                 yield Diagnostic(
@@ -42,39 +43,79 @@ def weight_problems(placed: PlacedNetwork, cnn: Cnn) -> Iterator[Diagnostic]:
                     layer=layer.layer.name,
                 )
                 break
-            owner[processor, layer.weight_slot : end] = index
+            owner[processor, first:end] = index
 
 
 def bias_problems(placed: PlacedNetwork, cnn: Cnn) -> Iterator[Diagnostic]:
     """Yield biases that are missing, beyond the memory, in an unused quadrant or on another layer's."""
-    memory: dict[tuple[int, int], tuple[int, str]] = {}
+    memory: dict[tuple[int, int], PlacedLayer] = {}
     for layer in placed:
         bias = layer.layer.bias
         if bias is None or not bias.any():
             continue
-        if not layer.bias:
-            yield Diagnostic("bias-place", "biases have no place", layer=layer.layer.name)
+        name = layer.layer.name
+        used = {place.quadrant for place in layer.bias}
+        if not used or not used <= set(placed.quadrants):
+            yield Diagnostic(
+                "bias-place", f"biases must lie in quadrants in use, not {sorted(used)}", layer=name
+            )
         for place in layer.bias:
-            if place.quadrant not in placed.quadrants:
-                yield Diagnostic(
-                    "bias-place", f"bias quadrant {place.quadrant} is not used", layer=layer.layer.name
-                )
-            for start, value in enumerate(bias.tolist(), start=place.start):
-                held = memory.setdefault((place.quadrant, start), (value, layer.layer.name))
-                if held[0] != value:
-                    yield Diagnostic(
-                        "bias-overlap", f"biases overlap those of {held[1]}", layer=layer.layer.name
-                    )
-                    break
-            end = place.start + len(bias)
+            places = [
+                (place.quadrant, place.start + byte) for byte in _bias_bytes(layer, place.quadrant, cnn)
+            ]
+            owners = [memory.setdefault(key, layer) for key in places]
+            other = next((owner for owner in owners if not _same_biases(owner, layer)), None)
+            if other is not None:
+                yield Diagnostic("bias-overlap", f"biases overlap those of {other.layer.name}", layer=name)
+            end = max(places)[1] + 1
             if end > cnn.bias_bytes:
                 yield Diagnostic(
                     "bias-memory",
                     f"biases reach beyond the memory of quadrant {place.quadrant}",
-                    layer=layer.layer.name,
+                    layer=name,
                     need=f"{end} bytes",
                     have=f"{cnn.bias_bytes} bytes",
                 )
+
+
+def _bias_bytes(layer: PlacedLayer, quadrant: int, cnn: Cnn) -> list[int]:
+    """Return the bytes that a layer reads in a quadrant, relative to its start (section 4.5)."""
+    inner = layer.layer
+    channels = inner.output.shape[0]
+    if inner.groups == 1:
+        lowest = (layer.output_processors & -layer.output_processors).bit_length() - 1
+        lead = lowest % cnn.processors_per_instance * -(-channels // cnn.processors)
+        return list(range(lead, lead + channels))
+    size = cnn.processors_per_quadrant
+    first = quadrant * size
+    ranks = [rank for rank in range(size) if layer.processors >> first + rank & 1]
+    passes = -(-channels // cnn.processors)
+    if layer.processors != layer.output_processors:
+        return list(range(passes * len(ranks)))
+    width = layer.processors.bit_count()
+    before = (layer.processors & ((1 << first) - 1)).bit_count()
+    return [
+        size * index + 4 * (rank % 4) + rank // 4
+        for index in range(passes)
+        for number, rank in enumerate(ranks)
+        if index * width + before + number < channels
+    ]
+
+
+def _same_biases(one: PlacedLayer, two: PlacedLayer) -> bool:
+    """Tell whether two layers may share their bytes: same values, same order, same place."""
+    a, b = one.layer.bias, two.layer.bias
+    same_order = one.processors == two.processors if max(one.layer.groups, two.layer.groups) > 1 else True
+    return one.bias == two.bias and same_order and np.array_equal(np.asarray(a), np.asarray(b))
+
+
+def _dummy_slots(layer: PlacedLayer, cnn: Cnn) -> int:
+    """Return the whole slots of outputs before the first one; others may use them (section 4.3)."""
+    inner = layer.layer
+    lowest = (layer.output_processors & -layer.output_processors).bit_length() - 1
+    passes = 1 if inner.flatten else -(-inner.in_shape[0] // cnn.processors)
+    lead = lowest % cnn.processors_per_instance * passes * int(np.prod(inner.kernel))
+    return lead * 8 // _SLOT_BITS
 
 
 def _slots(layer: PlacedLayer, cnn: Cnn) -> int:

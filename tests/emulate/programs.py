@@ -34,7 +34,7 @@ class Programs:
         self._images: dict[str, ElfImage] = {}
 
     def image(self, source: str) -> ElfImage:
-        """Return the image of ``source``, with ``program/`` around it; skips the test without a cross compiler."""
+        """Return the image of ``source`` with ``program/`` around it; skips without a cross compiler."""
         if shutil.which(_COMPILER) is None:
             pytest.skip(f"{_COMPILER} is not installed")
         if source not in self._images:

@@ -1,4 +1,4 @@
-"""The chip around the accelerator: clocks, power, wait states, interrupt; flash, resets, cache, random numbers.
+"""The chip around the accelerator: clocks, power, wait states, interrupt; flash, resets, random numbers.
 
 A stub takes the place of the accelerator: it records accesses and runs for a given number of cycles. Truth:
 the clock equations of the MSDK (PCLKDIV, CLKCTRL) and arithmetic on the target's measured word times.
@@ -124,11 +124,8 @@ def test_input_that_comes_later_starts_the_time(programs: Programs) -> None:
 
 def test_stopping_the_accelerator_cancels_the_run(programs: Programs) -> None:
     stub = StubAccelerator(1000)
-    run(
-        programs,
-        f"int main(void) {{ run_at_100_mhz(); power_on(); {PCLK_DIV1} REG(0x50100000) = 1; REG(0x50100000) = 0; return 0; }}",
-        stub,
-    )
+    body = f"{PCLK_DIV1} REG(0x50100000) = 1; REG(0x50100000) = 0;"
+    run(programs, f"int main(void) {{ run_at_100_mhz(); power_on(); {body} return 0; }}", stub)
     assert stub.finished == 0
 
 
@@ -242,7 +239,10 @@ int main(void) {
   put_text(REG(0x40003000) >> 31 ? "expired " : "first ");
   if (REG(0x40003000) >> 31) return 0;
   REG(0x40003000) = 15u << 4 | 1u << 8 | 1u << 11;
-  for (int i = 0; i < 5; i++) { for (volatile int j = 0; j < 2000; j++) {} REG(0x40003004) = 0xA5; REG(0x40003004) = 0x5A; }
+  for (int i = 0; i < 5; i++) {
+    for (volatile int j = 0; j < 2000; j++) {}
+    REG(0x40003004) = 0xA5; REG(0x40003004) = 0x5A;
+  }
   put_text("fed ");
   for (;;) {}
 }

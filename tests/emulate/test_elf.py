@@ -11,7 +11,11 @@ from synergyc.diagnostics import SynergyError
 from synergyc.emulate.elf import load_elf
 from tests.emulate.programs import Programs
 
-PROGRAM = "int table[4] = {1, 2, 3, 4}; __attribute__((noinline)) int twice(int x) { return 2 * x; } int main(void) { return twice(table[1]); }"
+PROGRAM = """
+int table[4] = {1, 2, 3, 4};
+__attribute__((noinline)) int twice(int x) { return 2 * x; }
+int main(void) { return twice(table[1]); }
+"""
 
 
 def test_segments_symbols_and_vectors(programs: Programs) -> None:

@@ -5,6 +5,9 @@ Truth: the register descriptions in the MSDK's headers; times by arithmetic on d
 
 from __future__ import annotations
 
+import functools
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -50,8 +53,7 @@ def test_bytes_of_a_full_fifo_follow_without_gaps(programs: Programs) -> None:
     run(board)
     times = [item.at_ns * 1000 for item in board.console_bytes]
     assert all(
-        later - earlier == pytest.approx(CONSOLE_BYTE_PS, abs=1000)
-        for earlier, later in zip(times, times[1:], strict=False)
+        later - earlier == pytest.approx(CONSOLE_BYTE_PS, abs=1000) for earlier, later in pairwise(times)
     )
     assert board.statistics().uart_busy_ps["uart0"] == 10 * CONSOLE_BYTE_PS
 
@@ -181,7 +183,8 @@ def test_timer_counts_its_clock_source(programs: Programs, select: int, ticks: i
     output = programs.output(f"""
 int main(void) {{
   run_at_100_mhz(); uart_open(0, 54); cycle_counter_on();
-  PCLKDIS0 &= ~(1u << 15); TMR(0, 0x18) = 1u << 31 | {select}; TMR(0, 0x10) = 1 | 1u << 14; TMR(0, 4) = -1; TMR(0, 0) = 0;
+  PCLKDIS0 &= ~(1u << 15); TMR(0, 0x18) = 1u << 31 | {select}; TMR(0, 0x10) = 1 | 1u << 14;
+  TMR(0, 4) = -1; TMR(0, 0) = 0;
   TMR(0, 0x10) |= 1u << 15;
   uint32_t began = CYCLES; while (CYCLES - began < 50000) {{}}
   put_hex(TMR(0, 0));
@@ -237,6 +240,10 @@ int main(void) {
     assert fifty == pytest.approx(50_000, abs=1050)
 
 
+def drive(gpio: Gpio, level: bool, _at_ps: int) -> None:
+    gpio.drive(2, level)
+
+
 def test_pins_can_be_watched_and_driven(programs: Programs) -> None:
     board = programs.board("""
 static volatile uint32_t edges;
@@ -254,7 +261,7 @@ int main(void) {
     assert isinstance(gpio0, Gpio)
     levels = [(10_000, True), (20_000, False), (30_000, True)]
     for at_ns, level in levels:
-        board.chip.timeline.schedule(at_ns * 1000, lambda _at, level=level: gpio0.drive(2, level))
+        board.chip.timeline.schedule(at_ns * 1000, functools.partial(drive, gpio0, level))
     run(board)
     assert [levels for _, levels in board.output_changes["gpio2"]] == [1, 0, 2]
     assert board.output("gpio2", 1)
@@ -274,7 +281,8 @@ void dma0_handler(void) { DMA(0, 4) = DMA(0, 4); done = 1; }
 int main(void) {
   run_at_100_mhz(); uart_open(0, 54); PCLKDIS0 &= ~(1u << 5); NVIC_ISER(28); REG(0x40028000) = 1;
   DMA(1, 0xC) = (uint32_t)received; DMA(1, 0x10) = 4; DMA(1, 0) = 4u << 4 | 1u << 22 | 1;
-  DMA(0, 8) = (uint32_t)text; DMA(0, 0x10) = sizeof text - 1; DMA(0, 0) = 0x24u << 4 | 1u << 18 | 1u << 31 | 1;
+  DMA(0, 8) = (uint32_t)text; DMA(0, 0x10) = sizeof text - 1;
+  DMA(0, 0) = 0x24u << 4 | 1u << 18 | 1u << 31 | 1;
   UART(0, 0x30) = 1u << 4 | 1u << 9;
   while (!done) WFI();
   put_hex(DMA(0, 0x10));

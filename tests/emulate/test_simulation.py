@@ -5,6 +5,8 @@ Truth: the UART's bit time is its divider over its clock (MSDK uart_revb.c); all
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from synergyc.diagnostics import SynergyError
@@ -18,7 +20,10 @@ BYTE_PS = CONSOLE_BYTE_PS
 PING = """
 static volatile uint32_t received;
 static uint8_t last;
-void uart2_handler(void) { UART(2, 0xC) = UART(2, 0xC); while (!(UART(2, 4) & 1u << 4)) { last = UART(2, 0x20); received++; } }
+void uart2_handler(void) {
+  UART(2, 0xC) = UART(2, 0xC);
+  while (!(UART(2, 4) & 1u << 4)) { last = UART(2, 0x20); received++; }
+}
 int main(void) {
   run_at_100_mhz(); uart_open(0, 54); uart_open(2, 54);
   UART(2, 8) = 1u << 4; NVIC_ISER(34);
@@ -62,7 +67,7 @@ def test_bytes_go_to_and_fro_at_exact_times(programs: Programs) -> None:
     assert outcome.ending is Ending.IDLE, outcome.report
     assert ping.console == b"ABCDEFGHIJKLMNOPQRST"
     times = [item.at_ns for item in ping.console_bytes]
-    rounds_ns = {later - earlier for earlier, later in zip(times, times[1:], strict=False)}
+    rounds_ns = {later - earlier for earlier, later in pairwise(times)}
     # Two bytes on the wire; the rest is two interrupts and their handlers, at most 400 cycles of 10 ns.
     assert all(2 * BYTE_PS // 1000 < round_ns < 2 * BYTE_PS // 1000 + 4000 for round_ns in rounds_ns)
     statistics = simulation.statistics()
@@ -125,7 +130,7 @@ def test_time_limit_is_reported_with_places(programs: Programs) -> None:
     assert outcome.at_ns >= 2_000_000
     assert "looping: running" in outcome.report
     assert "(main+" in outcome.report
-    with pytest.raises(SynergyError, match="within 2.000 ms of virtual time"):
+    with pytest.raises(SynergyError, match=r"within 2\.000 ms of virtual time"):
         outcome.raise_unless(Ending.STOPPED)
 
 

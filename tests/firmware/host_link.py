@@ -28,7 +28,9 @@ class HostLink:
         library.test_crc32.restype = ctypes.c_uint32
         self._words: tuple[int, ...] = (1, 1)
 
-    def start(self, side: int, words: Sequence[int], depth: int, payload_bytes: int, plan_id: int = 7) -> None:
+    def start(
+        self, side: int, words: Sequence[int], depth: int, payload_bytes: int, plan_id: int = 7
+    ) -> None:
         self._words = tuple(words)
         self._c.test_start(side, _words(words), depth, payload_bytes, ctypes.c_uint32(plan_id))
 
@@ -91,7 +93,9 @@ class HostLink:
         good = self._c.test_decode(
             data, ctypes.c_size_t(len(data)), fields, payload, ctypes.byref(size), ctypes.byref(damaged)
         )
-        return [Frame(*fields, payload.raw[: size.value])] * good, damaged.value
+        kind, stream, plan, transfer, fragment, count, run = fields
+        frame = Frame(kind, stream, plan, transfer, fragment, count, run, payload.raw[: size.value])
+        return [frame] * good, damaged.value
 
     def crc32(self, data: bytes) -> int:
         return int(self._c.test_crc32(data, ctypes.c_size_t(len(data))))

@@ -124,7 +124,16 @@ def test_console_lines_are_read_back(fields: list[str]) -> None:
 
 @pytest.mark.parametrize(
     "line",
-    ["", "$", "$R", "hello", "$R,1*", "$R,1*00000000", "R,1*" + f"{zlib.crc32(b'R,1'):08x}", "$R,\xe9*00000000"],
+    [
+        "",
+        "$",
+        "$R",
+        "hello",
+        "$R,1*",
+        "$R,1*00000000",
+        "R,1*" + f"{zlib.crc32(b'R,1'):08x}",
+        "$R,\xe9*00000000",
+    ],
 )
 def test_unchecked_lines_are_no_console_lines(line: str) -> None:
     assert framing.parse_console_line(line) is None

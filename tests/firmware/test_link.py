@@ -46,7 +46,12 @@ def traffic(words: Sequence[int], tensors: int, chance: random.Random) -> Traffi
     return Traffic(
         {
             (side, stream): [
-                (run, tuple(chance.getrandbits(32) if chance.random() < 0.7 else 0 for _ in range(words[stream])))
+                (
+                    run,
+                    tuple(
+                        chance.getrandbits(32) if chance.random() < 0.7 else 0 for _ in range(words[stream])
+                    ),
+                )
                 for run in range(tensors)
             ]
             for side in _SIDES
@@ -131,14 +136,12 @@ def start(link: HostLink, words: Sequence[int], depth: int, payload_bytes: int) 
     words=st.lists(st.integers(1, 150), min_size=2, max_size=2),
     depth=st.integers(1, 3),
     payload_words=st.integers(4, 64),
-    faults=st.builds(
-        Faults, *(st.sampled_from([0.0, 0.01, 0.1]) for _ in range(4))
-    ),
+    faults=st.builds(Faults, *(st.sampled_from([0.0, 0.01, 0.1]) for _ in range(4))),
 )
 def test_every_tensor_arrives_right_and_once(
     host_link: HostLink, seed: int, words: list[int], depth: int, payload_words: int, faults: Faults
 ) -> None:
-    chance = random.Random(seed)
+    chance = random.Random(seed)  # noqa: S311 - repeatable on purpose
     load = traffic(words, 4, chance)
     start(host_link, words, depth, payload_words * 4)
     exchange(host_link, load, faults, chance)
@@ -146,7 +149,7 @@ def test_every_tensor_arrives_right_and_once(
 
 
 def test_a_good_wire_needs_each_frame_once(host_link: HostLink) -> None:
-    chance = random.Random(1)
+    chance = random.Random(1)  # noqa: S311
     words = (100, 3)
     load = traffic(words, 20, chance)
     start(host_link, words, 2, 64)

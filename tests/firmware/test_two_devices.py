@@ -5,8 +5,9 @@ Truth: ``synergyc.reference`` on the uncut network. The devices run the very ELF
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ from synergyc.emulate.wire import Wire as EmulatedWire
 from synergyc.firmware.assign import assign
 from synergyc.firmware.build import build
 from synergyc.firmware.framing import ConsoleLine, parse_console_line
-from synergyc.firmware.layout import unpack_tensor
+from synergyc.firmware.layout import pack_tensor, unpack_tensor
 from synergyc.firmware.spec import FirmwareSpec, Wire
 from synergyc.ir.network import Layer, LayerOp, Network, Tensor
 from synergyc.ir.types import Activation, Array, Pool, PoolKind
@@ -33,7 +34,7 @@ from synergyc.toolchain import find_cross_compiler
 
 pytestmark = pytest.mark.e2e
 
-RUNS = 5
+RUNS = 4
 _TIME_LIMIT_NS = 8_000_000_000
 
 
@@ -58,18 +59,18 @@ def network() -> Network:
             activation=Activation.RELU,
         )
 
-    conv1 = conv("conv1", "x", 3, 12, 20, None)
-    conv2 = conv("conv2", "conv1", 20, 12, 8, Pool(PoolKind.MAX, (2, 2), 2))
+    conv1 = conv("conv1", "x", 3, 8, 12, None)
+    conv2 = conv("conv2", "conv1", 12, 8, 8, Pool(PoolKind.MAX, (2, 2), 2))
     last = Layer(
         "logits",
         LayerOp.LINEAR,
         ("conv2",),
         Tensor("logits", (6, 1, 1), 0, 32),
-        (8, 6, 6),
-        weight=chance.integers(-128, 128, (6, 8 * 36, 1, 1)).astype(np.int8),
+        (8, 4, 4),
+        weight=chance.integers(-128, 128, (6, 8 * 16, 1, 1)).astype(np.int8),
         flatten=True,
     )
-    return Network("net", (Tensor("x", (3, 12, 12), 0),), (conv1, conv2, last), ("logits",))
+    return Network("net", (Tensor("x", (3, 8, 8), 0),), (conv1, conv2, last), ("logits",))
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ def specs(scene: Scene, samples: Array, runs: int = RUNS) -> tuple[FirmwareSpec,
         chip = load_chip(boards[segment.device].chip)
         programs[segment.name] = generate(place(net.segment(segment.first, segment.last), chip), chip)
     path = [scene.sense, *(segment.device for segment in segments), scene.interact]
-    steps = [pair for pair in zip(path, path[1:], strict=False) if pair[0] != pair[1]]
+    steps = [pair for pair in itertools.pairwise(path) if pair[0] != pair[1]]
     hand_offs = tuple(
         HandOff("app", index, source, target, _link(scene, source, target), (), 0)
         for index, (source, target) in enumerate(steps)
@@ -114,42 +115,63 @@ def _link(scene: Scene, source: str, target: str) -> str:
     return next("-".join(ends) for ends in scene.wires if {source, target} == set(ends))
 
 
-def emulate(
-    built: Iterable[tuple[FirmwareSpec, Path]], *, corrupt: float = 0.0, loss: float = 0.0
-) -> dict[str, list[ConsoleLine]]:
-    """Run the devices until each has said its end; return the checked lines of each console."""
-    boards = {spec.device: (spec, Board(spec.board, load_elf(elf), spec.device)) for spec, elf in built}
+@dataclass(frozen=True)
+class Devices:
+    """Devices with their firmware, joined by emulated wires."""
+
+    simulation: Simulation
+    specs: Mapping[str, FirmwareSpec]
+
+    def board(self, name: str) -> Board:
+        return self.simulation.boards[name]
+
+    def run_until_end(self, *names: str) -> None:
+        """Run until the named devices (all by default) have said their end."""
+        boards = [self.board(name) for name in names or self.specs]
+        self.simulation.run(
+            _TIME_LIMIT_NS, stop=lambda: all(_has_ended(board) for board in boards)
+        ).raise_unless(Ending.STOPPED)
+
+    def lines(self, name: str) -> list[ConsoleLine]:
+        """Return the lines of a device's console; all must be right."""
+        text = self.board(name).console.decode("ascii")
+        parsed = [parse_console_line(line) for line in text.splitlines() if line]
+        assert None not in parsed, text
+        return [line for line in parsed if line is not None]
+
+    def counts(self, name: str, what: str) -> list[int]:
+        """Return the numbers of a device's statistics line about a link: ``send``, ``receive`` or ``link``."""
+        line = next(x for x in self.lines(name) if x.kind == "S" and x.fields[0] == what)
+        return [int(field) for field in line.fields[2:]]
+
+
+def power_up(
+    specs: Iterable[FirmwareSpec], folder: Path, *, corrupt: float = 0.0, loss: float = 0.0
+) -> Devices:
+    """Build the firmware of all devices and put it on emulated boards."""
+    by_name = {spec.device: spec for spec in specs}
+    boards = [
+        Board(spec.board, load_elf(build(spec, folder / name).elf), name) for name, spec in by_name.items()
+    ]
     wires = []
-    for name, (spec, _) in boards.items():
+    for name, spec in by_name.items():
         for link in spec.links:
             if name < link.peer:
-                other = next(end for end in boards[link.peer][0].links if end.name == link.name)
+                other = next(end for end in by_name[link.peer].links if end.name == link.name)
                 faults = (RandomFaults(1, loss, corrupt), RandomFaults(2, loss, corrupt))
-                wires.append(
-                    EmulatedWire((name, link.uart), (link.peer, other.uart), link.rate_bd, faults)
-                )
-    simulation = Simulation([board for _, board in boards.values()], wires)
-    simulation.run(
-        _TIME_LIMIT_NS, stop=lambda: all(_has_ended(board) for _, board in boards.values())
-    ).raise_unless(Ending.STOPPED)
-    return {name: lines(board.console) for name, (_, board) in boards.items()}
+                wires.append(EmulatedWire((name, link.uart), (link.peer, other.uart), link.rate_bd, faults))
+    return Devices(Simulation(boards, wires), by_name)
 
 
 def _has_ended(board: Board) -> bool:
     return b"$E," in board.console[-40:] and board.console.endswith(b"\n")
 
 
-def lines(console: bytes) -> list[ConsoleLine]:
-    parsed = [parse_console_line(line) for line in console.decode("ascii").splitlines()]
-    assert None not in parsed, console.decode("ascii")
-    return [line for line in parsed if line is not None]
-
-
-def results(spec: FirmwareSpec, console: list[ConsoleLine]) -> dict[int, Array]:
-    (layout,) = spec.interacts[0].layouts
+def results(devices: Devices, name: str) -> dict[int, Array]:
+    (layout,) = devices.specs[name].interacts[0].layouts
     return {
         int(line.fields[1]): unpack_tensor(layout, bytes.fromhex(line.fields[2]))
-        for line in console
+        for line in devices.lines(name)
         if line.kind == "R"
     }
 
@@ -166,7 +188,7 @@ def _needs_compiler() -> None:
 
 @pytest.fixture(scope="module")
 def samples() -> Array:
-    return np.random.default_rng(3).integers(-128, 128, (3, 3, 12, 12)).astype(np.int8)
+    return np.random.default_rng(3).integers(-128, 128, (3, 3, 8, 8)).astype(np.int8)
 
 
 SCENES = {
@@ -204,10 +226,68 @@ SCENES = {
 
 @pytest.mark.parametrize("scene", SCENES.values(), ids=SCENES)
 def test_results_are_those_of_the_reference(scene: Scene, samples: Array, tmp_path: Path) -> None:
-    made = specs(scene, samples)
-    consoles = emulate((spec, build(spec, tmp_path / spec.device).elf) for spec in made)
-    spec = next(spec for spec in made if spec.interacts)
-    assert_equal(results(spec, consoles[spec.device]), expected(samples))
+    devices = power_up(specs(scene, samples), tmp_path)
+    devices.run_until_end()
+    assert_equal(results(devices, scene.interact), expected(samples))
+
+
+def test_results_are_right_over_a_bad_wire(samples: Array, tmp_path: Path) -> None:
+    """About one frame in five is damaged or incomplete."""
+    devices = power_up(specs(SCENES["cut once"], samples), tmp_path, corrupt=0.0006, loss=0.0002)
+    devices.run_until_end()
+    assert_equal(results(devices, "wrist"), expected(samples))
+    _, tensors, dropped, _, resent, _ = devices.counts("chest", "send")
+    assert (tensors, dropped) == (RUNS, 0)
+    assert resent > 0
+    damaged, _, _ = devices.counts("wrist", "link")
+    assert damaged > 0
+
+
+def test_runs_for_a_dead_device_are_dropped_and_counted(samples: Array, tmp_path: Path) -> None:
+    devices = power_up(specs(SCENES["cut once"], samples), tmp_path)
+    wrist = devices.board("wrist")
+    devices.simulation.run(_TIME_LIMIT_NS, stop=lambda: b"$R,app,0," in wrist.console)
+    devices.simulation.drop("wrist")
+    devices.run_until_end("chest")
+    _, tensors, dropped, *_ = devices.counts("chest", "send")
+    assert tensors >= 1
+    assert tensors + dropped == RUNS
+
+
+def test_a_host_may_change_samples_and_the_number_of_runs(samples: Array, tmp_path: Path) -> None:
+    (spec,) = specs(SCENES["one device"], samples, runs=0)
+    devices = power_up([spec], tmp_path)
+    board = devices.board("wrist")
+    sense = spec.senses[0]
+    packed = [pack_tensor(sense.layout, sample) for sample in samples[::-1]][:2]
+    board.poke(
+        "synergy_samples_app", b"".join(word.to_bytes(4, "little") for words in packed for word in words)
+    )
+    board.poke("synergy_sample_count_app", (2).to_bytes(4, "little"))
+    board.poke("synergy_run_limit", (3).to_bytes(4, "little"))
+    devices.run_until_end()
+    logits = reference.run(network(), {"x": samples})["logits"]
+    assert_equal(results(devices, "wrist"), {0: logits[2], 1: logits[1], 2: logits[2]})
+
+
+def test_a_fault_is_reported_with_its_place(samples: Array, tmp_path: Path) -> None:
+    devices = power_up(specs(SCENES["one device"], samples), tmp_path)
+    board = devices.board("wrist")
+    place = board.image.symbol("cnn_load_input").address & ~1
+    board.chip.cpu.write_memory(place, b"\x00\xde")  # UDF: an instruction that is never defined
+    devices.simulation.run(_TIME_LIMIT_NS, stop=lambda: b"$F," in board.console[:-40])
+    assert devices.lines("wrist")[-1] == ConsoleLine("F", ("fault", "wrist", f"{place:08x}"))
+
+
+def test_an_accelerator_that_never_ends_is_reported(samples: Array, tmp_path: Path) -> None:
+    """The program's start is taken away."""
+    (spec,) = specs(SCENES["one device"], samples)
+    infer = spec.infers[0]
+    program = replace(infer.program, start=infer.program.start[:-1])
+    devices = power_up([replace(spec, infers=(replace(infer, program=program),))], tmp_path)
+    board = devices.board("wrist")
+    devices.simulation.run(_TIME_LIMIT_NS, stop=lambda: b"$F," in board.console[:-40])
+    assert devices.lines("wrist")[-1] == ConsoleLine("F", ("inference", "app_s0", "00000000"))
 
 
 def assert_equal(found: Mapping[int, Array], wanted: Mapping[int, Array]) -> None:

@@ -38,11 +38,33 @@ class Branches(nn.Module):
         return functional.max_pool2d(functional.avg_pool2d(self.last(joined), 2), 2)
 
 
+class Vectors(nn.Module):
+    """Sums, activations and concatenations of flattened maps, and of vectors."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b = nn.Conv2d(2, 3, 3), nn.Conv2d(2, 3, 3)
+        self.c, self.d, self.e = nn.Linear(48, 5), nn.Linear(96, 5), nn.Linear(10, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        a, b = self.a(x).flatten(1), self.b(x).flatten(1)
+        c = self.c(torch.relu(a + b))
+        d = self.d(torch.cat([a, b], dim=1))
+        y: torch.Tensor = self.e(torch.cat([c, torch.relu(c + d)], dim=1))
+        return y
+
+
 @pytest.mark.parametrize("bits", [8, 2])
 @pytest.mark.parametrize(
     ("kind", "shape"),
-    [(Image, (2, 10, 12)), (Signal, (3, 32)), (Vector, (3, 2, 2)), (Branches, (4, 10, 12))],
-    ids=["image", "signal", "vector", "branches"],
+    [
+        (Image, (2, 10, 12)),
+        (Signal, (3, 32)),
+        (Vector, (3, 2, 2)),
+        (Branches, (4, 10, 12)),
+        (Vectors, (2, 6, 6)),
+    ],
+    ids=["image", "signal", "vector", "branches", "vectors"],
 )
 def test_layers_compute_what_the_graph_does(kind: type[nn.Module], shape: Shape, bits: int) -> None:
     torch.manual_seed(0)
@@ -150,6 +172,37 @@ def test_a_value_that_is_also_the_output_keeps_its_own_layer() -> None:
 
     names = [layer.name for layer in fused(Both(), (1, 3, 3)).layers]
     assert names == ["conv", "relu", "add"]
+
+
+def test_vectors_and_flattened_maps_are_told_apart() -> None:
+    network = legalize(integer_graph(Vectors(), (2, 6, 6)), CHIP)
+    by_name = {layer.name: layer for layer in network.layers}
+    assert by_name["add"].in_shape == (3, 4, 4)
+    assert (by_name["c"].in_shape, by_name["c"].flatten) == ((3, 4, 4), True)
+    assert (by_name["d"].inputs, by_name["d"].in_shape, by_name["d"].flatten) == (("a", "b"), (6, 4, 4), True)
+    assert (by_name["e"].inputs, by_name["e"].in_shape) == (("c", "relu_2"), (10, 1, 1))
+
+
+class Mixed(nn.Module):
+    """Joins a flattened map with a vector of as many values as another map has."""
+
+    def __init__(self, *, add: bool) -> None:
+        super().__init__()
+        self.add = add
+        self.conv, self.fc, self.last = nn.Conv2d(1, 1, 1), nn.Linear(16, 16), nn.Linear(16 if add else 32, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        a = self.conv(x).flatten(1)
+        b = self.fc(a)
+        y: torch.Tensor = self.last(a + b if self.add else torch.cat([a, b], dim=1))
+        return y
+
+
+@pytest.mark.parametrize(("add", "rule"), [(True, "eltwise-shape"), (False, "concat-shape")])
+def test_maps_and_vectors_cannot_be_joined(add: bool, rule: str) -> None:
+    with pytest.raises(SynergyError) as caught:
+        legalize(integer_graph(Mixed(add=add), (1, 4, 4)), CHIP)
+    assert caught.value.diagnostics[0].rule == rule
 
 
 def test_float_graphs_are_refused() -> None:

@@ -140,6 +140,7 @@ BEYOND: list[tuple[str, Layer, str, str]] = [
         "3|at most 2",
     ),
     ("eltwise-operands", replace(conv1d(), inputs=("a", "b"), eltwise=EltwiseOp.ADD), LARGE, "2|1"),
+    ("distinct-inputs", alone(inputs=("x", "x"), eltwise=EltwiseOp.ADD), LARGE, "2 operands|1 tensors"),
     ("flatten-size", linear((1, 257)), SMALL, "257|at most 256"),
     ("flatten-size", linear((65, 16, 16), 1), LARGE, "16640|at most 16384"),
     ("flatten-alone", linear((2, 4, 4), pool=pooling((2, 2), 2)), SMALL, "linear|linear"),

@@ -28,6 +28,8 @@ class Spec:
     bias: bool = True
     wide: bool = False
     flatten: bool = False
+    groups: int = 1
+    dilation: int = 1
     inputs: tuple[str, ...] = ()
     eltwise: EltwiseOp | None = None
 
@@ -70,32 +72,40 @@ def _layer(name: str, spec: Spec, operands: list[Tensor], rng: np.random.Generat
     channels = operands[0].shape[0]
     if spec.eltwise is None:
         channels = sum(operand.shape[0] for operand in operands)
-    plane = (*operands[0].shape[1:], 1, 1)[:2]
+    axes = 1 if spec.op is LayerOp.CONV1D else 2
+    plane = (*operands[0].shape[1:], 1, 1)[:axes]
     bare = Layer(
         name,
         spec.op,
         tuple(operand.name for operand in operands),
         Tensor(name, (1,), 7, 32 if spec.wide else 8),
         (channels, *plane),
-        kernel=(spec.kernel, spec.kernel),
-        padding=(spec.pad, spec.pad),
+        kernel=(spec.kernel,) * axes,
+        padding=(spec.pad,) * axes,
+        dilation=(spec.dilation,) * axes,
+        groups=channels if spec.groups > 1 else 1,
         pool=spec.pool,
         eltwise=spec.eltwise,
         flatten=spec.flatten,
         activation=spec.activation,
         weight_bits=spec.bits,
     )
-    rows, columns = bare.pooled_shape[1:]
+    sizes = bare.pooled_shape[1:]
     if spec.op is LayerOp.PASSTHROUGH:
-        return replace(bare, output=replace(bare.output, shape=(channels, rows, columns)))
-    shape: Shape = (spec.out, rows + 2 * spec.pad - spec.kernel + 1, columns + 2 * spec.pad - spec.kernel + 1)
-    weights: Shape = (spec.out, channels, spec.kernel, spec.kernel)
+        return replace(bare, output=replace(bare.output, shape=(channels, *sizes)))
+    reach = spec.dilation * (spec.kernel - 1)
+    out = spec.out if spec.groups == 1 else channels
+    shape: Shape = (out, *(size + 2 * spec.pad - reach for size in sizes))
+    weights: Shape = (out, channels // bare.groups, *bare.kernel)
+    if spec.op is LayerOp.CONV_TRANSPOSE2D:
+        shape = (out, *(2 * size + 2 - 2 * spec.pad for size in sizes))
+        weights = (channels, out, *bare.kernel)
     if spec.op is LayerOp.LINEAR:
-        shape, weights = (spec.out,), (spec.out, channels * rows * columns)
+        shape, weights = (out,), (out, channels * sizes[0] * sizes[1])
     top = 1 << spec.bits - 1
     return replace(
         bare,
         output=replace(bare.output, shape=shape),
         weight=frozen_array(rng.integers(-top, top, weights), np.int8),
-        bias=frozen_array(rng.integers(-128, 128, spec.out), np.int8) if spec.bias else None,
+        bias=frozen_array(rng.integers(-128, 128, out), np.int8) if spec.bias else None,
     )

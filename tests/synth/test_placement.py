@@ -101,6 +101,35 @@ def test_averaging_after_a_sum_leaves_a_number_for_the_extra_layer() -> None:
     assert [layer.hardware_layer for layer in placed] == [0, 1, 2, 4]
 
 
+@pytest.mark.parametrize("chip", CHIPS)
+def test_transposed_and_one_dimensional_convolutions(chip: str) -> None:
+    up = Spec(12, LayerOp.CONV_TRANSPOSE2D)
+    assert checked(network((8, 6, 6), [up, Spec(4)]), chip).outputs[0].tensor.shape == (4, 12, 12)
+    flat = Spec(20, LayerOp.CONV1D, kernel=5, pad=2)
+    checked(network((4, 100), [flat, replace(flat, pool=Pool(PoolKind.MAX, (2, 1), 2))]), chip)
+
+
+@pytest.mark.parametrize("chip", CHIPS)
+def test_widely_dilated_convolutions_leave_room_for_what_they_write_around_their_output(chip: str) -> None:
+    wide = Spec(20, LayerOp.CONV1D, kernel=3, pad=0, dilation=11)
+    placed = checked(network((4, 200), [wide, wide]), chip)
+    # The rows of 11 values before the output are written as well (section 5.7).
+    assert all(layer.out_offset_bytes >= 4 * 11 for layer in placed)
+
+
+def test_depthwise_layers_keep_their_processors() -> None:
+    deep = Spec(0, groups=2)
+    placed = checked(network((3, 8, 8), [Spec(70), deep, point(12), deep]), "max78002")
+    assert all(layer.processors == layer.output_processors for layer in placed if layer.layer.groups > 1)
+    assert refused_rules(network((3, 8, 8), [deep]), "max78000") == {"groups"}
+
+
+def refused_rules(net: Network, chip: str) -> set[str]:
+    with pytest.raises(SynergyError) as error:
+        place(net, load_chip(chip))
+    return {item.rule for item in error.value.diagnostics}
+
+
 def test_networks_beside_each_other_share_no_weights_and_no_biases() -> None:
     one = checked(network((3, 16, 16), SMALL), "max78000")
     two = checked(network((3, 16, 16), SMALL, seed=1), "max78000", beside=[one])
@@ -161,12 +190,7 @@ def test_the_larger_chip_takes_what_the_smaller_refuses() -> None:
 def test_operators_that_the_chip_lacks_are_refused(change: dict[str, object], rule: str) -> None:
     net = network((3, 40, 40), [Spec(3)])
     layer = replace(net.layers[0], **change)  # type: ignore[arg-type]
-    rules = set()
-    try:
-        place(replace(net, layers=(layer,)), load_chip("max78000"))
-    except SynergyError as error:
-        rules = {item.rule for item in error.diagnostics}
-    assert rule in rules
+    assert rule in refused_rules(replace(net, layers=(layer,)), "max78000")
 
 
 SPECS = st.lists(

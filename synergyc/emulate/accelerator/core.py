@@ -12,7 +12,7 @@ from synergyc.emulate.accelerator.formats import FORMATS, Part
 from synergyc.emulate.accelerator.loader import WeightLoader
 from synergyc.emulate.accelerator.memory import Memories
 from synergyc.emulate.accelerator.network import LayerRun
-from synergyc.emulate.accelerator.registers import RegisterFile
+from synergyc.emulate.accelerator.registers import RegisterFile, RegisterMap
 from synergyc.emulate.accelerator.sequencer import Sequencer
 from synergyc.targets import Cnn
 
@@ -34,7 +34,11 @@ class Accelerator:
         self._map = AddressMap(cnn)
         self._memories = Memories(cnn)
         self._loader = WeightLoader(cnn, self._memories)
-        self._files = tuple(RegisterFile(cnn, quadrant) for quadrant in range(cnn.quadrants))
+        registers = RegisterMap(cnn)
+        self._files = tuple(
+            RegisterFile(registers, quadrant, cnn.quadrant_base(quadrant))
+            for quadrant in range(cnn.quadrants)
+        )
         self._gatherers = tuple(
             Gatherer(cnn, self._memories, file, self._form.pointer_bits) for file in self._files
         )

@@ -111,6 +111,8 @@ class _Decoder:
             if mask != (processor_map if masked else 0):
                 raise enable.refuse("processor and mask enables do not fit together")
             if not processor_map:
+                if any(word.value for _, word in registers.items()):
+                    self._compare(registers)
                 continue
             if self._operation is Operation.CONVOLVE and quadrant not in sources:
                 raise enable.refuse("processors are on in a quadrant the master does not listen to")
@@ -258,8 +260,10 @@ class _Decoder:
 
     def _pointer(self, words: LayerWords) -> Pointer:
         wptr, bits = words["WPTR"], self._form.pointer_bits
-        word, instance = wptr.field(0, bits), wptr.field(bits, 4)
-        self._master["WPTR"].field(0, bits + 4)
+        word, instance = wptr.field(0, bits), wptr.field(bits, 32 - bits)
+        self._master["WPTR"].field(0, 32)
+        if instance >= self._cnn.instances:
+            raise wptr.refuse(f"writes to instance {instance} of {self._cnn.instances}")
         return Pointer(words.quadrant, instance, word)
 
     def _post(self) -> tuple[int, Activation]:

@@ -64,37 +64,49 @@ class LayerWords:
             word.require_known()
 
 
+class RegisterMap:
+    """Names and offsets of all registers of a quadrant; layer -1 means the quadrant's own."""
+
+    def __init__(self, cnn: Cnn) -> None:
+        addresses = cnn.addresses
+        self.layer_names = (*addresses.layer_registers.numbers, *addresses.stream_registers.numbers)
+        self.offsets: dict[tuple[str, int], int] = {
+            (name, -1): offset for name, offset in addresses.quadrant_registers.items()
+        }
+        for family, count in (
+            (addresses.layer_registers, cnn.limits.layers),
+            (addresses.stream_registers, STREAM_LAYERS),
+        ):
+            for name in family.numbers:
+                for layer in range(count):
+                    self.offsets[name, layer] = family.address(name, layer)
+        self.known = {offset: key for key, offset in self.offsets.items()}
+
+    def describe(self, offset: int, quadrant: int) -> str:
+        """Return what the register at ``offset`` is called."""
+        name, layer = self.known.get(offset, (f"register at offset 0x{offset:X}", -1))
+        return (
+            f"{name} of layer {layer} in quadrant {quadrant}"
+            if layer >= 0
+            else f"{name} in quadrant {quadrant}"
+        )
+
+
 class RegisterFile:
     """The 32-bit registers of one quadrant, by their offset in the quadrant's window.
 
     Reset value zero is an assumption (docs/accelerator.md, 9).
     """
 
-    def __init__(self, cnn: Cnn, quadrant: int) -> None:
+    def __init__(self, registers: RegisterMap, quadrant: int, base: int) -> None:
         self.quadrant = quadrant
-        self._base = cnn.quadrant_base(quadrant)
+        self._map = registers
+        self._base = base
         self._values: dict[int, int] = {}
-        self._names: dict[int, str] = {}
-        self._offsets: dict[tuple[str, int], int] = {}
-        self._layer_names = (
-            *cnn.addresses.layer_registers.numbers,
-            *cnn.addresses.stream_registers.numbers,
-        )
-        for name in self._layer_names:
-            streams = name in cnn.addresses.stream_registers.numbers
-            for layer in range(STREAM_LAYERS if streams else cnn.limits.layers):
-                self._add(cnn.layer_register_address(quadrant, name, layer) - self._base, name, layer)
-        for name, offset in cnn.addresses.quadrant_registers.items():
-            self._add(offset, name, -1)
-
-    def _add(self, offset: int, name: str, layer: int) -> None:
-        where = f"{name} of layer {layer}" if layer >= 0 else name
-        self._names[offset] = f"{where} in quadrant {self.quadrant}"
-        self._offsets[name, layer] = offset
 
     def name(self, offset: int) -> str:
         """Return what the register at ``offset`` is called."""
-        return self._names.get(offset, f"register at offset 0x{offset:X} in quadrant {self.quadrant}")
+        return self._map.describe(offset, self.quadrant)
 
     def read(self, offset: int) -> int:
         """Return the value last written at ``offset``."""
@@ -106,28 +118,28 @@ class RegisterFile:
 
     def word(self, name: str, layer: int = -1) -> Word:
         """Return register ``name``; of ``layer`` if it is a register per layer."""
-        offset = self._offsets.get((name, layer))
+        offset = self._map.offsets.get((name, layer))
         if offset is None:  # a streaming register of a layer that cannot stream
             return Word(f"{name} of layer {layer}", self._base, 0)
-        return Word(self._names[offset], self._base + offset, self.read(offset))
+        return Word(self.name(offset), self._base + offset, self.read(offset))
 
     def get(self, name: str) -> int:
         """Return the quadrant register ``name``."""
-        return self._values.get(self._offsets[name, -1], 0)
+        return self._values.get(self._map.offsets[name, -1], 0)
 
     def put(self, name: str, value: int) -> None:
         """Store the quadrant register ``name``."""
-        self._values[self._offsets[name, -1]] = value
+        self._values[self._map.offsets[name, -1]] = value
 
     def layer(self, layer: int) -> LayerWords:
         """Return the registers of hardware layer ``layer``."""
-        words = {name: self.word(name, layer) for name in self._layer_names}
+        words = {name: self.word(name, layer) for name in self._map.layer_names}
         return LayerWords(words, self.quadrant, layer)
 
     def clear_layers(self) -> None:
         """Zero everything but the registers of the quadrant itself."""
-        keep = {offset for (_, layer), offset in self._offsets.items() if layer < 0}
-        self._values = {offset: value for offset, value in self._values.items() if offset in keep}
+        own = {offset for (_, layer), offset in self._map.offsets.items() if layer < 0}
+        self._values = {offset: value for offset, value in self._values.items() if offset in own}
 
     def clear(self) -> None:
         """Zero all registers."""
@@ -136,6 +148,6 @@ class RegisterFile:
     def require_known(self) -> None:
         """Raise NotModelled if a register that has no description holds anything."""
         for offset, value in sorted(self._values.items()):
-            if value and offset not in self._names:
+            if value and offset not in self._map.known:
                 address = self._base + offset
                 raise NotModelled(self.name(offset), address, value, "what this register does is not known")

@@ -35,7 +35,7 @@ class _Channel:
 
     @property
     def enabled(self) -> bool:
-        return bool(self.registers[_CTRL // 4] & _ENABLE)
+        return bool(self.registers[0] & _ENABLE)
 
 
 class Dma(Peripheral):
@@ -85,12 +85,15 @@ class Dma(Peripheral):
 
     def serve(self) -> None:
         """Move what can be moved now; called when a channel or a UART's FIFO has changed."""
-        if self._moving:  # a byte that is moved changes a FIFO
-            return
+        if self._moving or not any(channel.enabled for channel in self._channels):
+            return  # a byte that is moved changes a FIFO, which calls this again
         self._moving = True
         try:
-            while any([self._step(channel) for channel in self._channels if channel.enabled]):
-                pass
+            moved = True
+            while moved:
+                moved = False
+                for channel in self._channels:
+                    moved |= channel.enabled and self._step(channel)
         finally:
             self._moving = False
         self._update_irqs()

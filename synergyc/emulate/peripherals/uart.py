@@ -29,7 +29,7 @@ FRAME_ERROR, PARITY_ERROR, OVERRUN, RX_THRESHOLD, TX_HALF_EMPTY = 1 << 0, 1 << 1
 
 @dataclass(frozen=True)
 class Frame:
-    """One byte on a wire: ``levels`` holds the bits in order of time from bit 0, start and stop bits included."""
+    """One byte on a wire: ``levels`` holds start, data and stop bits in order of time, from bit 0 on."""
 
     start_ps: int
     duration_ps: int

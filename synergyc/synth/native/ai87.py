@@ -69,8 +69,8 @@ class Ai87Encoder(RegisterEncoder):
             value |= (columns - 1) << 18 | (rows - 1) << 22
         return value | view.broadcast << 29
 
-    def _mcnt1(self, view: LayerView, _quadrant: int) -> int:
-        return 0 if view.placed.passthrough else self.mask_range(view)[1]
+    def _mcnt1(self, view: LayerView, _quadrant: int) -> int | None:
+        return None if view.placed.passthrough else self.mask_range(view)[1]
 
     def _mcnt2(self, view: LayerView, _quadrant: int) -> int:
         start, last = self.mask_range(view)

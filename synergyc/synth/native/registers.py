@@ -140,8 +140,8 @@ class RegisterEncoder(ABC):
                 return self.instance_step
         return 0
 
-    def _moffs(self, view: LayerView, _quadrant: int) -> int:
-        return 0 if view.placed.passthrough else self.instance_step
+    def _moffs(self, view: LayerView, _quadrant: int) -> int | None:
+        return None if view.placed.passthrough else self.instance_step
 
     def _choffs(self, view: LayerView, _quadrant: int) -> int:
         return view.width_bytes * (view.placed.write_gap + 1) if view.geometry.out_passes.count > 1 else 0

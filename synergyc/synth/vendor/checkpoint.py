@@ -15,7 +15,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -37,6 +37,15 @@ _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 """First pickle of the older format (torch.serialization.MAGIC_NUMBER)."""
 _PLACEHOLDER_MODULES = ("torch", "numpy", "distiller")
 """Objects of these packages (optimizers, schedules) may be in a checkpoint; they are not built."""
+
+_CONTAINERS = {
+    ("collections", "defaultdict"),
+    *(("builtins", name) for name in ("bytearray", "complex", "dict", "frozenset", "list", "set", "tuple")),
+    *(
+        ("__builtin__", name)
+        for name in ("bytearray", "complex", "dict", "frozenset", "list", "set", "tuple")
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -87,7 +96,14 @@ class _Placeholder:
 
 
 class _SafeUnpickler(pickle.Unpickler):
-    """Builds data only; ``find_class`` never returns anything that comes from outside this file."""
+    """Builds data only; ``find_class`` never returns anything that comes from outside this file.
+
+    ``storages`` collects the storages that the pickle refers to, by key.
+    """
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        super().__init__(stream)
+        self.storages: dict[str, _Storage] = {}
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) == ("collections", "OrderedDict"):
@@ -98,7 +114,7 @@ class _SafeUnpickler(pickle.Unpickler):
             return _rebuild_parameter
         if module == "torch" and name in _STORAGE_TYPES:
             return np.dtype(_STORAGE_TYPES[name])
-        if module.split(".", maxsplit=1)[0] in _PLACEHOLDER_MODULES:
+        if module.split(".", maxsplit=1)[0] in _PLACEHOLDER_MODULES or (module, name) in _CONTAINERS:
             return _Placeholder
         raise pickle.UnpicklingError(f"it names {module}.{name}, which is not data")
 
@@ -110,7 +126,7 @@ class _SafeUnpickler(pickle.Unpickler):
             or not isinstance(pid[1], np.dtype)
         ):
             raise pickle.UnpicklingError("unknown kind of storage")
-        return _Storage(pid[1], str(pid[2]))
+        return self.storages.setdefault(str(pid[2]), _Storage(pid[1], str(pid[2])))
 
 
 def _rebuild_tensor(storage: _Storage, offset: int, size: Any, stride: Any, *_: object) -> _LazyTensor:
@@ -163,21 +179,10 @@ def _read_legacy(content: bytes) -> _Content:
         raise pickle.UnpicklingError("unknown format")
     _SafeUnpickler(stream).load()  # protocol version
     _SafeUnpickler(stream).load()  # sizes of C types on the machine that wrote it
-    root = _SafeUnpickler(stream).load()
-    keys = _SafeUnpickler(stream).load()
-    sizes = {tensor.storage.key: tensor.storage.dtype.itemsize for tensor in _tensors(root)}
-    storages: dict[str, bytes] = {}
-    for key in keys:
+    unpickler = _SafeUnpickler(stream)
+    root = unpickler.load()
+    contents: dict[str, bytes] = {}
+    for key in _SafeUnpickler(stream).load():
         (count,) = struct.unpack("<q", stream.read(8))
-        if str(key) not in sizes:
-            break  # sizes of storages that nothing of interest refers to are not known
-        storages[str(key)] = stream.read(count * sizes[str(key)])
-    return root, lambda key: storages[key]
-
-
-def _tensors(value: object) -> list[_LazyTensor]:
-    """Return all tensors inside nested containers."""
-    if isinstance(value, _LazyTensor):
-        return [value]
-    items = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
-    return [tensor for item in items for tensor in _tensors(item)]
+        contents[str(key)] = stream.read(count * unpickler.storages[str(key)].dtype.itemsize)
+    return root, lambda key: contents[key]

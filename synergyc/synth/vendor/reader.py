@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from synergyc.diagnostics import fail, file_location
+from synergyc.diagnostics import SynergyError, fail, file_location
 from synergyc.ir.types import Array
 from synergyc.synth.native.control import ControlOptions
 from synergyc.synth.placed import PlacedNetwork
@@ -16,6 +16,7 @@ from synergyc.synth.vendor.config import load_config
 from synergyc.synth.vendor.options import VendorOptions
 from synergyc.synth.vendor.parameters import find_file, load_parameters
 from synergyc.synth.vendor.resolve import resolve
+from synergyc.synth.verify import check_limits
 from synergyc.targets import Chip
 
 
@@ -40,6 +41,9 @@ def read_vendor(options: VendorOptions, chip: Chip, *, root: Sequence[Path] = ()
     sample = _load_sample(sample_file)
     parameters = load_parameters(config, options, root, binary="binary_weights" in chip.cnn.features)
     placed, shapes = resolve(config, parameters, sample.shape, options, chip)
+    problems = check_limits(placed, chip)
+    if problems:
+        raise SynergyError(problems)
     parts = sample.reshape(len(placed.inputs), *shapes)
     return VendorNetwork(placed, tuple(parts), options.control)
 

@@ -46,7 +46,6 @@ class Layer:
     flatten: bool = False
     first_slot: int = 0
     bias: bool = False
-    time_slots: int = 0
 
     @property
     def passthrough(self) -> bool:
@@ -94,48 +93,59 @@ class Layer:
 def registers(cnn: Cnn, layer: Layer, quadrant: int) -> dict[str, int]:
     """Return the layer's registers in ``quadrant`` (docs/accelerator.md, 5.3)."""
     second = cnn.generation == "ai87"
-    taps = layer.kernel[0] * layer.kernel[1]
-    values = _geometry(layer, second)
     instance = 1 << (15 if second else 13)
     share = _processors(cnn, layer, quadrant)
     used = [g for g in range(cnn.quadrants) if _processors(cnn, layer, g)]
-    count = (layer.elements or layer.passes) * layer.outputs
-    last_element = layer.elements - 1
-    values["WPTR"] = OUT_WORD + (quadrant * 4 * instance if layer.passthrough else 0)
-    values["RPTR"] = IN_WORD
+    values = _geometry(layer, second) | {"WPTR": OUT_WORD, "RPTR": IN_WORD}
     if layer.passthrough:
-        slots = layer.time_slots or -(-min(layer.processors, 16) // 4)
-        values["TOFFS"] = instance
-        values["POST"] = 1 << 24 | (0 if layer.eltwise else 1 << 25)
+        values |= _passthrough(layer, second, instance)
+        values["WPTR"] += quadrant * 4 * instance
         values["ENA"] = (1 << share) - 1
-        values["ONED"] = slots - 1 | (0 if layer.eltwise else 1 << 8)
-        values["MCNT2" if second else "MCNT"] = (layer.passes - 1) * 8
-        values["LCTL2"] = layer.passes - 1
     else:
-        start = 8 * (9 * layer.first_slot // taps)
-        values["MOFFS"] = instance
-        values["TOFFS"] = 1 if taps == 1 else 0
-        values["POST"] = abs(layer.shift) << 13 | (layer.shift < 0) << 17 | WEIGHT_CODES[layer.bits] << 22
-        values["POST"] |= layer.transposed << 28 | (layer.activation == "abs") << 26
+        values |= _convolution(layer, second, instance)
         values["POST"] |= (layer.bias and quadrant == used[0]) << 12
         values["ENA"] = ((1 << share) - 1) * 0x10001
-        values["ONED"] = (9 * layer.first_slot % taps) << 4
-        values["ONED"] |= layer.kernel[0] << 8 | 1 << 12 if layer.one_dimensional else (taps == 1) << 8
-        values["LCTL2"] = (layer.passes - 1) | (layer.outputs - 1) * layer.bits << (12 if second else 8)
-        if second:
-            values |= {"MCNT1": start + (count - 1) * layer.bits, "MCNT2": start, "OCHAN": count - 1}
-        else:
-            values["MCNT"] = start << 16 | (start + (count - 1) * layer.bits)
-        values["TPTR"] = 0 if layer.kernel[1] == 1 else max(layer.output_size[1], 1) - 1
     if layer.flatten:
-        values["LCTL2"] = values["LCTL2"] & ~0xF | last_element & 0xF
-        values["TPTR"] = last_element << 16 | (2 * last_element + 1)
-        values["POST"] |= 1 << 27 | last_element >> 4 << 18
+        last = layer.elements - 1
+        values["LCTL2"] = values["LCTL2"] & ~0xF | last & 0xF
+        values["TPTR"] = last << 16 | (2 * last + 1)
+        values["POST"] |= 1 << 27 | last >> 4 << 18
     if layer.eltwise:
         values["ONED"] |= 1 << 13 | ELTWISE[layer.eltwise] << 14 | (not layer.passthrough) << 17
         values["ONED"] |= (layer.pool != (1, 1) and layer.pool_first) << 16 | (layer.operands - 1) << 18
     values["LCTL"] = _layer_control(layer, second, used if quadrant == used[0] else [])
     return {name: value for name, value in values.items() if value}
+
+
+def _passthrough(layer: Layer, second: bool, instance: int) -> dict[str, int]:
+    slots = -(-min(layer.processors, 16) // 4)
+    return {
+        "TOFFS": instance,
+        "POST": 1 << 24 | (0 if layer.eltwise else 1 << 25),
+        "ONED": slots - 1 | (0 if layer.eltwise else 1 << 8),
+        "MCNT2" if second else "MCNT": (layer.passes - 1) * 8,
+        "LCTL2": layer.passes - 1,
+    }
+
+
+def _convolution(layer: Layer, second: bool, instance: int) -> dict[str, int]:
+    taps = layer.kernel[0] * layer.kernel[1]
+    start = 8 * (9 * layer.first_slot // taps)
+    count = (layer.elements or layer.passes) * layer.outputs
+    last = start + (count - 1) * layer.bits
+    length = layer.kernel[0] << 8 | 1 << 12 if layer.one_dimensional else (taps == 1) << 8
+    values = {
+        "MOFFS": instance,
+        "TOFFS": 1 if taps == 1 else 0,
+        "POST": abs(layer.shift) << 13 | (layer.shift < 0) << 17 | WEIGHT_CODES[layer.bits] << 22,
+        "ONED": (9 * layer.first_slot % taps) << 4 | length,
+        "LCTL2": (layer.passes - 1) | (layer.outputs - 1) * layer.bits << (12 if second else 8),
+        "TPTR": 0 if layer.kernel[1] == 1 else max(layer.output_size[1], 1) - 1,
+    }
+    values["POST"] |= layer.transposed << 28 | (layer.activation == "abs") << 26
+    if second:
+        return values | {"MCNT1": last, "MCNT2": start, "OCHAN": count - 1}
+    return values | {"MCNT": start << 16 | last}
 
 
 def _geometry(layer: Layer, second: bool) -> dict[str, int]:

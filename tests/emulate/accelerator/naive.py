@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import reduce
 
 import numpy as np
@@ -46,15 +47,17 @@ def _output(layer: Layer, total: int) -> int:
 
 
 def _combine(layer: Layer, data: Integers) -> Integers:
-    operations = {
+    operations: dict[str, Callable[[Integers, Integers], Integers]] = {
         "add": lambda a, b: a + b,
         "sub": lambda a, b: a - b,
         "or": lambda a, b: a | b,
         "xor": lambda a, b: a ^ b,
     }
     if not layer.eltwise:
-        return data[0]
-    return np.clip(reduce(operations[layer.eltwise], list(data)), -128, 127)
+        first: Integers = data[0]
+        return first
+    combined: Integers = np.clip(reduce(operations[layer.eltwise], list(data)), -128, 127)
+    return combined
 
 
 def _pool(layer: Layer, data: Integers) -> Integers:

@@ -59,13 +59,13 @@ def test_the_second_generation_takes_as_long_with_its_pipeline_off(layer: Layer,
 
 
 def test_the_pipeline_adds_what_was_measured() -> None:
-    """3x3 on 1x28x28, pad 1: 784 pixels read and written, 7.67 and 3.39 cycles each (docs/accelerator.md 6)."""
+    """784 pixels are read and written: 7.67 and 3.39 cycles more for each (docs/accelerator.md 6)."""
     layer = Layer(1, 28, 28, 8, pad=PAD_1)
     assert cycles("max78002", layer) == 8189 + round(784 * (7.67 + 3.39))
 
 
 def test_kernels_in_front_are_read_again_when_operands_are_combined_before_pooling() -> None:
-    """docs/accelerator.md 6, term ``pre``: (6+2-3+1)*1 + (6+2-3+1)*1 - 1 = 11 pixels times the kernel offset."""
+    """Term ``pre``: (6+2-3+1)*1 + (6+2-3+1)*1 - 1 = 11 pixels times the offset (docs/accelerator.md 6)."""
     plain = Layer(4, 12, 12, 3, pad=PAD_1, pool=(2, 2), stride=2, operands=2, eltwise="add", pool_first=False)
     moved = Layer(**{**vars(plain), "first_slot": 40})
     first, second = cycles("max78000", plain), cycles("max78000", moved)

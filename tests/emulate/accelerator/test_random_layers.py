@@ -10,7 +10,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from synergyc.emulate.accelerator import Accelerator
@@ -75,28 +75,33 @@ def convolutions(draw: st.DrawFn) -> Layer:
     return dataclasses.replace(layer, pad=(2, 2)) if small and kernel == (3, 3) else layer
 
 
+@settings(max_examples=25)
 @given(CHIPS, convolutions(), st.integers(0, 2**32 - 1))
 def test_convolutions(chip: str, layer: Layer, seed: int) -> None:
     compare(chip, layer, seed)
 
 
+@settings(max_examples=25)
 @given(CHIPS, st.integers(1, 9), st.integers(0, 2), st.sampled_from([8, 4, 2, 1]), st.integers(0, 2**32 - 1))
 def test_one_dimensional_convolutions(chip: str, length: int, pad: int, bits: int, seed: int) -> None:
     layer = Layer(5, 14, 1, 6, (length, 1), (min(pad, length - 1), 0), bits=bits, shift=-1, bias=True)
     compare(chip, layer, seed)
 
 
+@settings(max_examples=25)
 @given(CHIPS, st.integers(2, 4), st.sampled_from([(3, 3), (1, 1)]), st.booleans(), st.integers(0, 2**32 - 1))
 def test_several_passes(chip: str, passes: int, kernel: tuple[int, int], wide: bool, seed: int) -> None:
     pad = (1, 1) if kernel == (3, 3) else (0, 0)
     compare(chip, Layer(12 * passes, 5, 4, 6, kernel, pad, passes=passes, wide=wide, bias=True), seed)
 
 
+@settings(max_examples=25)
 @given(CHIPS, st.sampled_from([0, 1, 2]), st.sampled_from([0, 1, 2]), st.integers(0, 2**32 - 1))
 def test_transposed_convolutions(chip: str, pad_rows: int, pad_cols: int, seed: int) -> None:
     compare(chip, Layer(3, 4, 5, 4, pad=(pad_rows, pad_cols), transposed=True, shift=-2), seed)
 
 
+@settings(max_examples=25)
 @given(
     CHIPS,
     st.sampled_from(["add", "sub", "or", "xor"]),
@@ -114,6 +119,7 @@ def test_elementwise(
     compare(chip, layer, seed)
 
 
+@settings(max_examples=25)
 @given(CHIPS, st.sampled_from(["add", "sub"]), st.booleans(), st.integers(0, 2**32 - 1))
 def test_elementwise_before_a_convolution(chip: str, function: str, pool_first: bool, seed: int) -> None:
     layer = Layer(
@@ -122,12 +128,14 @@ def test_elementwise_before_a_convolution(chip: str, function: str, pool_first: 
     compare(chip, layer, seed)
 
 
+@settings(max_examples=25)
 @given(CHIPS, st.sampled_from([1, 2, 3]), st.sampled_from([8, 4, 2, 1]), st.integers(0, 2**32 - 1))
 def test_flatten(chip: str, passes: int, bits: int, seed: int) -> None:
     layer = Layer(8 * passes, 5, 4, 7, (1, 1), passes=passes, bits=bits, flatten=True, wide=True)
     compare(chip, layer, seed)
 
 
+@settings(max_examples=25)
 @given(CHIPS, st.integers(1, 16), st.integers(1, 16), st.integers(1, 16), st.booleans(), st.integers(0, 999))
 def test_pooling_alone(
     chip: str, pool_rows: int, pool_cols: int, stride: int, average: bool, seed: int

@@ -1,0 +1,184 @@
+"""Reading the vendor tool's input: defaults, derived values, and wrong input with its place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from synergyc.diagnostics import SynergyError
+from synergyc.synth.native import ControlOptions
+from synergyc.synth.vendor import VendorNetwork, parse_options, read_vendor
+from synergyc.targets import load_chip
+
+YAML = """\
+arch: tiny
+dataset: tiny
+layers:
+  - processors: 0x7
+    op: conv2d
+    kernel_size: 3x3
+    pad: 1
+    activate: ReLU
+    out_offset: 0x4000
+  - processors: 0x000000000000000f
+    op: linear
+    flatten: true
+    out_offset: 0x0000
+    output_width: 32
+"""
+
+
+def write(
+    folder: Path, text: str = YAML, *, arch: str = "tiny", bits: int = 8, scale: int = 100
+) -> list[str]:
+    """Write the three files; return the arguments that name them."""
+    rng = np.random.default_rng(0)
+    state = {
+        "conv.op.weight": torch.tensor(rng.integers(-scale, scale, (4, 3, 3, 3)), dtype=torch.float32),
+        "conv.op.bias": torch.tensor([1.0, -2.0, 3.0, -4.0]) * 2 ** (bits - 1),
+        "conv.output_shift": torch.tensor([-1.0]),
+        "conv.weight_bits": torch.tensor([float(bits)]),
+        "fc.op.weight": torch.tensor(rng.integers(-scale, scale, (5, 80)), dtype=torch.float32),
+    }
+    (folder / "net.yaml").write_text(text)
+    torch.save({"epoch": 0, "arch": arch, "state_dict": state}, folder / "net.pth.tar")
+    np.save(folder / "net.npy", rng.integers(-128, 128, (3, 4, 5)))
+    options = {"--config-file": "net.yaml", "--checkpoint-file": "net.pth.tar", "--sample-input": "net.npy"}
+    return [word for key, name in options.items() for word in (key, str(folder / name))]
+
+
+def read(arguments: list[str], chip: str = "max78000") -> VendorNetwork:
+    return read_vendor(parse_options(arguments), load_chip(chip))
+
+
+def refusal(folder: Path, text: str = YAML, **options: object) -> tuple[str, str, int]:
+    """Return rule, message and line of the refusal."""
+    with pytest.raises(SynergyError) as error:
+        read(write(folder, text, **options))  # type: ignore[arg-type]
+    first = error.value.diagnostics[0]
+    return first.rule, first.message, first.location.line if first.location else 0
+
+
+def test_what_is_left_open_is_derived(tmp_path: Path) -> None:
+    placed = read(write(tmp_path)).placed
+    first, second = placed.layers
+    assert first.output_processors == 0xF  # the next layer's processors
+    assert second.output_processors == 0x1F  # packed from processor 0
+    assert second.in_offset_bytes == 0x4000  # where the layer before wrote
+    assert first.layer.output_shift == -1
+    assert first.layer.bias is not None
+    assert first.layer.bias.tolist() == [1, -2, 3, -4]
+    assert second.layer.in_shape == (4, 4, 5)
+    assert second.layer.wide
+    assert placed.quadrants == (0,)
+
+
+def test_narrow_weights_scale_biases(tmp_path: Path) -> None:
+    first = read(write(tmp_path, bits=4, scale=8)).placed.layers[0].layer
+    assert first.weight_bits == 4
+    assert first.hardware_shift == -1 + 4
+    assert first.bias is not None
+    assert first.bias.tolist() == [1, -2, 3, -4]
+
+
+def test_a_conv1d_layer_without_padding_changes_the_default_of_all(tmp_path: Path) -> None:
+    # Section 8, pitfall 12.
+    text = YAML.replace("    pad: 1\n", "")
+    assert read(write(tmp_path, text)).placed.layers[0].layer.padding == (1, 1)
+    flat = "  - processors: 0x1\n    op: conv1d\n    kernel_size: 3\n    out_offset: 0\n"
+    first = parse_first_padding(tmp_path, text + flat)
+    assert first == (1, 0)
+
+
+def parse_first_padding(folder: Path, text: str) -> tuple[int, int]:
+    from synergyc.synth.vendor.config import load_config
+
+    (folder / "flat.yaml").write_text(text)
+    return load_config(folder / "flat.yaml").layers[0].pad
+
+
+def test_stop_after_ends_the_network(tmp_path: Path) -> None:
+    placed = read([*write(tmp_path), "--stop-after", "0"]).placed
+    assert len(placed.layers) == 1
+    assert placed.layers[0].output_processors == 0xF  # the map that it would have had
+
+
+def test_layers_can_be_skipped(tmp_path: Path) -> None:
+    arguments = write(tmp_path)
+    np.save(tmp_path / "net.npy", np.zeros((4, 4, 5), dtype=np.int64))
+    placed = read([*arguments, "--skip-yaml-layers", "1", "--skip-checkpoint-layers", "1"]).placed
+    assert [layer.hardware_layer for layer in placed] == [0]
+    assert placed.layers[0].layer.flatten
+
+
+def test_options_of_the_control_registers() -> None:
+    options = parse_options(["--config-file=n.yaml", "--zero-sram", "--no-mexpress", "--no-bias", "--fifo"])
+    assert options.control == ControlOptions(clear_memories=True, express=False)
+    assert options.fifo
+    assert options.drops_bias(7)
+    assert not parse_options(["--config-file", "n.yaml", "--no-bias", "1,2"]).drops_bias(0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--config-file", "n.yaml", "--fiffo"], "unsupported option --fiffo"),
+        (["--config-file"], "needs a value"),
+        (["--config-file", "n.yaml", "--stop-after", "x"], "needs a number, not 'x'"),
+        (["net.yaml"], "unexpected argument 'net.yaml'"),
+        (["--fifo"], "--config-file is required"),
+    ],
+)
+def test_wrong_options_are_refused(arguments: list[str], message: str) -> None:
+    with pytest.raises(SynergyError, match=message):
+        parse_options(arguments)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "rule", "message", "line"),
+    [
+        ("processors: 0x7", "processor: 0x7", "vendor-key", "unknown key 'processor'", 4),
+        ("processors: 0x7", "processors: 0", "vendor-value", "must be a map", 4),
+        ("op: conv2d", "op: conv4d", "vendor-value", "unknown operator 'conv4d'", 5),
+        ("kernel_size: 3x3", "kernel_size: 5x5", "vendor-value", "must be 1x1 or 3x3", 6),
+        ("pad: 1", "pad: -1", "vendor-value", "must be a number from 0 on", 7),
+        ("activate: ReLU", "activate: tanh", "vendor-value", "tanh", 8),
+        ("activate: ReLU", "bypass: true", "vendor-unsupported", "unsupported key 'bypass'", 8),
+        ("activate: ReLU", "operation: linear", "vendor-key", "'operation' means the same as 'op'", 8),
+        ("dataset: tiny", "dataset: tiny\nsnoop: [1]", "vendor-unsupported", "unsupported key 'snoop'", 3),
+        ("dataset: tiny", "datasets: tiny", "vendor-yaml", "needs the keys", 0),
+        ("    pad: 1", "    pad: 1\n    pad: 2", "vendor-yaml", "duplicate key", 8),
+        ("output_width: 32", "output_width: 16", "vendor-value", "must be 8 or 32", 14),
+        ("output_width: 32", "in_sequences: [7]", "vendor-value", "must name earlier layers", 10),
+        ("output_width: 32", "next_sequence: 0", "vendor-unsupported", "unsupported next_sequence", 10),
+        ("    flatten: true\n", "", "processor-map", "does not hold 80 channels", 0),
+    ],
+)
+def test_wrong_descriptions_are_refused_at_their_line(
+    tmp_path: Path, old: str, new: str, rule: str, message: str, line: int
+) -> None:
+    assert old in YAML
+    found = refusal(tmp_path, YAML.replace(old, new, 1))
+    assert (found[0], found[2]) == (rule, line)
+    assert message in found[1]
+
+
+def test_checkpoints_that_do_not_match_are_refused(tmp_path: Path) -> None:
+    assert refusal(tmp_path, arch="other")[0] == "vendor-arch"
+    assert refusal(tmp_path, scale=300)[0] == "vendor-range"
+    assert refusal(tmp_path, YAML + YAML[YAML.index("  - processors: 0x000") :])[0] == "vendor-weights"
+
+
+def test_samples_that_do_not_match_are_refused(tmp_path: Path) -> None:
+    arguments = write(tmp_path)
+    for sample, message in (
+        (np.zeros((3, 4, 5)), "must be int64"),
+        (np.full((3, 4, 5), 200), "must fit 8 bits"),
+        (np.array([{}], dtype=object), "not a readable array"),
+    ):
+        np.save(tmp_path / "net.npy", sample)
+        with pytest.raises(SynergyError, match=message):
+            read(arguments)
