@@ -11,7 +11,7 @@ import click
 from synergyc.cli.progress import counted
 
 if TYPE_CHECKING:
-    from synergyc.pipeline.outcome import RunOutcome
+    from synergyc.report.outcome import RunOutcome
 
 
 @click.command("run")
@@ -31,7 +31,7 @@ def command(folder: Path, runs: int, limit_s: float | None, as_json: bool, quiet
     else:
         from rich.console import Console
 
-        from synergyc.report.outcome import outcome_report
+        from synergyc.report.outcome_tables import outcome_report
 
         Console().print(outcome_report(outcome))
     if not outcome.ok:

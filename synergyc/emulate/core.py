@@ -66,6 +66,8 @@ class Core:
         self.system = SystemControl(self.nvic, self.systick, cpu.clock, self.request_reset)
         cpu.map_bus(PPB_BASE, PPB_BYTES, self.system)
         self.halt: FaultReport | None = None
+        self.faults: list[FaultReport] = []
+        """All faults since power-up, also those that a handler took care of."""
         self.sleeping = False
         self.spinning = False
         """The program is in a branch to itself: only an interrupt ends that."""
@@ -105,11 +107,10 @@ class Core:
             if self._must_return():
                 return RunEnd.HALT if self.halt is not None else RunEnd.RESET
             self._take_pending()
-            if self.sleeping:
-                if not self._pass_time():
-                    return RunEnd.IDLE
-            elif not self._execute():
-                return RunEnd.IDLE
+            if not (self._pass_time() if self.sleeping else self._execute()):
+                # A fault's handler that ends in sleep or in a loop will not return: the fault was the end.
+                self.halt = self._fault
+                return RunEnd.IDLE if self._fault is None else RunEnd.HALT
 
     def _must_return(self) -> bool:
         return self.halt is not None or self._reset_requested
@@ -151,7 +152,7 @@ class Core:
             self._raise(SUPERVISOR_CALL)
         elif stop.kind is StopKind.BREAKPOINT:
             self.system.hfsr |= _HFSR_DEBUG
-            self._fault = self.report("fault", "breakpoint instruction", None)
+            self._note_fault("breakpoint instruction", None)
             self._raise(HARD_FAULT)
         elif stop.kind is StopKind.EXCEPTION_RETURN:
             self._return_from_exception()
@@ -161,11 +162,8 @@ class Core:
 
     def _spin(self) -> bool:
         """Handle a branch to itself: time passes; in the handler of a fault, the program is at its end."""
-        if self._fault is not None and any(
-            MEM_MANAGE <= n <= USAGE_FAULT or n == HARD_FAULT for n in self.nvic.active
-        ):
-            self.halt = self._fault
-            return True
+        if self._fault is not None and any(HARD_FAULT <= n <= USAGE_FAULT for n in self.nvic.active):
+            return False
         self.spinning = True
         return self._pass_time()
 
@@ -248,7 +246,7 @@ class Core:
                 return
             self.system.hfsr |= _HFSR_FORCED
             if self._fault is None:
-                self._fault = self.report("fault", f"exception {number} cannot preempt here", None)
+                self._note_fault(f"exception {number} cannot preempt here", None)
             self._raise(HARD_FAULT)
             return
         self._enter(number)
@@ -257,7 +255,7 @@ class Core:
         number, status = _FAULTS[stop.kind]
         reason = f"{stop.kind.value}: {stop.reason}" if stop.reason else stop.kind.value
         has_address = stop.kind in (StopKind.DATA_FAULT, StopKind.FETCH_FAULT)
-        self._fault = self.report("fault", reason, stop.address if has_address else None)
+        self._note_fault(reason, stop.address if has_address else None)
         self.system.cfsr |= status
         if status & _BFAR_VALID:
             self.system.fault_address = stop.address
@@ -265,6 +263,10 @@ class Core:
         if not enabled:
             self.system.hfsr |= _HFSR_FORCED
         self._raise(number if enabled else HARD_FAULT)
+
+    def _note_fault(self, reason: str, address: int | None) -> None:
+        self._fault = self.report("fault", reason, address)
+        self.faults.append(self._fault)
 
     def _return_from_exception(self) -> None:
         # Unicorn clears bit 0 of the value that was branched to.

@@ -44,7 +44,7 @@ class RegisterSet:
 
     def write(self, *values: int) -> None:
         """Set the values."""
-        self._values[:] = values
+        self._values[:] = list(values)
         _check(_library.uc_reg_write_batch(self._handle, self._numbers, self._pointers, self._count))
 
 

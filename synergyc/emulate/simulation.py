@@ -161,8 +161,13 @@ class Simulation:
         lines = []
         for board in self._order:
             halt = board.chip.halt
-            if halt is not None:
-                lines.append(halt.diagnostic(board.name, board.image.symbol_at).render())
+            reports = [
+                *board.chip.core.faults,
+                *([halt] if halt not in (None, *board.chip.core.faults) else []),
+            ]
+            lines += [
+                report.diagnostic(board.name, board.image.symbol_at).render() for report in reports if report
+            ]
             lines.append("without power" if board.name in self._dropped else board.where())
         return Outcome(ending, max(board.now_ps for board in self._order) // PS_PER_NS, "\n".join(lines))
 

@@ -46,8 +46,8 @@ class BlockCost:
     flags: BlockFlag
 
 
-_SPIN_BLOCKS = (b"\xfe\xe7", b"\xff\xf7\xfe\xbf")
-"""``b .`` in its 16-bit and 32-bit encoding."""
+_SPIN_BLOCKS = (b"\xfe\xe7", b"\xff\xf7\xfe\xbf", b"\xff\xf7\xfe\xff")
+"""``b .`` in its 16-bit and 32-bit encoding, ``bl .`` (the MSDK's start-up ends in that)."""
 
 
 def block_cost(code: bytes) -> BlockCost:

@@ -23,8 +23,9 @@ from synergyc.ir.network import Network
 from synergyc.ir.types import Array
 from synergyc.manifest import AppRecord, Manifest, checked_bytes, read_manifest
 from synergyc.pipeline.models import float_outputs, reference_outputs, share_right
-from synergyc.pipeline.outcome import AppOutcome, RunOutcome, app_outcome, device_outcome
+from synergyc.pipeline.outcome import app_outcome, device_outcome
 from synergyc.quantize import real_input
+from synergyc.report.outcome import AppOutcome, RunOutcome
 from synergyc.targets import load_board
 
 _LINE_END = ord("\n")

@@ -214,3 +214,56 @@ def test_faults_are_reported_with_their_place(programs: Programs, body: str, rea
     assert reason in text
     if "fetch" not in reason:
         assert "(main" in text.splitlines()[1]
+
+
+def test_fault_handler_that_sleeps_ends_the_program(programs: Programs) -> None:
+    board = programs.board("""
+void hard_fault_handler(void) { put_text("bad"); __asm volatile("cpsid i"); for (;;) WFI(); }
+int main(void) { run_at_100_mhz(); uart_open(0, 54); REG(0x60000000) = 1; return 0; }
+""")
+    assert board.run(1_000_000_000) is RunEnd.HALT
+    assert board.console == b"bad"
+    assert board.chip.halt is not None
+    assert board.chip.halt.address == 0x6000_0000
+
+
+def test_recovered_fault_is_remembered(programs: Programs) -> None:
+    # B1.5.14: a BusFault that is enabled in SHCSR goes to its own handler; BFAR holds the address.
+    board = programs.board("""
+__attribute__((used)) void skip(uint32_t *frame) { put_hex(REG(0xE000ED38)); frame[6] += 2; }
+__attribute__((naked)) void bus_fault_handler(void) { __asm volatile("mov r0, sp\\n b skip"); }
+int main(void) {
+  run_at_100_mhz(); uart_open(0, 54); REG(0xE000ED24) = 1u << 17;
+  register uint32_t address __asm("r3") = 0x60000010;
+  __asm volatile("ldr r2, [r3]" :: "r"(address) : "r2", "memory");
+  put_text("on");
+  return 0;
+}
+""")
+    assert board.run(1_000_000_000) is RunEnd.IDLE
+    assert board.console == b"60000010\non"
+    assert [fault.address for fault in board.chip.core.faults] == [0x6000_0010]
+    assert board.chip.halt is None
+
+
+def test_fault_in_the_fault_handler_is_a_lockup(programs: Programs) -> None:
+    board = programs.board("""
+void hard_fault_handler(void) { REG(0x60000004) = 1; }
+int main(void) { REG(0x60000000) = 1; return 0; }
+""")
+    assert board.run(1_000_000_000) is RunEnd.HALT
+    assert [fault.address for fault in board.chip.core.faults] == [0x6000_0000, 0x6000_0004]
+
+
+def test_stack_overflow_is_reported(programs: Programs) -> None:
+    board = programs.board("""
+static __attribute__((noinline)) uint32_t deeper(volatile uint32_t *n) {
+  volatile uint32_t here[64];
+  here[0] = *n + 1;
+  return *n > 1000000 ? 0 : deeper(here) + here[0];
+}
+int main(void) { volatile uint32_t n = 0; return deeper(&n); }
+""")
+    assert board.run(1_000_000_000) is RunEnd.HALT
+    assert board.chip.halt is not None
+    assert "(deeper" in board.chip.halt.render(board.image.symbol_at)

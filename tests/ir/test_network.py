@@ -6,7 +6,7 @@ import pytest
 
 from synergyc.ir.network import Layer, LayerOp, Network, Tensor
 from synergyc.ir.types import Activation, EltwiseOp, Origin, Pool, PoolKind
-from tests.networks import conv2d
+from tests.ir.networks import conv2d
 
 
 def residual() -> Network:

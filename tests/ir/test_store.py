@@ -14,9 +14,9 @@ from synergyc.ir import store
 from synergyc.ir.graph import Abs, BatchNorm, Concatenation, Elementwise, Graph, Node, Operator, Pooling
 from synergyc.ir.network import Layer, Network
 from synergyc.ir.types import EltwiseOp, Origin, Pool, PoolKind, frozen_array
+from tests.ir.networks import conv2d_layers, single
 from tests.ir.test_graph import small
 from tests.ir.test_network import residual
-from tests.networks import conv2d_layers, single
 
 
 def assert_same(first: object, second: object) -> None:

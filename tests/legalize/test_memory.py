@@ -15,7 +15,7 @@ from synergyc.ir.network import Layer, LayerOp, Network, Tensor
 from synergyc.ir.types import EltwiseOp, Shape
 from synergyc.legalize import memory
 from synergyc.targets import load_chip
-from tests.networks import conv2d
+from tests.ir.networks import conv2d
 
 CNN = load_chip("max78000").cnn
 CONV, LINE, UP, FULL = LayerOp.CONV2D, LayerOp.CONV1D, LayerOp.CONV_TRANSPOSE2D, LayerOp.LINEAR

@@ -15,8 +15,8 @@ from synergyc.ir.types import Activation, EltwiseOp, Pool, PoolKind, Shape
 from synergyc.legalize import check_limits, legalize
 from synergyc.legalize.rules import LAYER_RULES, NETWORK_RULES, NODE_RULES
 from synergyc.targets import load_chip
+from tests.ir.networks import conv2d, random_int8, single
 from tests.legalize.graphs import integer_graph
-from tests.networks import conv2d, random_int8, single
 
 SMALL, LARGE = "max78000", "max78002"
 

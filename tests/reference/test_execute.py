@@ -16,7 +16,7 @@ from synergyc.diagnostics import SynergyError
 from synergyc.ir.network import Layer, LayerOp, Network, Tensor
 from synergyc.ir.types import Activation, Array, EltwiseOp, Pool, PoolKind
 from synergyc.reference import run, run_layers
-from tests.networks import conv2d, conv2d_layers, random_int8, single
+from tests.ir.networks import conv2d, conv2d_layers, random_int8, single
 
 
 def as_torch(values: Array) -> torch.Tensor:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from synergyc.ir.network import Layer
 from synergyc.reference import run
-from tests.networks import conv2d_layers, random_int8, single
+from tests.ir.networks import conv2d_layers, random_int8, single
 from tests.reference.integer_onnx import run_onnx
 
 

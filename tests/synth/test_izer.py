@@ -73,7 +73,7 @@ def compare(ours: Program, theirs: Program) -> list[str]:
 
 @NEEDS_TOOL
 @pytest.mark.parametrize("device", ["MAX78000", "MAX78002"])
-def test_mnist_network_of_the_vendor(tmp_path: Path, device: str) -> None:
+def test_mnist_network_of_the_vendor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, device: str) -> None:
     from synergyc.synth.vendor import parse_options, read_vendor
 
     tool = izer.find_izer()
@@ -83,13 +83,8 @@ def test_mnist_network_of_the_vendor(tmp_path: Path, device: str) -> None:
     }
     arguments = [word for key, name in files.items() for word in (key, str(tool.folder / name))]
     extra = ("--prefix", "mnist", "--overwrite", "--no-version-check", "--no-progress", "--yamllint", "none")
-    environment = dict(os.environ)
-    os.environ["TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"] = "1"  # the vendor's checkpoints hold objects
-    try:
-        tool.run(["--device", device, "--test-dir", str(tmp_path), *extra, *arguments], timeout_s=300)
-    finally:
-        os.environ.clear()
-        os.environ.update(environment)
+    monkeypatch.setenv("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "1")  # the vendor's checkpoints hold objects
+    tool.run(["--device", device, "--test-dir", str(tmp_path), *extra, *arguments], timeout_s=300)
     chip = load_chip(device)
     ours = generate(read_vendor(parse_options(arguments), chip, root=[tool.folder]).placed, chip)
     emitted = izer.read_emitted(tmp_path / "mnist")
@@ -131,6 +126,10 @@ def test_an_interpreter_that_is_missing_is_reported(tmp_path: Path) -> None:
     fake_tool(tmp_path, "")
     with pytest.raises(SynergyError, match="cannot be started"):
         izer.Izer(tmp_path, tmp_path / "python").run([], timeout_s=1)
+
+
+def test_a_folder_without_history_has_no_version(tmp_path: Path) -> None:
+    assert izer.Izer(tmp_path, Path("python3")).version() == "unknown"
 
 
 def test_the_tool_is_found_by_its_folder(tmp_path: Path) -> None:

@@ -146,9 +146,9 @@ class Gatherer:
         pointer, step = self._file.word("WPTR", 0), self._file.word("LCTL2", 0)
         per_quadrant = self._cnn.instances // self._cnn.quadrants
         self._word = pointer.field(0, self._pointer_bits)
-        self._instance = pointer.field(self._pointer_bits, 4)
-        if self._instance // per_quadrant != self._file.quadrant:
-            raise pointer.refuse("the byte gatherer reads from another quadrant")
+        # The port reaches the quadrant's own instances; known programs leave the quadrant's bits zero.
+        instance = pointer.field(self._pointer_bits, 4) % per_quadrant
+        self._instance = self._file.quadrant * per_quadrant + instance
         if step.value:
             raise step.refuse("increments of the byte gatherer other than the next word are not known")
         self._lane = lane

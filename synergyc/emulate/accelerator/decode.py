@@ -79,7 +79,7 @@ class _Decoder:
             pool_first=pool_first,
             kernel=kernel,
             output=self._output(active, step, last_position, kernel),
-            biases=self._biases(),
+            biases=self._biases(kernel),
             shift=shift,
             activation=activation,
             ring_words=master["FMAX"].field(0, 18),
@@ -279,9 +279,10 @@ class _Decoder:
         activation = Activation.RELU if relu else Activation.ABS if absolute else Activation.NONE
         return (-magnitude if right else magnitude), activation
 
-    def _biases(self) -> tuple[Bias, ...]:
-        sources = self._sources()
-        biases = []
+    def _biases(self, kernel: Kernel | None) -> tuple[Bias, ...]:
+        """Return where each quadrant's bias starts: in steps of four bytes where four lanes read at once."""
+        sources, biases = self._sources(), []
+        step = 4 if self._form.broadcast(self._master) else kernel.interleave if kernel is not None else 1
         for quadrant, registers in sorted(self._words.items()):
             post = registers["POST"]
             start, active = post.field(0, 12), post.flag(12)
@@ -289,7 +290,9 @@ class _Decoder:
                 continue
             if self._operation is Operation.CONVOLVE and quadrant not in sources:
                 raise post.refuse("the bias is in a quadrant the master does not listen to")
-            biases.append(Bias(quadrant, start))
+            if self._master["ONED"].flag(13) and not self._form.biased_eltwise:
+                raise post.refuse("this chip adds no bias after an element-wise step")
+            biases.append(Bias(quadrant, start * step))
         limit = {Operation.CONVOLVE: 1, Operation.PASSTHROUGH: 0, Operation.DEPTHWISE: len(self._words)}
         if len(biases) > limit[self._operation]:
             raise self._master["POST"].refuse(f"{len(biases)} quadrants add a bias")

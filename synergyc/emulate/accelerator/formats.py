@@ -65,6 +65,8 @@ class RegisterFormat(Protocol):
     """Has a pipeline, which CTL[5] turns off."""
     marks_big_stream: bool
     """CTL[6] says that the first layer streams CHW input."""
+    biased_eltwise: bool
+    """A convolution after an element-wise step can have a bias."""
 
     def pool(self, words: LayerWords, average_rounds: bool) -> Pool:
         """Return the pooling window."""
@@ -127,6 +129,7 @@ class Ai85:
     )
     pipelined = False
     marks_big_stream = False
+    biased_eltwise = True
 
     def pool(self, words: LayerWords, average_rounds: bool) -> Pool:
         """Return the pooling window."""
@@ -205,6 +208,7 @@ class Ai87:
     )
     pipelined = True
     marks_big_stream = True
+    biased_eltwise = False
 
     def pool(self, words: LayerWords, average_rounds: bool) -> Pool:
         """Return the pooling window."""

@@ -146,11 +146,11 @@ def bias_of(cnn: Cnn, config: LayerConfig, bias: Bytes) -> npt.NDArray[np.int32]
             continue
         for e in range(config.input.passes):
             if config.output.spread:
-                index_ = starts[quadrant] + e * config.output.time_slots + processor - first
+                byte = starts[quadrant] + e * config.output.time_slots + processor - first
             else:  # 16 bytes for each pass, transposed 4x4
-                index_ = 4 * starts[quadrant] + 16 * e + 4 * (lane % 4) + lane // 4
-            _require_bias(cnn, index_)
-            values[e, i] = signed[quadrant, index_]
+                byte = starts[quadrant] + 16 * e + 4 * (lane % 4) + lane // 4
+            _require_bias(cnn, byte)
+            values[e, i] = signed[quadrant, byte]
     return values.reshape(-1)
 
 

@@ -53,6 +53,7 @@ class Sequencer:
         self.running = False
         self._run = None
         self._stopped = False
+        self._written.clear()
         self._fifos.close()
 
     def stop(self) -> None:

@@ -37,6 +37,8 @@ _SET_CLEAR = {
     0x70: (0x68, False),
     0x78: (0x74, True),
     0x7C: (0x74, False),
+    0x84: (0x80, True),
+    0x88: (0x80, False),
 }
 _PULL_UP_ENABLE, _PULL_SELECT = 0x60, 0xB8
 
@@ -60,6 +62,7 @@ class Gpio(Peripheral):
         0x64: "PADCTRL1",
         0x68: "EN1",
         0x74: "EN2",
+        0x80: "EN3",
         0xA8: "HYSEN",
         0xAC: "SRSEL",
         0xB0: "DS0",
@@ -74,11 +77,12 @@ class Gpio(Peripheral):
     def reset(self) -> None:
         """See :class:`Peripheral`; pins are inputs in GPIO mode."""
         self._values = {0x00: 0xFFFF_FFFF}
+        self._outputs_before = getattr(self, "_outputs_before", 0)
         self._driven: dict[int, bool] = getattr(self, "_driven", {})
         self._flags = 0
         self._input_before = self._input()
-        self._outputs_before = 0
         self._update_irq()
+        self._output_changed()
 
     @property
     def outputs(self) -> int:
@@ -115,10 +119,7 @@ class Gpio(Peripheral):
         elif offset not in (_IN, _INTFL):
             self._values[offset] = value
         self._input_changed()
-        if self.outputs != self._outputs_before:
-            self._outputs_before = self.outputs
-            if self.on_output is not None:
-                self.on_output(self.services.timeline.now_ps, self.outputs)
+        self._output_changed()
 
     def _check(self, offset: int, value: int) -> None:
         if offset not in self.registers:
@@ -131,6 +132,12 @@ class Gpio(Peripheral):
         for pin, level in self._driven.items():
             levels = levels | 1 << pin if level else levels & ~(1 << pin)
         return levels & ~output_enable | self.outputs
+
+    def _output_changed(self) -> None:
+        if self.outputs != self._outputs_before:
+            self._outputs_before = self.outputs
+            if self.on_output is not None:
+                self.on_output(self.services.timeline.now_ps, self.outputs)
 
     def _input_changed(self) -> None:
         """Set interrupt flags: on edges, or while the level lasts."""

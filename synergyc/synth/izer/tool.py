@@ -25,6 +25,20 @@ class Izer:
     folder: Path
     python: Path
 
+    def version(self) -> str:
+        """Return the commit of the working copy, ``unknown`` where it has no history."""
+        try:
+            process = subprocess.run(
+                ["git", "-C", str(self.folder), "rev-parse", "--short=12", "HEAD"],
+                capture_output=True,
+                text=True,
+                check=False,
+                env={**os.environ, "GIT_CEILING_DIRECTORIES": str(self.folder.parent)},
+            )
+        except OSError:
+            return "unknown"
+        return process.stdout.strip() or "unknown"
+
     def run(self, arguments: Sequence[str], *, timeout_s: float) -> str:
         """Run the tool and return what it printed.
 

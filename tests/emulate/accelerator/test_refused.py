@@ -115,3 +115,30 @@ def test_undescribed_registers_must_stay_zero() -> None:
     accelerator.write(snoop, 4, 1)
     with pytest.raises(NotModelled, match="register at offset 0x108080 in quadrant 0"):
         encoder.start(accelerator, SECOND, LAYER)
+
+
+def test_the_second_generation_adds_no_bias_after_an_elementwise_step() -> None:
+    layer = Layer(4, 6, 5, 4, operands=2, eltwise="add", bias=True)
+    for cnn, fits in ((FIRST, True), (SECOND, False)):
+        accelerator = Accelerator(cnn)
+        encoder.configure(accelerator, cnn, layer)
+        if fits:
+            encoder.start(accelerator, cnn, layer)
+            assert accelerator.running
+        else:
+            with pytest.raises(NotModelled, match="no bias after an element-wise step"):
+                encoder.start(accelerator, cnn, layer)
+
+
+def test_quadrants_must_agree() -> None:
+    layer = Layer(20, 6, 5, 4)
+    for name, value, reason in (("RCNT", 6, "differs from the master"), ("ENA", 0, None)):
+        accelerator = Accelerator(FIRST)
+        encoder.configure(accelerator, FIRST, layer)
+        accelerator.write(FIRST.layer_register_address(1, name, 0), 4, value)
+        if reason is None:
+            encoder.start(accelerator, FIRST, layer)
+            assert accelerator.running
+        else:
+            with pytest.raises(NotModelled, match=reason):
+                encoder.start(accelerator, FIRST, layer)

@@ -1,0 +1,83 @@
+"""A run on emulated devices as terminal tables: results, accuracy, predicted against emulated."""
+
+from __future__ import annotations
+
+from rich.console import Group, RenderableType
+from rich.markup import escape
+from rich.table import Table
+
+from synergyc.report.outcome import AppOutcome, RunOutcome, UnitOutcome
+
+
+def outcome_report(outcome: RunOutcome) -> RenderableType:
+    """Return everything about a run that a terminal shows."""
+    parts: list[RenderableType] = [results_table(outcome)]
+    if any(app.accuracy for app in outcome.apps):
+        parts.append(accuracy_table(outcome))
+    parts.append(units_table(outcome))
+    return Group(*parts, verdict(outcome))
+
+
+def results_table(outcome: RunOutcome) -> Table:
+    """Return each app's results against the integer reference, and its throughput."""
+    table = Table("app", title="Results against the integer reference, bit by bit", title_justify="left")
+    for column in ("sent", "right", "wrong", "dropped", "runs/s", "predicted", "difference"):
+        table.add_column(column, justify="right")
+    for app in outcome.apps:
+        table.add_row(
+            escape(app.name),
+            *(str(count) for count in (app.sent, app.right, app.wrong, app.dropped)),
+            f"{app.throughput_hz:.1f}",
+            f"{app.predicted_throughput_hz:.1f}",
+            _difference(app.throughput_hz, app.predicted_throughput_hz),
+        )
+    return table
+
+
+def accuracy_table(outcome: RunOutcome) -> Table:
+    """Return the accuracy of the float model, the integer reference and the devices on the same samples."""
+    table = Table("app", title="Accuracy on the same samples", title_justify="left")
+    for column in ("float model", "integer reference", "emulated devices"):
+        table.add_column(column, justify="right")
+    for app in outcome.apps:
+        if app.accuracy is not None:
+            shares = (app.accuracy[key] for key in ("float", "reference", "emulated"))
+            table.add_row(escape(app.name), *(f"{share:.2%}" for share in shares))
+    return table
+
+
+def units_table(outcome: RunOutcome) -> Table:
+    """Return the work of each unit for one run of every app, predicted and emulated."""
+    table = Table("device", "unit", title="Work of one run", title_justify="left")
+    for column in ("predicted us", "emulated us", "predicted cycles", "emulated cycles", "busy"):
+        table.add_column(column, justify="right")
+    for device in outcome.devices:
+        for unit in device.units:
+            table.add_row(escape(device.name), escape(unit.unit), *_unit_cells(unit))
+    return table
+
+
+def verdict(outcome: RunOutcome) -> str:
+    """Return one line: all right, or what was not."""
+    total = sum(app.sent for app in outcome.apps)
+    if outcome.ok:
+        return f"all {total} results agree bit for bit ({outcome.virtual_s:.3f} s of virtual time)"
+    return "NOT RIGHT: " + "; ".join(_complaint(app) for app in outcome.apps if not app.ok)
+
+
+def _complaint(app: AppOutcome) -> str:
+    return f"{app.name}: {app.wrong} wrong, {app.dropped} dropped of {app.sent}"
+
+
+def _unit_cells(unit: UnitOutcome) -> tuple[str, ...]:
+    cycles = (unit.predicted_cycles, unit.emulated_cycles)
+    return (
+        f"{unit.predicted_us:,.1f}",
+        f"{unit.emulated_us:,.1f}",
+        *("-" if count is None else f"{count:,}" for count in cycles),
+        f"{unit.busy:.1%}",
+    )
+
+
+def _difference(emulated: float, predicted: float) -> str:
+    return f"{emulated / predicted - 1:+.1%}" if predicted else "-"
