@@ -65,6 +65,20 @@ class TensorLayout:
 
 
 @dataclass(frozen=True)
+class FifoPort:
+    """A FIFO through which input arrives after the start.
+
+    The words that would lie in data memory from ``memory_address`` on go to ``data_address``, in order, each
+    as soon as ``full_mask`` reads as 0 at ``status_address``.
+    """
+
+    data_address: int
+    status_address: int
+    full_mask: int
+    memory_address: int
+
+
+@dataclass(frozen=True)
 class LayerSummary:
     """One hardware layer, for comments and reports."""
 
@@ -80,7 +94,8 @@ class Program:
     """Everything that runs one segment on one chip's accelerator.
 
     ``quadrants`` are those in use, the first is the master; ``done`` lists the control registers that the
-    interrupt handler clears (address, bits to clear).
+    interrupt handler clears (address, bits to clear). With ``fifo_ports`` the input is not loaded before the
+    start: it is pushed afterwards, a word for each port in turn.
     """
 
     name: str
@@ -96,6 +111,7 @@ class Program:
     done: tuple[tuple[int, int], ...]
     inputs: tuple[TensorLayout, ...]
     outputs: tuple[TensorLayout, ...]
+    fifo_ports: tuple[FifoPort, ...] = ()
 
     def phases(self) -> Iterator[tuple[str, tuple[Step, ...]]]:
         """Yield phase names and their steps in the order of execution (input is loaded before start)."""

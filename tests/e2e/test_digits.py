@@ -73,7 +73,7 @@ def test_a_flipped_weight_in_an_image_makes_results_wrong(digits_copy: Path) -> 
     elf = digits_copy / "wrist" / "wrist.elf"
     network = (digits_copy / "wrist" / "src").glob("cnn_*.c")
     assert list(network), "the segment's tables are a file of their own"
-    _flip_bit(elf, symbol_part="weights", offset=9)
+    _flip_bit(elf, symbol_part="weight_values", offset=9)
     manifest = _manifest(digits_copy)
     for device in manifest["devices"]:  # type: ignore[attr-defined]
         device["elf"] = record_file(digits_copy, device["elf"]["path"]).model_dump(mode="json")

@@ -10,7 +10,7 @@ from synergyc.synth.native.ai87 import Ai87Encoder
 from synergyc.synth.native.control import VENDOR_DEFAULTS, ControlOptions
 from synergyc.synth.native.layouts import layout_of
 from synergyc.synth.native.registers import RegisterEncoder
-from synergyc.synth.native.sequence import done_bits, fifo_steps, init_steps, start_steps
+from synergyc.synth.native.sequence import done_bits, fifo_ports, fifo_steps, init_steps, start_steps
 from synergyc.synth.native.view import LayerView, views_of
 from synergyc.synth.native.weights import bias_writes, weight_writes
 from synergyc.synth.placed import PlacedNetwork
@@ -44,6 +44,7 @@ def generate(placed: PlacedNetwork, chip: Chip, control: ControlOptions = VENDOR
         done=done_bits(placed, cnn),
         inputs=tuple(layout_of(tensor, cnn) for tensor in placed.inputs),
         outputs=tuple(layout_of(tensor, cnn) for tensor in placed.outputs),
+        fifo_ports=fifo_ports(placed, cnn),
     )
 
 

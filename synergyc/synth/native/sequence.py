@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from synergyc.synth.native.control import ControlOptions
 from synergyc.synth.placed import PlacedNetwork
-from synergyc.synth.program import Step, WaitBits, Write
+from synergyc.synth.program import FifoPort, Step, WaitBits, Write
 from synergyc.targets import Cnn
 
 _RUN = 1
@@ -34,6 +34,8 @@ _CLEAR_REGISTERS, _CLEAR_REGISTERS_AND_BIAS, _CLEARED = 0x1880, 0x1C80, 1 << 25
 _AON_POWER_DOWN_SHIFT = 12
 _FIFO_THRESHOLDS = 2 << 2 | 2 << 7
 _FIFO_COMPLETE = 1 << 11
+_FIFO_STATUS, _FIFO_DATA = 4, 8
+"""Offsets of the register of full FIFOs and of the first data register."""
 _FIFO_ENABLE_SHIFT = 12
 
 
@@ -127,6 +129,25 @@ def fifo_steps(placed: PlacedNetwork, cnn: Cnn, control: ControlOptions) -> tupl
     for quadrant in range(min(cnn.quadrants, first.layer.in_shape[0])):
         value |= (first.processors >> quadrant * size & 1) << _FIFO_ENABLE_SHIFT + quadrant
     return (Write(cnn.addresses.fifo, (value,), "FIFO control"),)
+
+
+def fifo_ports(placed: PlacedNetwork, cnn: Cnn) -> tuple[FifoPort, ...]:
+    """Return the FIFOs that the input takes: FIFO i stands for the first data instance of quadrant i."""
+    if not placed.fifo:
+        return ()
+    first = placed.layers[0]
+    size = cnn.processors_per_quadrant
+    return tuple(
+        FifoPort(
+            data_address=cnn.addresses.fifo + _FIFO_DATA + 4 * quadrant,
+            status_address=cnn.addresses.fifo + _FIFO_STATUS,
+            full_mask=1 << quadrant,
+            memory_address=cnn.data_address(quadrant * size // cnn.processors_per_instance)
+            + first.in_offset_bytes,
+        )
+        for quadrant in range(cnn.quadrants)
+        if first.processors >> quadrant * size & 1
+    )
 
 
 def start_steps(placed: PlacedNetwork, cnn: Cnn, control: ControlOptions) -> tuple[Step, ...]:
