@@ -17,6 +17,7 @@ _COMMANDS = {
     "run": "synergyc.cli.run",
     "plan": "synergyc.cli.plan",
     "kat": "synergyc.cli.kat",
+    "synth": "synergyc.cli.synth",
 }
 
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import io
 import shutil
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +13,7 @@ import numpy.typing as npt
 
 from synergyc import config
 from synergyc.config import System
-from synergyc.diagnostics import fail, file_location
+from synergyc.diagnostics import fail
 from synergyc.firmware.assign import assign
 from synergyc.firmware.build import Firmware
 from synergyc.firmware.build import build as build_firmware
@@ -25,6 +23,7 @@ from synergyc.manifest import MANIFEST_NAME, Manifest
 from synergyc.pipeline.models import PreparedModel, prepare
 from synergyc.pipeline.planning import choose_plan, segment_network
 from synergyc.pipeline.record import output_layout, record_build
+from synergyc.pipeline.staging import check_output, staging
 from synergyc.plan.problem import Objective
 from synergyc.plan.selector import PlanResult
 from synergyc.plan.types import Plan
@@ -56,13 +55,13 @@ def build(app_file: Path, output: Path, options: BuildOptions, progress: Progres
     ``output`` stays as it was. Raises SynergyError for wrong input, for a plan that does not fit, for a
     missing or failing cross-compiler, and if ``output`` holds something that is not a build.
     """
-    _check_output(output)
+    check_output(output, MANIFEST_NAME, "build")
     compiler = find_cross_compiler()
     progress("read the app file")
     system = config.load(app_file)
     models, result = plan_system(system, options, progress)
     programs = synthesize(system, models, result.plan, progress)
-    with _staging(output) as folder:
+    with staging(output) as folder:
         specs = firmware_specs(system, models, result.plan, programs)
         write_app_files(models.values(), specs, folder)
         images = compile_all(specs, folder, compiler, progress)
@@ -169,35 +168,3 @@ def _flash_left(system: System, plan: Plan, programs: Mapping[str, Program], dev
     weights = sum(4 * programs[segment.name].weight_words for segment in plan.segments_on(device))
     senses = sum(app.sense_device == device for app in plan.apps)
     return (system.device(device).chip.flash.size_bytes - weights - _FLASH_RESERVE_BYTES) // max(1, senses)
-
-
-def _check_output(output: Path) -> None:
-    if output.exists() and not output.is_dir():
-        raise fail("output", "output must be a folder, not a file", location=file_location(output))
-    if output.is_dir() and any(output.iterdir()) and not (output / MANIFEST_NAME).is_file():
-        raise fail(
-            "output",
-            "folder holds files and is not a build; it is not overwritten",
-            location=file_location(output),
-            hint="name another folder with -o, or empty this one",
-        )
-
-
-@contextmanager
-def _staging(output: Path) -> Iterator[Path]:
-    """Yield a temporary folder that becomes ``output`` if nothing goes wrong."""
-    try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix=f".{output.name}.", dir=output.parent))
-    except OSError as error:
-        raise fail(
-            "output", f"folder cannot be written: {error.strerror}", location=file_location(output)
-        ) from error
-    try:
-        yield folder
-        folder.chmod(0o755)
-        if output.is_dir():
-            shutil.rmtree(output)
-        folder.rename(output)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)

@@ -34,12 +34,6 @@ class Candidate:
             for i, (device, (before, last)) in enumerate(zip(self.devices, pairwise(bounds), strict=True))
         )
 
-    @property
-    def stations(self) -> tuple[str, ...]:
-        """The devices that the data visits, from sensor to actuator, each stay once."""
-        route = (self.sense_device, *self.devices, self.interact_device)
-        return route[:1] + tuple(b for a, b in pairwise(route) if a != b)
-
 
 def legal_cuts(network: Network) -> tuple[int, ...]:
     """Return the layers after which the network may be cut: where exactly one tensor crosses."""

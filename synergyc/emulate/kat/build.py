@@ -6,6 +6,7 @@ import string
 from dataclasses import dataclass
 from pathlib import Path
 
+from synergyc.diagnostics import fail
 from synergyc.emulate.kat.project import Project
 from synergyc.targets import Board, Chip, known, load_board
 from synergyc.toolchain import Sizes, find_cross_compiler
@@ -56,9 +57,12 @@ def compile_project(project: Project, folder: Path) -> Image:
 
 
 def board_of(chip: Chip) -> Board:
-    """Return the first board (by name) that carries ``chip``."""
-    boards = (load_board(name) for name in known("boards"))
-    return next(board for board in boards if board.chip == chip.name)
+    """Return the first board (by name) that carries ``chip``; raises SynergyError if there is none."""
+    for name in known("boards"):
+        board = load_board(name)
+        if board.chip == chip.name:
+            return board
+    raise fail("kat-board", f"no board is known that carries {chip.part}", hint="add one to targets/boards")
 
 
 def render_chip_header(chip: Chip, board: Board) -> str:

@@ -10,6 +10,7 @@ from synergyc.emulate.elf import load_elf
 from synergyc.emulate.kat.build import Image
 from synergyc.emulate.kat.report import KatReport, LayerCycles, Status
 from synergyc.emulate.simulation import Ending, Outcome, Simulation
+from synergyc.emulate.timeline import PS_PER_NS, PS_PER_S
 from synergyc.targets import load_chip
 
 PASS, FAIL = b"*** PASS ***", b"*** FAIL ***"
@@ -20,6 +21,10 @@ _ENDLESS_RUNS = 3
 """Inferences after its PASS by which a program shows that it runs forever on purpose (--forever)."""
 _EXCEPTION_STATUS = 0x100
 """As STANDIN_STATUS_EXCEPTION in standin/runtime.h."""
+
+_STUCK_PS = PS_PER_S // 4
+"""Ours: longer than SysTick, the only clock that can be polled without being read, counts in one go."""
+_REGISTERS = (*(f"r{index}" for index in range(13)), "sp", "lr", "pc", "xpsr")
 
 Verdict = tuple[Status, Diagnostic | None]
 
@@ -32,9 +37,10 @@ def execute(image: Image, *, limit_s: float) -> KatReport:
     chip = load_chip(image.board.chip)
     accelerator = Accelerator(chip.cnn)
     board = Board(image.board, load_elf(image.elf), chip.part, accelerator=accelerator)
-    watch = _Watch(board)
-    outcome = Simulation([board]).run(round(limit_s * _NS_PER_S), watch.is_decided)
-    status, diagnostic = _judge(board, outcome, limit_s)
+    limit_ns = round(limit_s * _NS_PER_S)
+    watch = _Watch(board, limit_ns)
+    outcome = Simulation([board]).run(limit_ns, watch.is_decided)
+    status, diagnostic = _judge(board, outcome, watch)
     statistics = board.statistics()
     layers = tuple(LayerCycles(run.number, run.cycles, run.summary) for run in accelerator.layers)
     return KatReport(
@@ -55,15 +61,19 @@ def execute(image: Image, *, limit_s: float) -> KatReport:
 
 
 class _Watch:
-    """Ends a run once its verdict is known although the program goes on."""
+    """Ends a run once its verdict is known although the program goes on; asked every millisecond or so."""
 
-    def __init__(self, board: Board) -> None:
+    def __init__(self, board: Board, limit_ns: int) -> None:
+        self.stuck = False
         self._board = board
+        self._limit_ps = limit_ns * PS_PER_NS
         self._seen_bytes = 0
         self._runs_at_pass: int | None = None
+        self._states: set[int] = set()
+        self._changed_ps = 0
 
     def is_decided(self) -> bool:
-        """Return whether FAIL is on the console, or PASS and some inferences more."""
+        """Return whether FAIL is on the console, or PASS and some inferences more, or nothing can change."""
         written = len(self._board.console_bytes)
         if written != self._seen_bytes:
             self._seen_bytes = written
@@ -72,19 +82,42 @@ class _Watch:
                 return True
             if PASS in console and self._runs_at_pass is None:
                 self._runs_at_pass = self._runs()
-        return self._runs_at_pass is not None and self._runs() >= self._runs_at_pass + _ENDLESS_RUNS
+        if self._runs_at_pass is not None and self._runs() >= self._runs_at_pass + _ENDLESS_RUNS:
+            return True
+        self.stuck = self._is_stuck()
+        return self.stuck
 
     def _runs(self) -> int:
         return self._board.chip.accelerator_port.runs
 
+    def _is_stuck(self) -> bool:
+        """Return whether the CPU polls for something that no event before the limit will bring.
 
-def _judge(board: Board, outcome: Outcome, limit_s: float) -> Verdict:
+        That is: for a while no state of registers and SRAM was new. Time that the program reads (a timer)
+        makes each state a new one.
+        """
+        chip = self._board.chip
+        next_ps = chip.timeline.next_ps()
+        if chip.core.sleeping or (next_ps is not None and next_ps < self._limit_ps):
+            self._states.clear()
+            return False
+        sram = chip.target.sram
+        state = hash((chip.cpu.read_many(*_REGISTERS), chip.cpu.read_memory(sram.base, sram.size_bytes)))
+        if not self._states or state not in self._states:
+            self._states.add(state)
+            self._changed_ps = chip.now_ps
+        return chip.now_ps - self._changed_ps > _STUCK_PS
+
+
+def _judge(board: Board, outcome: Outcome, watch: _Watch) -> Verdict:
     halt = board.chip.halt
     if halt is not None:
         status = Status.FAULT if halt.kind == "fault" else Status.NOT_MODELLED
         return status, halt.diagnostic(board.name, board.image.symbol_at)
     if FAIL in board.console:
         return Status.FAIL, Diagnostic("kat-answer", "the program found a difference from the known answer")
+    if watch.stuck:
+        return Status.HANG, _hang(board, "polls for something that nothing will bring")
     if outcome.ending is Ending.STOPPED:
         return Status.PASS, None
     result = int.from_bytes(board.peek("standin_status"), "little")
@@ -92,7 +125,10 @@ def _judge(board: Board, outcome: Outcome, limit_s: float) -> Verdict:
         return Status.FAULT, _unhandled(board, result - _EXCEPTION_STATUS)
     if board.image.symbol_at(board.chip.cpu.read("pc")).partition("+")[0] == "standin_halt":
         return _judge_result(board, result)
-    return Status.HANG, _hang(board, outcome, limit_s)
+    if outcome.ending is Ending.IDLE:
+        return Status.HANG, _hang(board, "waits for something that nothing will bring")
+    limit_s = outcome.at_ns / _NS_PER_S
+    return Status.HANG, _hang(board, f"gives no verdict within {limit_s:g} s of virtual time")
 
 
 def _judge_result(board: Board, result: int) -> Verdict:
@@ -113,11 +149,7 @@ def _unhandled(board: Board, number: int) -> Diagnostic:
     )
 
 
-def _hang(board: Board, outcome: Outcome, limit_s: float) -> Diagnostic:
-    reason = (
-        "nothing is left that could wake or change the program"
-        if outcome.ending is Ending.IDLE
-        else f"no verdict within {limit_s:g} s of virtual time"
-    )
-    never = "the accelerator has finished no run; " if not board.chip.accelerator_port.runs else ""
-    return Diagnostic("kat-hang", f"{never}{reason}\n  {board.where()}")
+def _hang(board: Board, what: str) -> Diagnostic:
+    runs = board.chip.accelerator_port.runs
+    idle = "" if runs else "; the accelerator has not finished a single run"
+    return Diagnostic("kat-hang", f"the program {what}{idle}\n  {board.where()}")

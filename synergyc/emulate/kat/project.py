@@ -68,19 +68,19 @@ def _check_core(sources: tuple[Path, ...]) -> None:
 
 
 def _check_chip(sources: tuple[Path, ...], chip: Chip) -> None:
-    """Compare the accelerator addresses in the sources with each chip's memory map."""
+    """Refuse a project whose accelerator addresses suit another chip's memory map better."""
     found = list(_addresses(sources))
-    stray = next(((address, place) for address, place in found if not _belongs(address, chip)), None)
-    if stray is None:
+    fits = {name: sum(_belongs(address, load_chip(name)) for address, _ in found) for name in known("chips")}
+    best = max(fits, key=lambda name: (fits[name], name == chip.name))
+    if best == chip.name:
         return
-    address, place = stray
-    others = [load_chip(name) for name in known("chips") if name != chip.name]
-    fitting = [other.part for other in others if all(_belongs(each, other) for each, _ in found)]
+    address, place = next((address, place) for address, place in found if not _belongs(address, chip))
+    part = load_chip(best).part
     raise fail(
         "kat-device",
         f"0x{address:08x} is not an accelerator address of {chip.part}",
         location=place,
-        hint=f"the project was generated for {fitting[0]}: use --device {fitting[0]}" if fitting else None,
+        hint=f"the project was generated for {part}: use --device {part}",
     )
 
 

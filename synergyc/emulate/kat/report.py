@@ -34,7 +34,7 @@ class KatReport:
     ``cycles`` and ``layers`` are accelerator clock cycles of the last inference; ``accelerator_busy_cycles``
     counts all ``accelerator_runs`` (in one-shot mode, a run for each layer). ``instructions`` and
     ``cpu_cycles`` are the processor's, from reset to the end; ``time_s`` is that span in virtual time.
-    ``flash_bytes`` and ``ram_bytes`` are what the image takes of the chip's memories, without heap and stack.
+    ``flash_bytes`` and ``ram_bytes`` are what the image takes of the chip's memories, without the stack.
     """
 
     status: Status

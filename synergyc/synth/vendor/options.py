@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from synergyc.diagnostics import did_you_mean, fail
 from synergyc.synth.native.control import ControlOptions
+from synergyc.synth.project.options import ProjectOptions
 
 ALL_LAYERS = -1
 """In ``no_bias``: every layer."""
@@ -32,7 +33,10 @@ class VendorOptions:
     no_bias: tuple[int, ...] = ()
     fifo: bool = False
     ignore_streaming: bool = False
+    weight_input: Path | None = None
+    bias_input: Path | None = None
     control: ControlOptions = field(default_factory=ControlOptions)
+    project: ProjectOptions = field(default_factory=ProjectOptions)
 
     def drops_bias(self, layer: int) -> bool:
         """Tell whether the biases of ``layer`` are to be ignored."""
@@ -43,10 +47,26 @@ def _number(text: str) -> int:
     return int(text, 0)
 
 
+def _divider(text: str) -> int:
+    if int(text) not in {1, 2, 4, 8, 16}:
+        raise ValueError(text)
+    return int(text)
+
+
+def _pin(text: str) -> tuple[int, int]:
+    """Return port and pin of ``2.5``."""
+    port, dot, pin = text.partition(".")
+    if not dot:
+        raise ValueError(text)
+    return int(port), int(pin)
+
+
 _VALUES: dict[str, Callable[[str], Any]] = {
     "config-file": Path,
     "checkpoint-file": Path,
     "sample-input": Path,
+    "weight-input": Path,
+    "bias-input": Path,
     "device": str,
     "stop-after": _number,
     "start-layer": _number,
@@ -68,26 +88,60 @@ _CONTROL_FLAGS: dict[str, tuple[str, bool]] = {
     "fifo-go": ("fifo_go", True),
     "powerdown": ("power_down_unused", True),
     "zero-sram": ("clear_memories", True),
+    "mexpress": ("express", True),
+    "pipeline": ("pipeline", True),
 }
 _CONTROL_VALUES = {
     "ready-sel": "ready_select",
     "ready-sel-fifo": "ready_select_fifo",
     "ready-sel-aon": "ready_select_aon",
 }
-# Options without effect on registers and memories before the start, or only on the sample.
+_PROJECT_FLAGS: dict[str, tuple[str, bool]] = {
+    "softmax": ("softmax", True),
+    "unload": ("unload", True),
+    "no-unload": ("unload", False),
+    "no-kat": ("check", False),
+    "mlator": ("gather", True),
+    "no-wfi": ("sleep", False),
+    "forever": ("forever", True),
+    "stop-start": ("stop_start", True),
+    "verify-writes": ("verify_writes", True),
+    "no-fifo-wait": ("fifo_wait", False),
+    "pll": ("pll", True),
+    "no-pll": ("pll", False),
+    "apb": ("pll", False),
+    "balance-speed": ("slow_load", True),
+    "max-speed": ("slow_load", False),
+}
+_PROJECT_VALUES: dict[str, tuple[str, Callable[[str], Any]]] = {
+    "prefix": ("prefix", str),
+    "timer": ("timer", _number),
+    "boost": ("boost", _pin),
+    "debugwait": ("wait_s", _number),
+    "clock-divider": ("clock_divider", _divider),
+    "switch-delay": ("switch_delay_ms", _number),
+    "max-checklines": ("check_words", _number),
+    "max-verify-length": ("check_words", _number),
+}
+# Options that change messages, names, checks and simulations of the tool, not what its program does.
 _IGNORED_FLAGS = {
-    "allow-streaming", "compact-data", "display-checkpoint", "embedded-code", "energy", "fixed-input",
-    "legacy-test", "log-intermediate", "log-last-only", "max-speed", "mlator", "mlator-noverify",
-    "no-error-stop", "no-kat", "no-pll", "no-progress", "no-unload", "no-version-check", "no-wfi",
-    "overlap-data", "overwrite", "reshape-inputs", "softmax", "verbose", "verify-kernels", "verify-writes",
+    "allow-streaming", "compact-data", "compact-weights", "debug", "debug-computation", "debug-latency",
+    "debug-new-streaming", "display-checkpoint", "embedded-code", "ignore-energy-warning",
+    "ignore-mlator-warning", "log", "log-intermediate", "log-last-only", "log-pooling", "legacy-test",
+    "mlator-noverify", "new-kernel-loader", "no-compact-data", "no-error-stop", "no-log", "no-progress",
+    "no-timer", "no-version-check", "no-warn-zero", "overlap-data", "overwrite", "short-log", "verbose",
+    "verbose-all", "verify-kernels",
 }  # fmt: skip
 _IGNORED_VALUES = {
-    "api-filename", "board-name", "boost", "c-filename", "debugwait", "max-checklines", "max-verify-length",
-    "prefix", "sample-filename", "sample-numpy-filename", "sample-output-filename", "synthesize-input",
-    "synthesize-words", "test-dir", "timer", "weight-filename", "yamllint",
+    "api-filename", "board-name", "c-filename", "define", "define-default-arm", "define-default-riscv",
+    "eclipse-includes", "eclipse-openocd-args", "eclipse-variables", "kernel-format", "log-filename",
+    "sample-filename", "sample-numpy-filename", "sample-output-filename", "test-dir", "unroll-8bit",
+    "unroll-mlator", "unroll-wide", "upstream", "version-check-interval", "weight-filename", "yamllint",
 }  # fmt: skip
+_SHORT = {"-e": "--embedded-code", "-v": "--verbose", "-L": "--log", "-D": "--debug"}
 _KNOWN = {
-    *_VALUES, *_FLAGS, *_CONTROL_FLAGS, *_CONTROL_VALUES, *_IGNORED_FLAGS, *_IGNORED_VALUES, "no-bias",
+    *_VALUES, *_FLAGS, *_CONTROL_FLAGS, *_CONTROL_VALUES, *_PROJECT_FLAGS, *_PROJECT_VALUES,
+    *_IGNORED_FLAGS, *_IGNORED_VALUES, "no-bias",
 }  # fmt: skip
 
 
@@ -95,6 +149,7 @@ def parse_options(arguments: Sequence[str]) -> VendorOptions:
     """Return the options in ``arguments``; raises SynergyError for one that is unknown or not supported."""
     values: dict[str, Any] = {}
     control: dict[str, Any] = {}
+    project: dict[str, Any] = {}
     words = _Words(arguments)
     while (name := words.option()) is not None:
         key = name.replace("-", "_")
@@ -107,13 +162,21 @@ def parse_options(arguments: Sequence[str]) -> VendorOptions:
             control[switch] = value
         elif name in _CONTROL_VALUES:
             control[_CONTROL_VALUES[name]] = words.value(name, _number)
+        elif name in _PROJECT_FLAGS:
+            switch, value = _PROJECT_FLAGS[name]
+            project[switch] = value
+        elif name in _PROJECT_VALUES:
+            switch, convert = _PROJECT_VALUES[name]
+            project[switch] = words.value(name, convert)
         elif name == "no-bias":
             values[key] = words.optional_value(name, _numbers, (ALL_LAYERS,))
         elif name in _IGNORED_VALUES:
             words.value(name, str)
     if "config_file" not in values:
         raise fail("vendor-option", "option --config-file is required")
-    return VendorOptions(**values, control=replace(ControlOptions(), **control))
+    return VendorOptions(
+        **values, control=ControlOptions(**control), project=ProjectOptions(**project)
+    )
 
 
 def _numbers(text: str) -> tuple[int, ...]:
@@ -132,6 +195,7 @@ class _Words:
         if not self._words:
             return None
         word = self._words.pop(0)
+        word = _SHORT.get(word, word)
         if not word.startswith("--"):
             raise fail("vendor-option", f"unexpected argument {word!r}")
         name, given, value = word[2:].partition("=")

@@ -178,7 +178,7 @@ def _clear_wait(recipe: Recipe) -> str:
     if recipe.device == "MAX78000":
         return ""
     return (
-        "            if ((address & 0x00ffffff) == 0x0c && *words != 0)\n"
+        "            if (address > 0x51000000 && (address & 0x00ffffff) == 0x0c && *words != 0)\n"
         "                while (!(*(volatile uint32_t *)address & (1u << 25)))\n                    ;\n"
     )
 

@@ -88,6 +88,14 @@ def test_keep(project: Path) -> None:
     assert kat(project, "--device", "MAX78000").exit_code == 0, "what was kept must not disturb the next run"
 
 
+@needs_compiler
+def test_nothing_can_be_kept(project: Path) -> None:
+    (project / "build-kat").write_text("in the way")
+    result = kat(project, "--device", "MAX78000", "--keep", "--json")
+    assert result.exit_code == 1
+    assert json.loads(result.stdout)["diagnostics"][0]["rule"] == "kat-keep"
+
+
 @pytest.mark.parametrize(
     ("change", "device", "status", "rule"),
     [

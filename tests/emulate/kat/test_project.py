@@ -83,13 +83,11 @@ def test_wrong_device_names_the_right_one_and_the_line(project: Path) -> None:
     assert line[diagnostic.location.column - 1 :].startswith("0x50")
 
 
-def test_no_chip_has_such_an_address(project: Path) -> None:
+def test_a_stray_address_is_left_to_the_bus(project: Path) -> None:
+    """The generator's own cnn_unload() reads beyond the memories for some networks with gaps."""
     source = project / "cnn.c"
     source.write_text(source.read_text() + "volatile int *odd = (volatile int *)0x5f000000;\n")
-    diagnostic = refusal(project)
-    assert diagnostic.rule == "kat-device"
-    assert diagnostic.message == "0x5f000000 is not an accelerator address of MAX78000"
-    assert diagnostic.hint is None
+    assert open_project(project, "MAX78000").chip.part == "MAX78000"
 
 
 def test_unknown_device(project: Path) -> None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from synergyc.emulate.kat import KatReport, run
+from synergyc.emulate.kat.build import STANDIN, board_of, render_chip_header
+from synergyc.targets import load_chip
 
 pytestmark = pytest.mark.skipif(
     shutil.which("arm-none-eabi-gcc") is None, reason="arm-none-eabi-gcc is not installed"
@@ -144,6 +147,19 @@ def test_timer_counts_microseconds_at_any_clock(tmp_path: Path, clock: str, mega
     assert measured is not None
     assert 1000 <= int(measured[1]) <= 1004
     assert int(measured[2]) == mega_hz * 1_000_000
+
+
+@pytest.mark.parametrize("device", BOTH)
+def test_our_own_c_has_no_warnings(tmp_path: Path, device: str) -> None:
+    """Projects are compiled without warnings; what we add to them is not let off so lightly."""
+    chip = load_chip(device)
+    (tmp_path / "chip.h").write_text(render_chip_header(chip, board_of(chip)))
+    flags = "-mcpu=cortex-m4 -mthumb -std=c11 -O2 -Wall -Wextra -Wconversion -Wshadow -Werror -fsyntax-only"
+    sources = sorted(STANDIN.glob("*.c"))
+    assert len(sources) == 4
+    command = ["arm-none-eabi-gcc", *flags.split(), f"-I{tmp_path}", f"-I{STANDIN}", *map(str, sources)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 POWER = """

@@ -69,19 +69,19 @@ def _generate(folder: Path, name: str, device: str, options: str) -> Path:
     [
         MNIST,
         "--config-file tests/test-fifostream-32.yaml --fifo",
-        "--config-file tests/test-conv1d-pool-4-q4.yaml --mlator --timer 0",
-        "--config-file tests/test-upsample.yaml --zero-sram --no-wfi",
+        "--config-file tests/test-conv1d-pool-4-q4.yaml --timer 0",
+        "--config-file tests/test-upsample.yaml --no-wfi",
     ],
     ids=lambda options: re.sub(r"\W+", "-", options[-45:]),
 )
 def test_vendor_project_passes(generate: Generate, device: str, options: str) -> None:
-    report = run(generate(device, options), device)
+    report = run(generate(device, options), device, limit_s=10.0)
     assert report.status == "pass", (report.console, report.diagnostics)
 
 
 def test_mnist_cycles(generate: Generate) -> None:
     """70,157 cycles: the vendor's formula; 1410 us measured on silicon (MSDK example, timer included)."""
-    report = run(generate("MAX78000", MNIST + " --timer 0"), "MAX78000")
+    report = run(generate("MAX78000", MNIST + " --timer 0"), "MAX78000", limit_s=10.0)
     assert report.cycles == 70157
     measured = re.search(r"inference time: (\d+) us", report.console)
     assert measured is not None
@@ -97,16 +97,16 @@ def test_flipped_weight_fails(generate: Generate, tmp_path: Path) -> None:
     assert match is not None
     flipped = f"{int(match[1], 16) ^ 0x80000000:08x}"
     weights.write_text(text[: match.start(1)] + flipped + text[match.end(1) :])
-    report = run(project, "MAX78000")
+    report = run(project, "MAX78000", limit_s=10.0)
     assert report.status == "fail"
     assert "Data mismatch" in report.console
 
 
 def test_riscv_project_is_refused(generate: Generate) -> None:
     with pytest.raises(Exception, match="RISC-V core, which is not emulated"):
-        run(generate("MAX78000", MNIST + " --riscv"), "MAX78000")
+        run(generate("MAX78000", MNIST + " --riscv"), "MAX78000", limit_s=10.0)
 
 
 def test_project_for_the_other_chip_is_refused(generate: Generate) -> None:
     with pytest.raises(Exception, match="use --device MAX78000"):
-        run(generate("MAX78000", MNIST), "MAX78002")
+        run(generate("MAX78000", MNIST), "MAX78002", limit_s=10.0)

@@ -111,10 +111,20 @@ void MXC_ICC_Enable(mxc_icc_regs_t *icc)
     icc->ctrl |= ICC_ENABLE;
 }
 
+/*
+ * Sleep until an interrupt has been served, be it before the call. Projects test a flag that CNN_ISR sets and
+ * then call this: with WFI alone, a network that is done between the two would never be noticed.
+ */
 void MXC_LP_EnterSleepMode(void)
 {
+    static uint32_t seen;
     SCB_SCR &= ~SCB_SCR_SLEEPDEEP;
-    wait_for_interrupt();
+    mask_interrupts();
+    if (standin_interrupts == seen) {
+        wait_for_interrupt();
+    }
+    unmask_interrupts();
+    seen = standin_interrupts;
 }
 
 /* Sleep for `cycles` (2 to SYST_MAXIMUM) of the core; other interrupts are served meanwhile. */

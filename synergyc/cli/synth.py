@@ -1,0 +1,39 @@
+"""``synergyc synth``: the vendor's own input files to a project folder, by our generator or by theirs."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.command(
+    "synth",
+    context_settings={"ignore_unknown_options": True},
+    epilog="All other options are those of the vendor's ai8xize.py, by the same names (docs/synth.md).",
+)
+@click.option("--device", required=True, metavar="CHIP", help="Chip: MAX78000 or MAX78002.")
+@click.option(
+    "--engine",
+    type=click.Choice(["native", "izer"]),
+    default="native",
+    show_default=True,
+    help="Our generator, or the vendor's tool in AI8X_SYNTHESIS_DIR.",
+)
+@click.option("-o", "--output", required=True, metavar="DIR", type=click.Path(), help="Project folder to write.")
+@click.argument("options", nargs=-1, type=click.UNPROCESSED, metavar="--config-file NET.yaml [OPTIONS OF AI8XIZE]")
+def command(device: str, engine: str, output: str, options: tuple[str, ...]) -> None:
+    """Generate a C project for one network from the vendor's YAML, checkpoint and sample.
+
+    The folder holds the accelerator's registers, weights, the sample input and the known answer; `synergyc
+    kat` compiles and runs it.
+    """
+    from pathlib import Path
+
+    from synergyc.pipeline.synth import synthesize_izer, synthesize_native
+
+    synthesize = synthesize_izer if engine == "izer" else synthesize_native
+    result = synthesize(options, device, Path(output))
+    if result.program is not None:
+        layers = len(result.program.layers)
+        size = 4 * result.program.weight_words
+        click.echo(f"{result.program.name}: {layers} layers, {size:,} bytes of weights")
+    click.echo(f"written to {output}: {', '.join(result.files[:8])}")

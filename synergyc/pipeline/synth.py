@@ -1,0 +1,132 @@
+"""From the vendor tool's input files to a project folder that runs one network and checks its answer."""
+
+from __future__ import annotations
+
+import math
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from synergyc.ir.types import Array, frozen_array
+from synergyc.pipeline.staging import check_output, staging
+from synergyc.reference.execute import run_layer
+from synergyc.synth.izer import find_izer
+from synergyc.synth.izer.tool import FOLDER_VARIABLE
+from synergyc.synth.native import generate
+from synergyc.synth.program import Program
+from synergyc.synth.project import KnownAnswer, render_project
+from synergyc.synth.vendor import VendorNetwork, parse_options, read_vendor
+from synergyc.targets import Chip, load_chip
+
+_MARKER = "cnn.c"
+_PROJECT = "project folder"
+_IZER_TIMEOUT_S = 1200.0
+_IZER_QUIET = ("--overwrite", "--no-version-check", "--no-progress", "--yamllint", "none")
+_FILE_OPTIONS = ("--config-file", "--checkpoint-file", "--sample-input", "--weight-input", "--bias-input")
+
+
+@dataclass(frozen=True)
+class SynthResult:
+    """What was written: the files by name, and the program they hold (None: made by the vendor's tool)."""
+
+    files: tuple[str, ...]
+    program: Program | None
+
+
+def synthesize_native(arguments: Sequence[str], device: str, output: Path) -> SynthResult:
+    """Write the project of our own generator to the folder ``output``.
+
+    ``arguments`` are options of the vendor's tool, ``device`` is the name of a chip. Raises SynergyError for
+    wrong input and for what is not supported; ``output`` then stays as it was.
+    """
+    check_output(output, _MARKER, _PROJECT)
+    chip = load_chip(device)
+    program, files = project_files(arguments, chip)
+    with staging(output) as folder:
+        for name, text in files.items():
+            (folder / name).write_text(text, encoding="utf-8")
+    return SynthResult(tuple(files), program)
+
+
+def synthesize_izer(arguments: Sequence[str], device: str, output: Path) -> SynthResult:
+    """Write the project of the vendor's tool to ``output``; raises SynergyError as ``synthesize_native``."""
+    check_output(output, _MARKER, _PROJECT)
+    chip = load_chip(device)
+    izer = find_izer()
+    with tempfile.TemporaryDirectory(prefix="synergyc-izer-") as name, staging(output) as folder:
+        izer.run(
+            [
+                *_with_absolute_files(arguments),
+                *("--device", chip.part, "--test-dir", name, "--prefix", "project"),
+                *_IZER_QUIET,
+            ],
+            timeout_s=_IZER_TIMEOUT_S,
+        )
+        shutil.copytree(Path(name) / "project", folder, dirs_exist_ok=True)
+        files = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+    return SynthResult(tuple(files), None)
+
+
+def project_files(arguments: Sequence[str], chip: Chip) -> tuple[Program, dict[str, str]]:
+    """Return the program for the network that ``arguments`` name, and the texts of its project."""
+    options = parse_options(arguments)
+    network = read_vendor(options, chip, root=_roots(options.config_file))
+    program = generate(network.placed, chip, network.control)
+    last = network.placed.layers[-1].layer
+    files = render_project(
+        program,
+        chip,
+        known_answer(network),
+        options.project,
+        network.control,
+        logit_shift=8 - last.weight_bits if last.weight is not None else 0,
+    )
+    return program, files
+
+
+def known_answer(network: VendorNetwork) -> KnownAnswer:
+    """Return what the integer reference makes of the network's sample input."""
+    inputs = {
+        placed.tensor.name: sample
+        for placed, sample in zip(network.placed.inputs, network.samples, strict=True)
+    }
+    tensors = {name: frozen_array(sample, "int8")[None] for name, sample in inputs.items()}
+    for placed in network.placed:
+        layer = placed.layer
+        operands = {name: _viewed(tensors[name], layer.in_shape[1:]) for name in layer.inputs}
+        tensors[layer.output.name] = run_layer(layer, operands)
+    outputs = {item.tensor.name: tensors[item.tensor.name][0] for item in network.placed.outputs}
+    return KnownAnswer(inputs, outputs)
+
+
+def _viewed(tensor: Array, plane: tuple[int, ...]) -> Array:
+    """Return ``tensor`` (1, C, ...) with the rows and columns that a layer reads: a description may differ."""
+    if math.prod(tensor.shape[2:]) != math.prod(plane):
+        return tensor
+    return tensor.reshape(1, -1, *plane)
+
+
+def _roots(config_file: Path) -> list[Path]:
+    """Return the folders where the tool's ``tests`` folder may be: as it lies in a clone of the tool."""
+    import os
+
+    folders = [Path(), config_file.parent.parent]
+    clone = os.environ.get(FOLDER_VARIABLE)
+    return [*folders, Path(clone)] if clone else folders
+
+
+def _with_absolute_files(arguments: Sequence[str]) -> list[str]:
+    """Return the options with absolute file names: the tool runs in its own folder."""
+    words = []
+    before = ""
+    for word in arguments:
+        option, equals, value = word.partition("=")
+        if before in _FILE_OPTIONS:
+            word = str(Path(word).resolve())
+        elif equals and option in _FILE_OPTIONS:
+            word = f"{option}={Path(value).resolve()}"
+        words.append(word)
+        before = word
+    return words
