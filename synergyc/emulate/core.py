@@ -270,16 +270,17 @@ class Core:
 
     def _return_from_exception(self) -> None:
         # Unicorn clears bit 0 of the value that was branched to.
-        exc_return = self.cpu.read("pc") | 1
+        pc, faultmask = self.cpu.read_many("pc", "faultmask")
+        exc_return = pc | 1
         active = self.nvic.active
         if not active or not exceptions.is_valid_return(exc_return, len(active)):
             self._raise_fault(
                 Stop(StopKind.EXCEPTION_RETURN, reason=f"EXC_RETURN 0x{exc_return:08x} is not valid here")
             )
             return
-        number = self.cpu.read("ipsr")
+        number = active[-1]
         self.nvic.deactivate(number)
-        if number != NMI:
+        if faultmask and number != NMI:
             self.cpu.write("faultmask", 0)
         if HARD_FAULT <= number <= USAGE_FAULT:
             self._fault = None

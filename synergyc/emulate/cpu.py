@@ -13,7 +13,6 @@ What Unicorn was measured to do (2.1.4, ARM M-profile), and what this file build
 
 from __future__ import annotations
 
-import struct
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Protocol
@@ -42,7 +41,7 @@ from unicorn.unicorn_py3.unicorn import Uc, UcError
 from synergyc.diagnostics import fail
 from synergyc.emulate.accelerator.errors import BusError
 from synergyc.emulate.clock import BlockClock, ClockStop, make_clock
-from synergyc.emulate.engine import RegisterSet, map_device, start
+from synergyc.emulate.engine import RegisterSet, map_device, read_words, start, write_words
 
 _MODELS = {"cortex-m4": arm_const.UC_CPU_ARM_CORTEX_M4}
 
@@ -154,11 +153,17 @@ class Cpu:
 
     def read_words(self, address: int, count: int) -> tuple[int, ...]:
         """Return ``count`` little-endian 32-bit words."""
-        return struct.unpack(f"<{count}I", self.read_memory(address, 4 * count))
+        try:
+            return read_words(self._engine, address, count)
+        except UcError as error:
+            raise BusError(address, "no memory there") from error
 
     def write_words(self, address: int, words: tuple[int, ...]) -> None:
         """Set little-endian 32-bit words."""
-        self.write_memory(address, struct.pack(f"<{len(words)}I", *words))
+        try:
+            write_words(self._engine, address, words)
+        except UcError as error:
+            raise BusError(address, "no memory there") from error
 
     def forget_code(self) -> None:
         """Drop translations and costs, before the next block, after memory that holds code has changed."""

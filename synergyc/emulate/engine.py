@@ -48,6 +48,19 @@ class RegisterSet:
         _check(_library.uc_reg_write_batch(self._handle, self._numbers, self._pointers, self._count))
 
 
+def read_words(engine: Uc, address: int, count: int) -> tuple[int, ...]:
+    """Return 32-bit words of memory; raises UcError where no memory is."""
+    words = (ctypes.c_uint32 * count)()
+    _check(_library.uc_mem_read(engine._uch, address, ctypes.cast(words, ctypes.c_char_p), 4 * count))
+    return tuple(words)
+
+
+def write_words(engine: Uc, address: int, words: tuple[int, ...]) -> None:
+    """Set 32-bit words of memory; raises UcError where no memory is."""
+    values = (ctypes.c_uint32 * len(words))(*words)
+    _check(_library.uc_mem_write(engine._uch, address, ctypes.cast(values, ctypes.c_char_p), 4 * len(words)))
+
+
 def start(engine: Uc, address: int, until: int) -> None:
     """Execute from ``address``; raises UcError. Hooks must not raise."""
     _check(_library.uc_emu_start(engine._uch, address, until, 0, 0))

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import math
+import os
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from synergyc.ir.network import Layer
 from synergyc.ir.types import Array, frozen_array
 from synergyc.pipeline.staging import check_output, staging
-from synergyc.reference.execute import run_layer
+from synergyc.reference import run_layer
 from synergyc.synth.izer import find_izer
 from synergyc.synth.izer.tool import FOLDER_VARIABLE
 from synergyc.synth.native import generate
@@ -95,23 +96,28 @@ def known_answer(network: VendorNetwork) -> KnownAnswer:
     tensors = {name: frozen_array(sample, "int8")[None] for name, sample in inputs.items()}
     for placed in network.placed:
         layer = placed.layer
-        operands = {name: _viewed(tensors[name], layer.in_shape[1:]) for name in layer.inputs}
-        tensors[layer.output.name] = run_layer(layer, operands)
+        rounding = network.control.average_rounding
+        tensors[layer.output.name] = run_layer(layer, _operands(layer, tensors), average_rounding=rounding)
     outputs = {item.tensor.name: tensors[item.tensor.name][0] for item in network.placed.outputs}
     return KnownAnswer(inputs, outputs)
 
 
-def _viewed(tensor: Array, plane: tuple[int, ...]) -> Array:
-    """Return ``tensor`` (1, C, ...) with the rows and columns that a layer reads: a description may differ."""
-    if math.prod(tensor.shape[2:]) != math.prod(plane):
-        return tensor
-    return tensor.reshape(1, -1, *plane)
+def _operands(layer: Layer, tensors: Mapping[str, Array]) -> list[Array]:
+    """Return the operands as the layer sees them, (1, C, ...).
+
+    A layer may read with other rows and columns than were written. Several operands from one tensor are
+    neighbouring pixels (docs/accelerator.md, section 3.6).
+    """
+    plane = layer.in_shape[1:]
+    names = list(dict.fromkeys(layer.inputs))
+    if len(names) == 1 and len(layer.inputs) > 1:
+        pixels = tensors[names[0]].reshape(1, layer.in_shape[0], -1, len(layer.inputs))
+        return [pixels[..., index].reshape(1, -1, *plane) for index in range(len(layer.inputs))]
+    return [tensors[name].reshape(1, -1, *plane) for name in layer.inputs]
 
 
 def _roots(config_file: Path) -> list[Path]:
     """Return the folders where the tool's ``tests`` folder may be: as it lies in a clone of the tool."""
-    import os
-
     folders = [Path(), config_file.parent.parent]
     clone = os.environ.get(FOLDER_VARIABLE)
     return [*folders, Path(clone)] if clone else folders

@@ -34,13 +34,17 @@ def windows(data: Array, size: tuple[int, int], stride: int, dilation: tuple[int
     return view[:, :, ::stride, ::stride, :: dilation[0], :: dilation[1]]
 
 
-def pool(data: Array, spec: Pool) -> Array:
-    """Return integer ``data`` (N, C, H, W) pooled, same dtype; averages are truncated toward zero."""
+def pool(data: Array, spec: Pool, *, rounding: bool = False) -> Array:
+    """Return integer ``data`` (N, C, H, W) pooled, same dtype.
+
+    Averages are truncated toward zero; with ``rounding`` they are rounded, halves away from zero.
+    """
     view = windows(data, spec.window, spec.stride, spec.dilation)
     if spec.kind is PoolKind.MAX:
         return np.asarray(view.max(axis=(4, 5)))
     sums = view.sum(axis=(4, 5), dtype=np.int32)
-    means = np.abs(sums) // math.prod(spec.window)
+    count = math.prod(spec.window)
+    means = (np.abs(sums) + (count // 2 if rounding else 0)) // count
     return np.asarray((np.sign(sums) * means).astype(data.dtype))
 
 

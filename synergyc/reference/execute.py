@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -21,7 +21,7 @@ def run(network: Network, inputs: Mapping[str, Array]) -> dict[str, Array]:
     """
     tensors = _checked(network, inputs)
     for index, layer in enumerate(network.layers):
-        tensors[layer.output.name] = run_layer(layer, tensors)
+        tensors[layer.output.name] = run_layer(layer, [tensors[name] for name in layer.inputs])
         tensors = {name: tensors[name] for name in network.live_after(index)}
     return {name: tensors[name] for name in network.outputs}
 
@@ -30,14 +30,16 @@ def run_layers(network: Network, inputs: Mapping[str, Array]) -> dict[str, Array
     """Return every tensor of the network, inputs included, in order of execution; otherwise as ``run``."""
     tensors = _checked(network, inputs)
     for layer in network.layers:
-        tensors[layer.output.name] = run_layer(layer, tensors)
+        tensors[layer.output.name] = run_layer(layer, [tensors[name] for name in layer.inputs])
     return tensors
 
 
-def run_layer(layer: Layer, tensors: Mapping[str, Array]) -> Array:
-    """Return what ``layer`` makes of ``tensors`` (int8, batch axis first): shape (N, *layer.output.shape)."""
-    operands = [_as_maps(tensors[name]) for name in layer.inputs]
-    data = _pooled_and_combined(layer, operands)
+def run_layer(layer: Layer, operands: Sequence[Array], *, average_rounding: bool = False) -> Array:
+    """Return what ``layer`` makes of its operands (int8, batch axis first): shape (N, *layer.output.shape).
+
+    ``average_rounding``: average pooling rounds instead of truncating.
+    """
+    data = _pooled_and_combined(layer, [_as_maps(operand) for operand in operands], average_rounding)
     values = data if layer.weight is None else _weighted(layer, data)
     if math.prod(values.shape[1:]) != math.prod(layer.output.shape):
         raise fail(
@@ -53,16 +55,16 @@ def _as_maps(data: Array) -> Array:
     return data.reshape(*data.shape, *(1,) * (4 - data.ndim))
 
 
-def _pooled_and_combined(layer: Layer, operands: list[Array]) -> Array:
+def _pooled_and_combined(layer: Layer, operands: list[Array], average_rounding: bool) -> Array:
     early = layer.pool if layer.pool_first or layer.eltwise is None else None
     late = layer.pool if early is None else None
     if early is not None:
-        operands = [arithmetic.pool(operand, early) for operand in operands]
+        operands = [arithmetic.pool(operand, early, rounding=average_rounding) for operand in operands]
     if layer.eltwise is not None:
         data = arithmetic.combine(operands, layer.eltwise)
     else:
         data = operands[0] if len(operands) == 1 else np.concatenate(operands, axis=1)
-    return data if late is None else arithmetic.pool(data, late)
+    return data if late is None else arithmetic.pool(data, late, rounding=average_rounding)
 
 
 def _weighted(layer: Layer, data: Array) -> Array:

@@ -14,6 +14,7 @@ import jsonschema
 import numpy as np
 import pytest
 from elftools.elf.elffile import ELFFile
+from elftools.elf.sections import SymbolTableSection
 
 from synergyc.manifest import record_file
 from tests.e2e.command import EXAMPLE, ROOT, synergyc
@@ -123,6 +124,7 @@ def _flip_bit(elf: Path, *, symbol_part: str, offset: int) -> None:
     with elf.open("rb") as file:
         image = ELFFile(file)
         table = image.get_section_by_name(".symtab")
+        assert isinstance(table, SymbolTableSection)
         symbols = [s for s in table.iter_symbols() if symbol_part in s.name and s["st_size"] > 1000]
         assert symbols, f"no table named like {symbol_part}"
         address = symbols[0]["st_value"] + offset

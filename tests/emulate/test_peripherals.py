@@ -128,13 +128,20 @@ int main(void) {
     assert [int(line, 16) for line in board.console.split()] == [0x3, 0x141, 0x41]
 
 
-@given(value=st.integers(0, 255), error=st.floats(-0.045, 0.045))
-def test_sampling_tolerates_a_half_bit_over_the_frame(value: int, error: float) -> None:
+@given(value=st.integers(0, 255), error=st.floats(-0.045, 0.045), data_bits=st.integers(5, 8))
+def test_sampling_tolerates_a_half_bit_over_the_frame(value: int, error: float, data_bits: int) -> None:
     # Ten bits, sampled in their middle: the stop bit is missed from a clock error of 1 in 19 on.
-    own_ps = 10_000_000
-    frame = Frame(0, round(own_ps * (1 + error)), value << 1 | 1 << 9, 10)
-    samples = [frame.level_at((2 * index + 1) * own_ps // 20) for index in range(10)]
-    assert samples == [0, *(value >> index & 1 for index in range(8)), 1]
+    bits = 2 + data_bits
+    levels = (value & (1 << data_bits) - 1) << 1 | 1 << bits - 1
+    own_ps = 1_000_000 * bits
+    assert Frame(0, round(own_ps * (1 + error)), levels, bits).sampled(bits, own_ps) == levels
+
+
+@given(levels=st.integers(0, 1023))
+def test_half_the_rate_doubles_each_bit(levels: int) -> None:
+    # Samples at 0.25, 0.75, 1.25, ... of the sender's bits.
+    seen = Frame(0, 20_000_000, levels, 10).sampled(10, 10_000_000)
+    assert [seen >> index & 1 for index in range(10)] == [levels >> index // 2 & 1 for index in range(10)]
 
 
 def test_rate_mismatch_damages_bytes(programs: Programs) -> None:

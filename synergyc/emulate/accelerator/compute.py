@@ -26,8 +26,10 @@ PRODUCT_MACS = 1_000_000
 Small products stay in the cache and, with OpenBLAS, in the calling thread: on a busy machine the wait for its
 helpers costs far more than they save (measured: 50 ms in place of 2 ms).
 """
-MIN_PRODUCT_ROWS = 16
-"""Below that, the calls cost more than the products."""
+OUTPUTS_AT_ONCE = 64
+"""Outputs of one matrix product: more would leave too few pixels for it."""
+GATHERED_DEPTH = 144
+"""Up to that many values under a kernel, one product costs less than the sum of one for each kernel row."""
 
 
 def pool(data: Int8, window: Pool) -> Int8:
@@ -110,24 +112,45 @@ def convolve(data: Float32, weights: Float32) -> Int32:
 
 def _convolve_float32(data: Float32, weights: Float32) -> Float32:
     kernel_rows, kernel_cols, channels, outputs = weights.shape
-    rows, cols = data.shape[0] - kernel_rows + 1, data.shape[1] - kernel_cols + 1
-    if kernel_cols > 1:  # the pixels under one kernel row side by side; kernel rows are then mere offsets
-        lines = np.empty((data.shape[0], cols, kernel_cols, channels), np.float32)
-        for j in range(kernel_cols):
-            lines[:, :, j] = data[:, j : j + cols]
-    else:
-        lines = data.reshape(data.shape[0], cols, 1, channels)
-    depth, pixels = kernel_cols * channels, rows * cols
-    flat = lines.reshape(-1, depth)
-    total = np.empty((pixels, outputs), np.float32)
-    step = max(MIN_PRODUCT_ROWS, PRODUCT_MACS // (depth * outputs))
+    cols = data.shape[1] - kernel_cols + 1
+    if kernel_rows * kernel_cols * channels <= GATHERED_DEPTH:  # all pixels under a kernel side by side
+        lines = _side_by_side(data, kernel_cols).reshape(data.shape[0], cols, -1)
+        lines = _side_by_side(lines.swapaxes(0, 1), kernel_rows).swapaxes(0, 1)
+        weights, kernel_rows = weights.reshape(1, -1, outputs), 1
+    else:  # only those under one row of it; the rows are then mere offsets
+        lines = _side_by_side(data, kernel_cols)
+        weights = weights.reshape(kernel_rows, -1, outputs)
+    flat = lines.reshape(-1, weights.shape[1])
+    rows = flat.shape[0] // cols - kernel_rows + 1
+    total = np.empty((rows * cols, outputs), np.float32)
+    for first in range(0, outputs, OUTPUTS_AT_ONCE):
+        part = slice(first, first + OUTPUTS_AT_ONCE)
+        _multiply(flat, cols, np.ascontiguousarray(weights[..., part]), total[:, part])
+    return total.reshape(rows, cols, outputs)
+
+
+def _side_by_side(data: Float32, count: int) -> Float32:
+    """Return ``count`` neighbouring columns of ``data`` (rows, cols, ...) side by side in its last axis."""
+    cols = data.shape[1] - count + 1
+    if count == 1:
+        return data
+    lines = np.empty((data.shape[0], cols, count, data.shape[2]), np.float32)
+    for j in range(count):
+        lines[:, :, j] = data[:, j : j + cols]
+    return lines.reshape(data.shape[0], cols, -1)
+
+
+def _multiply(flat: Float32, offset: int, weights: Float32, total: Float32) -> None:
+    """Set ``total`` (pixels, outputs) to the sum over i of flat[i * offset :] @ weights[i]."""
+    depth, outputs = weights.shape[1:]
+    pixels = total.shape[0]
+    step = max(1, PRODUCT_MACS // (depth * outputs))
     for first in range(0, pixels, step):
         end = min(first + step, pixels)
         part = total[first:end]
-        np.matmul(flat[first:end], weights[0].reshape(depth, outputs), out=part)
-        for i in range(1, kernel_rows):
-            part += flat[i * cols + first : i * cols + end] @ weights[i].reshape(depth, outputs)
-    return total.reshape(rows, cols, outputs)
+        np.matmul(flat[first:end], weights[0], out=part)
+        for i in range(1, len(weights)):
+            part += flat[i * offset + first : i * offset + end] @ weights[i]
 
 
 def convolve_depthwise(data: Float32, weights: Float32) -> Int32:

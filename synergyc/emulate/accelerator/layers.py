@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 import numpy as np
 import numpy.typing as npt
 
@@ -11,6 +13,7 @@ from synergyc.emulate.accelerator.memory import SLOT_BYTES, Bytes, unpack
 from synergyc.targets import Cnn
 
 Map = npt.NDArray[np.int8] | npt.NDArray[np.int32]
+Words = npt.NDArray[np.uint32]
 
 
 class OutOfReach(Exception):  # noqa: N818 - turned into NotModelled by the caller, who knows the registers
@@ -40,22 +43,20 @@ def fetch(cnn: Cnn, config: LayerConfig, data: Bytes) -> npt.NDArray[np.int8]:
     words = input_words(config)
     if source.word + words > data.shape[1]:
         raise OutOfReach("RPTR", f"reads {words} words from word {source.word}, beyond the instance")
-    shape: tuple[int, ...]
     if source.bytewise:
-        shape, strides = (source.rows, source.cols, 1, 1, 1), (source.row_pixels, 1, 1, 1, 1)
-    else:
-        shape = (source.rows, source.cols, source.passes, source.operands, lanes)
-        pitch = source.pixel_words * 4
-        strides = (source.row_pixels * pitch, pitch, source.operands * 4, 4, 1)
-    blocks = np.empty((*shape[:4], len(instances), shape[4]), np.int8)
-    for i, instance in enumerate(instances):
-        flat = data[instance].reshape(-1)[source.word * 4 :].view(np.int8)
-        blocks[..., i, :] = np.lib.stride_tricks.as_strided(flat, shape, strides, writeable=False)
-    if source.bytewise:
+        shape, strides = (source.rows, source.cols, 1, 1), (source.row_pixels, 1, 1, 1)
+        flat: Bytes | Words = data.reshape(data.shape[0], -1)[:, 4 * source.word :]
         picks = [instances.index(processor // lanes) for processor in config.processors]
     else:
+        shape = (source.rows, source.cols, source.passes, source.operands)
+        pitch = source.pixel_words * 4
+        strides = (source.row_pixels * pitch, pitch, source.operands * 4, 4)
+        flat = data.view("<u4")[:, source.word :, 0]
         picks = [instances.index(p // lanes) * lanes + p % lanes for p in config.processors]
-    joined = blocks.reshape(*shape[:4], -1)
+    blocks = np.empty((*shape, len(instances)), flat.dtype)
+    for i, instance in enumerate(instances):
+        blocks[..., i] = np.lib.stride_tricks.as_strided(flat[instance], shape, strides, writeable=False)
+    joined = blocks.view(np.int8)
     return joined if picks == list(range(joined.shape[-1])) else joined[..., picks]
 
 
@@ -203,12 +204,24 @@ def store(cnn: Cnn, config: LayerConfig, result: Map, data: Bytes) -> None:
     step, wide = config.output.pixel_words, config.output.wide
     limit = data.shape[1]
     words32 = data.view("<i4")[:, :, 0]
-    for c, (instance, lane, word) in enumerate(places(cnn, config)):
+    for c, count, (instance, lane, word) in _neighbours(places(cnn, config)):
         first = word + lane if wide else word
         end = first + (pixels - 1) * step + 1
-        if instance >= cnn.instances or end > limit:
-            raise OutOfReach("WPTR", f"writes to word {end - 1} of instance {instance}, beyond the memory")
+        last = end + count - 1 if wide else end
+        if instance >= cnn.instances or last > limit:
+            raise OutOfReach("WPTR", f"writes to word {last - 1} of instance {instance}, beyond the memory")
         if wide:
-            words32[instance, first:end:step] = channels[:, c]
+            for k in range(count):
+                words32[instance, first + k : end + k : step] = channels[:, c + k]
         else:
-            data[instance, first:end:step, lane] = channels[:, c].view(np.uint8)
+            data[instance, first:end:step, lane : lane + count] = channels[:, c : c + count].view(np.uint8)
+
+
+def _neighbours(found: Sequence[tuple[int, int, int]]) -> Iterator[tuple[int, int, tuple[int, int, int]]]:
+    """Yield (first channel, channels, place of the first) of channels that lie in lanes side by side."""
+    first = 0
+    for c in range(1, len(found) + 1):
+        instance, lane, word = found[c - 1]
+        if c == len(found) or found[c] != (instance, lane + 1, word):
+            yield first, c - first, found[first]
+            first = c

@@ -54,6 +54,8 @@ class Dma(Peripheral):
         """See :class:`Peripheral`."""
         self._enabled_irqs = 0
         self._channels = [_Channel() for _ in range(CHANNELS)]
+        self._busy = False
+        """Whether a channel is enabled."""
         self._update_irqs()
 
     def read(self, offset: int) -> int:
@@ -80,12 +82,13 @@ class Dma(Peripheral):
                 channel.registers[register // 4] = value
                 if register == _CTRL and value & _ENABLE:
                     self._check(channel, offset, value)
+                    self._busy = True
         self._update_irqs()
         self.serve()
 
     def serve(self) -> None:
         """Move what can be moved now; called when a channel or a UART's FIFO has changed."""
-        if self._moving or not any(channel.enabled for channel in self._channels):
+        if self._moving or not self._busy:
             return  # a byte that is moved changes a FIFO, which calls this again
         self._moving = True
         try:
@@ -96,6 +99,7 @@ class Dma(Peripheral):
                     moved |= channel.enabled and self._step(channel)
         finally:
             self._moving = False
+        self._busy = any(channel.enabled for channel in self._channels)
         self._update_irqs()
 
     def _locate(self, offset: int, value: int) -> tuple[_Channel, int]:

@@ -70,23 +70,29 @@ def _values(
     chunks = view.input_chunks(program, answer, cnn)
     prefix = f"{options.prefix}_" if options.prefix else ""
     last = program.outputs[-1].tensor
+    all_quadrants = (1 << cnn.quadrants) - 1
+    used_quadrants = sum(1 << quadrant for quadrant in program.quadrants)
+    unloads = view.unloads(program) if options.unload or options.softmax else []
     return {
         "program": program,
         "options": options,
         "prefix": prefix,
         "macro": prefix.upper(),
-        "quadrant_mask": sum(1 << quadrant for quadrant in program.quadrants),
-        "all_quadrants": (1 << cnn.quadrants) - 1,
+        "quadrant_mask": all_quadrants if control.clear_memories else used_quadrants,
+        "all_quadrants": all_quadrants,
         "init": view.statements(program.init),
         "start": view.statements(program.start),
-        "groups": view.layer_groups(program),
+        "groups": view.layer_groups(program, cnn),
+        "other_stores": view.other_stores(program),
+        "quadrants": cnn.addresses.quadrant,
         "express": view.express(program),
         "kernels": view.kernels(program),
         "biases": view.bias_chunks(program, cnn),
         "inputs": chunks,
         "ports": view.ports(program, chunks),
         "blocks": view.known_blocks(program, answer, options.check_words) if options.check else [],
-        "unloads": view.unloads(program) if options.unload or options.softmax else [],
+        "unloads": unloads,
+        "unload_fits": 4 * sum(item.words for item in unloads) <= chip.sram.size_bytes // 2,
         "values": math.prod(last.shape),
         "wide": last.width_bits == 32,
         "layer_runs": _layer_runs(program),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby
 
 import numpy as np
 
@@ -35,6 +34,16 @@ class Statement:
     value: int
     comment: str
     mask: int | None = None
+
+
+@dataclass(frozen=True)
+class Row:
+    """A layer register: ``value`` goes to ``offset`` in each quadrant whose bit is set."""
+
+    offset: int
+    quadrants: int
+    value: int
+    name: str
 
 
 @dataclass(frozen=True)
@@ -110,16 +119,28 @@ def _statements(steps: Sequence[Step]) -> Iterator[Statement]:
             yield Statement(step.address + 4 * index, word, step.comment)
 
 
-def layer_groups(program: Program) -> list[tuple[str, list[Statement]]]:
-    """Return the stores of the configuration, with a title for each layer's."""
+def layer_groups(program: Program, cnn: Cnn) -> list[tuple[str, list[Row]]]:
+    """Return the rows of the configuration's table, with a title for each layer's."""
     titles = {layer.hardware_layer: f"{layer.name}: {layer.description}" for layer in program.layers}
-    groups = []
-    for key, items in groupby(statements(program.configure), key=_layer_of):
-        title = f"Layer {key}" if key is not None else "Input FIFOs"
-        if key in titles:
-            title += f", {titles[key]}"
-        groups.append((title, list(items)))
-    return groups
+    groups: dict[int, dict[tuple[int, int], Row]] = {}
+    for statement in statements(program.configure):
+        key = _layer_of(statement)
+        if key is None:
+            continue
+        quadrant, offset = divmod(statement.address - cnn.quadrant_base(0), cnn.addresses.quadrant.stride)
+        rows = groups.setdefault(key, {})
+        row = rows.get((offset, statement.value))
+        quadrants = (row.quadrants if row else 0) | 1 << quadrant
+        rows[offset, statement.value] = Row(offset, quadrants, statement.value, statement.comment.split()[-1])
+    return [
+        (f"Layer {key}" + (f", {titles[key]}" if key in titles else ""), list(rows.values()))
+        for key, rows in groups.items()
+    ]
+
+
+def other_stores(program: Program) -> list[Statement]:
+    """Return the statements of the configuration that belong to no layer."""
+    return [statement for statement in statements(program.configure) if _layer_of(statement) is None]
 
 
 def _layer_of(statement: Statement) -> int | None:
