@@ -1,4 +1,4 @@
-"""MobileNetV2 (width 0.75) for a hundred classes of 3x32x32 images, with depthwise convolutions or without."""
+"""MobileNetV2 (width 0.75) for a hundred classes of 3x32x32 images, depthwise convolutions included or not."""
 
 from __future__ import annotations
 

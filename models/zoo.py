@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import nn
 
@@ -20,7 +20,7 @@ from synergyc.ir.graph import Convolution, Graph, Linear
 from synergyc.ir.network import Network
 from synergyc.ir.types import Shape
 from synergyc.legalize import legalize
-from synergyc.quantize import fold_batch_norm, quantize
+from synergyc.quantize import fold_batch_norm, quantize, real_input
 from synergyc.targets import Chip, load_chip
 
 CALIBRATION_SAMPLES = 8
@@ -63,16 +63,33 @@ ZOO: Mapping[str, Entry] = {
 
 def build(name: str, chip: str) -> nn.Module:
     """Return the network called ``name`` in its form for ``chip``; equal calls give equal weights."""
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(0)
-        module = ZOO[name].make(load_chip(chip))
-        for part in module.modules():
-            if isinstance(part, nn.Conv1d | nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
-                # Keeps the power of activations from layer to layer, however deep the network.
-                nn.init.kaiming_normal_(part.weight, nonlinearity="relu")
-                if part.bias is not None:
-                    nn.init.normal_(part.bias, std=0.1)
-    return module.eval()
+        module = ZOO[name].make(load_chip(chip)).eval()
+        weighted = [part for part in module.modules() if isinstance(part, _WEIGHTED)]
+        hooks = [part.register_forward_hook(_normalize) for part in weighted]
+        module(torch.from_numpy(real_input(calibration(name, 1))))
+        for hook in hooks:
+            hook.remove()
+    return module
+
+
+_WEIGHTED = (nn.Conv1d, nn.Conv2d, nn.ConvTranspose2d, nn.Linear)
+
+
+def _normalize(part: nn.Module, inputs: tuple[torch.Tensor], output: torch.Tensor) -> torch.Tensor:
+    """Scale a layer's random weights so that its output has about unit variance, and add biases.
+
+    Keeps activations in range however deep the network (arXiv 1511.06422); powers of two, so that rounding
+    errors of other machines change nothing.
+    """
+    assert isinstance(part.weight, torch.Tensor)
+    scale = 2.0 ** -torch.round(torch.log2(output.std()))
+    part.weight.mul_(scale)
+    if isinstance(part.bias, torch.Tensor):
+        nn.init.uniform_(part.bias, 0.25, 0.5)
+        return output * scale + part.bias.reshape(-1, *(1,) * (output.ndim - 2))
+    return output * scale
 
 
 def graph(name: str, chip: str) -> Graph:
@@ -87,11 +104,11 @@ def weight_bits(name: str, captured: Graph) -> dict[str, int]:
     return dict(zip(weighted, widths, strict=True))
 
 
-def calibration(name: str, count: int = CALIBRATION_SAMPLES) -> np.ndarray[tuple[int, ...], np.dtype[np.int8]]:
-    """Return ``count`` inputs as a sensor delivers them: int8 (count, *input shape), smooth, seeded."""
+def calibration(name: str, count: int = CALIBRATION_SAMPLES) -> npt.NDArray[np.int8]:
+    """Return ``count`` random inputs as a sensor delivers them: int8 (count, *input shape)."""
     shape = ZOO[name].input_shape
     random = np.random.default_rng(0)
-    values = random.normal(0, 40, (count, math.prod(shape))).reshape(count, *shape)
+    values = random.normal(0, 40, (count, *shape))
     return np.clip(np.round(values), -128, 127).astype(np.int8)
 
 

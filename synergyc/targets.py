@@ -118,6 +118,19 @@ class CnnTiming(_Data):
     """Layers that combine before pooling read the kernels in front of theirs for each padded pixel."""
 
 
+class CnnEnergy(_Data):
+    """Energy above idle, with their sources in the YAML."""
+
+    running_mw: float
+    """While the accelerator computes."""
+    mac_pj: float
+    """For each processor that works, kernel and output pixel, at 8-bit weights."""
+    word_nj: float
+    """For each 32-bit word that the CPU writes to or reads from the accelerator."""
+    idle_mw: float
+    """Of the whole chip while nothing runs but the CPU."""
+
+
 class CnnLimits(_Data):
     """What one layer or one network may ask for."""
 
@@ -159,6 +172,7 @@ class Cnn(_Data):
     features: Names
     addresses: CnnAddresses
     timing: CnnTiming
+    energy: CnnEnergy
 
     @property
     def processors_per_quadrant(self) -> int:
@@ -259,6 +273,10 @@ class Medium(_Data):
     frame_overhead_bytes: int
     cpu_ns_per_byte: float
     """CPU time of interrupt, framing and CRC for each byte, on either side."""
+    send_mw: float = 0.0
+    """Power of the sending side's transceiver while it sends; 0 for a wire."""
+    receive_mw: float = 0.0
+    """The same of the receiving side."""
 
 
 _Model = TypeVar("_Model", bound=_Data)

@@ -18,8 +18,12 @@ import click
     show_default=True,
     help="Our generator, or the vendor's tool in AI8X_SYNTHESIS_DIR.",
 )
-@click.option("-o", "--output", required=True, metavar="DIR", type=click.Path(), help="Project folder to write.")
-@click.argument("options", nargs=-1, type=click.UNPROCESSED, metavar="--config-file NET.yaml [OPTIONS OF AI8XIZE]")
+@click.option(
+    "-o", "--output", required=True, metavar="DIR", type=click.Path(), help="Project folder to write."
+)
+@click.argument(
+    "options", nargs=-1, type=click.UNPROCESSED, metavar="--config-file NET.yaml [OPTIONS OF AI8XIZE]"
+)
 def command(device: str, engine: str, output: str, options: tuple[str, ...]) -> None:
     """Generate a C project for one network from the vendor's YAML, checkpoint and sample.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from synergyc import targets
-from synergyc.emulate.accelerator.errors import BusError
+from synergyc.emulate.accelerator.errors import BusError, NotModelled
 from synergyc.emulate.peripherals.base import Services
 from synergyc.emulate.timeline import PS_PER_NS, PS_PER_S, Event
 
@@ -87,7 +87,9 @@ class AcceleratorPort:
     def clocks_changed(self) -> None:
         """Let the rest of a run pass at the new clock."""
         cnn_hz = self._services.clocks.cnn_hz
-        if self._event is not None and cnn_hz:
+        if self._event is not None:
+            if not cnn_hz:
+                raise NotModelled("accelerator clock", self._block.base, 0, "the clock stops during a run")
             now_ps = self._services.timeline.now_ps
             left_ps = max(0, self._event.at_ps - now_ps) * self._cnn_hz // cnn_hz
             self._event.cancel()
@@ -95,7 +97,7 @@ class AcceleratorPort:
         self._cnn_hz = cnn_hz
 
     def _begin_access(self, address: int) -> None:
-        if self._services.clocks.is_gated(self._block.clock_bit):
+        if self._services.clocks.is_gated(self._block.clock_bit) or not self._services.clocks.cnn_hz:
             raise BusError(address, "the accelerator's clock is off")
         stall = self._stall_ps * self._services.clocks.system_hz // PS_PER_S
         self._services.timeline.stall(stall)

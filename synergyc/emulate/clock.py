@@ -205,13 +205,14 @@ def _filler(engine: Uc) -> Callable[[Any, int, int], None]:
 
 
 def native_library() -> ctypes.CDLL | None:
-    """Return the compiled hook's library, or None where the package was built without a compiler."""
-    for path in sorted((Path(__file__).parent / "native").glob("block_clock*.so")):
-        try:
-            return ctypes.CDLL(str(path))
-        except OSError:  # built for another platform
-            continue
-    return None
+    """Return the compiled hook's library, or None where there is none that fits this platform and version."""
+    path = Path(__file__).parent / "native" / "block_clock.so"
+    try:
+        library = ctypes.CDLL(str(path))
+        size_bytes = ctypes.c_uint32.in_dll(library, "synergyc_block_clock_bytes").value
+    except (OSError, ValueError):  # not built, built for another platform, or by an older version
+        return None
+    return library if size_bytes == ctypes.sizeof(NativeClock) else None
 
 
 def make_clock(engine: Uc, native: bool | None = None) -> BlockClock:

@@ -35,7 +35,7 @@ class ClockTree:
             self._on_change()
 
     def set_cnn(self, cnn_hz: int) -> None:
-        """Set the accelerator's clock."""
+        """Set the accelerator's clock; 0: its source is off."""
         if cnn_hz != self.cnn_hz:
             self.cnn_hz = cnn_hz
             self._on_change()

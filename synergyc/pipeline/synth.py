@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from synergyc.diagnostics import SynergyError, fail
 from synergyc.ir.network import Layer
 from synergyc.ir.types import Array, frozen_array
 from synergyc.pipeline.staging import check_output, staging
@@ -19,12 +20,15 @@ from synergyc.synth.native import generate
 from synergyc.synth.program import Program
 from synergyc.synth.project import KnownAnswer, render_project
 from synergyc.synth.vendor import VendorNetwork, parse_options, read_vendor
+from synergyc.synth.vendor.checkpoint import load_checkpoint
 from synergyc.targets import Chip, load_chip
 
 _MARKER = "cnn.c"
 _PROJECT = "project folder"
 _IZER_TIMEOUT_S = 1200.0
 _IZER_QUIET = ("--overwrite", "--no-version-check", "--no-progress", "--yamllint", "none")
+_IZER_ENVIRONMENT = {"TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD": "1"}
+"""The vendor's checkpoints hold objects of its training code, which PyTorch refuses otherwise."""
 _FILE_OPTIONS = ("--config-file", "--checkpoint-file", "--sample-input", "--weight-input", "--bias-input")
 
 
@@ -56,18 +60,27 @@ def synthesize_izer(arguments: Sequence[str], device: str, output: Path) -> Synt
     check_output(output, _MARKER, _PROJECT)
     chip = load_chip(device)
     izer = find_izer()
+    files = _files(arguments)
+    if "--checkpoint-file" in files:
+        load_checkpoint(
+            files["--checkpoint-file"]
+        )  # the tool would execute what is pickled: here it must prove to be data
     with tempfile.TemporaryDirectory(prefix="synergyc-izer-") as name, staging(output) as folder:
         izer.run(
             [
-                *_with_absolute_files(arguments),
+                *_without_files(arguments),
+                *(word for option, path in files.items() for word in (option, str(path))),
                 *("--device", chip.part, "--test-dir", name, "--prefix", "project"),
                 *_IZER_QUIET,
             ],
             timeout_s=_IZER_TIMEOUT_S,
+            environment=_IZER_ENVIRONMENT,
         )
+        if not (Path(name) / "project" / _MARKER).is_file():
+            raise fail("izer-run", "the vendor's tool ended without writing a project")
         shutil.copytree(Path(name) / "project", folder, dirs_exist_ok=True)
-        files = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
-    return SynthResult(tuple(files), None)
+        written = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+    return SynthResult(tuple(written), None)
 
 
 def project_files(arguments: Sequence[str], chip: Chip) -> tuple[Program, dict[str, str]]:
@@ -97,23 +110,41 @@ def known_answer(network: VendorNetwork) -> KnownAnswer:
     for placed in network.placed:
         layer = placed.layer
         rounding = network.control.average_rounding
-        tensors[layer.output.name] = run_layer(layer, _operands(layer, tensors), average_rounding=rounding)
+        operands = _operands(layer, tensors, network.first_channels.get(layer.name, 0))
+        tensors[layer.output.name] = run_layer(layer, operands, average_rounding=rounding)
     outputs = {item.tensor.name: tensors[item.tensor.name][0] for item in network.placed.outputs}
     return KnownAnswer(inputs, outputs)
 
 
-def _operands(layer: Layer, tensors: Mapping[str, Array]) -> list[Array]:
+def _operands(layer: Layer, tensors: Mapping[str, Array], first_channel: int) -> list[Array]:
     """Return the operands as the layer sees them, (1, C, ...).
 
-    A layer may read with other rows and columns than were written. Several operands from one tensor are
-    neighbouring pixels (docs/accelerator.md, section 3.6).
+    A layer may read with other rows and columns than were written, and only some of the channels. Several
+    operands from one tensor are neighbouring pixels (docs/accelerator.md, section 3.6).
     """
-    plane = layer.in_shape[1:]
+    channels, plane = layer.in_shape[0], layer.in_shape[1:]
     names = list(dict.fromkeys(layer.inputs))
-    if len(names) == 1 and len(layer.inputs) > 1:
-        pixels = tensors[names[0]].reshape(1, layer.in_shape[0], -1, len(layer.inputs))
-        return [pixels[..., index].reshape(1, -1, *plane) for index in range(len(layer.inputs))]
-    return [tensors[name].reshape(1, -1, *plane) for name in layer.inputs]
+    try:
+        if len(names) == 1 and len(layer.inputs) > 1:
+            pixels = tensors[names[0]].reshape(1, channels, -1, len(layer.inputs))
+            return [pixels[..., index].reshape(1, -1, *plane) for index in range(len(layer.inputs))]
+        chosen = slice(first_channel, first_channel + channels)
+        operands = [tensors[name].reshape(1, -1, *plane)[:, chosen] for name in layer.inputs]
+    except ValueError as error:
+        raise _mismatch(layer, tensors) from error
+    if sum(operand.shape[1] for operand in operands) < channels:
+        raise _mismatch(layer, tensors)
+    return operands
+
+
+def _mismatch(layer: Layer, tensors: Mapping[str, Array]) -> SynergyError:
+    return fail(
+        "vendor-value",
+        "the layer reads a tensor in a shape that it does not have",
+        layer=layer.name,
+        need="x".join(map(str, layer.in_shape)),
+        have=", ".join(f"{name} {'x'.join(map(str, tensors[name].shape[1:]))}" for name in layer.inputs),
+    )
 
 
 def _roots(config_file: Path) -> list[Path]:
@@ -123,16 +154,19 @@ def _roots(config_file: Path) -> list[Path]:
     return [*folders, Path(clone)] if clone else folders
 
 
-def _with_absolute_files(arguments: Sequence[str]) -> list[str]:
-    """Return the options with absolute file names: the tool runs in its own folder."""
-    words = []
-    before = ""
-    for word in arguments:
+def _files(arguments: Sequence[str]) -> dict[str, Path]:
+    """Return the files that options name, as absolute paths: the tool runs in its own folder."""
+    found = {}
+    for word, follower in zip(arguments, [*arguments[1:], ""], strict=True):
         option, equals, value = word.partition("=")
-        if before in _FILE_OPTIONS:
-            word = str(Path(word).resolve())
-        elif equals and option in _FILE_OPTIONS:
-            word = f"{option}={Path(value).resolve()}"
-        words.append(word)
-        before = word
-    return words
+        if option in _FILE_OPTIONS:
+            found[option] = Path(value if equals else follower).resolve()
+    return found
+
+
+def _without_files(arguments: Sequence[str]) -> list[str]:
+    return [
+        word
+        for before, word in zip(["", *arguments], arguments, strict=False)
+        if before not in _FILE_OPTIONS and word.partition("=")[0] not in _FILE_OPTIONS
+    ]

@@ -11,7 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from synergyc.ir.network import Network
-from synergyc.plan.cycles import network_cycles
+from synergyc.plan.cycles import START_CYCLES, layer_cycles, network_cycles, offset_matters
+from synergyc.plan.energy import bus_energy_uj, layer_energy_uj, running_energy_uj
 from synergyc.plan.layout import WORD_BYTES, travel_bytes
 from synergyc.plan.problem import PlanApp, PlanLink, PlanProblem
 from synergyc.plan.space import Candidate
@@ -32,6 +33,7 @@ class Work:
     duration_us: float
     latency_us: float
     source: str
+    energy_uj: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -45,13 +47,32 @@ class Costing:
 
 
 @dataclass(frozen=True)
+class LayerCost:
+    """What a layer takes on a chip; ``exact`` unless its cycles depend on where its kernels lie."""
+
+    cycles: int
+    energy_uj: float
+    exact: bool
+
+
+@dataclass(frozen=True)
+class SegmentCost:
+    """What one run of a segment's inference takes on a chip."""
+
+    cycles: int
+    infer_us: float
+    energy_uj: float
+
+
+@dataclass(frozen=True)
 class CostModel:
-    """Costs of one app's candidates. Cycles of a segment are counted once for each chip."""
+    """Costs of one app's candidates. Layers and segments are counted once for each chip."""
 
     problem: PlanProblem
     app: PlanApp
     network: Network
-    _cycles: dict[tuple[int, int, str], int] = field(default_factory=dict, repr=False, compare=False)
+    _costs: dict[tuple[int, int, str], SegmentCost] = field(default_factory=dict, repr=False, compare=False)
+    _layers: dict[str, tuple[LayerCost, ...]] = field(default_factory=dict, repr=False, compare=False)
 
     def cost(self, candidate: Candidate) -> Costing:
         """Return hand-offs and work of ``candidate``."""
@@ -63,12 +84,13 @@ class CostModel:
             work.append(Work("sense", (unit,), 1e6 / self.app.rate_hz, 0.0, "app file: sense.rate_hz"))
         place = candidate.sense_device
         for segment in candidate.segments:
-            tensors = self._inputs(segment)
+            tensors = self.boundary(segment.first - 1)
             if place != segment.device:
                 hand_offs.append(self._hand_off(len(hand_offs), place, segment.device, tensors))
                 work += self._transfer(hand_offs[-1])
-            cycles[segment.name] = self._segment_cycles(segment)
-            work += self._inference(segment, tensors, cycles[segment.name])
+            cost = self.segment_cost(segment.first, segment.last, self.problem.device(segment.device).chip)
+            cycles[segment.name] = cost.cycles
+            work += self._inference(segment, tensors, cost)
             place = segment.device
         if place != candidate.interact_device:
             hand_offs.append(
@@ -77,31 +99,46 @@ class CostModel:
             work += self._transfer(hand_offs[-1])
         return Costing(candidate, tuple(hand_offs), tuple(work), cycles)
 
-    def _inputs(self, segment: Segment) -> tuple[str, ...]:
-        if segment.first == 0:
+    def boundary(self, last: int) -> tuple[str, ...]:
+        """Return the tensors that cross after layer ``last``: -1 the inputs, the last layer the outputs."""
+        if last < 0:
             return tuple(tensor.name for tensor in self.network.inputs)
-        return self.network.live_after(segment.first - 1)
-
-    def _outputs(self, segment: Segment) -> tuple[str, ...]:
-        if segment.last == len(self.network.layers) - 1:
+        if last == len(self.network.layers) - 1:
             return self.network.outputs
-        return self.network.live_after(segment.last)
+        return self.network.live_after(last)
 
-    def _size_bytes(self, tensors: Sequence[str], chip: Chip) -> int:
+    def size_bytes(self, tensors: Sequence[str], chip: Chip) -> int:
+        """Return the bytes of ``tensors`` as they travel from ``chip``."""
         return sum(travel_bytes(self.network.tensor(name), chip.cnn) for name in tensors)
 
-    def _segment_cycles(self, segment: Segment) -> int:
-        chip = self.problem.device(segment.device).chip
-        key = (segment.first, segment.last, chip.name)
-        if key not in self._cycles:
-            self._cycles[key] = network_cycles(self.network.segment(segment.first, segment.last), chip)
-        return self._cycles[key]
+    def segment_cost(self, first: int, last: int, chip: Chip) -> SegmentCost:
+        """Return what inference of layers ``first`` to ``last`` (inclusive) takes on ``chip``."""
+        key = (first, last, chip.name)
+        if key not in self._costs:
+            layers = self._layer_costs(chip)[first : last + 1]
+            cycles = START_CYCLES + sum(layer.cycles for layer in layers)
+            if not all(layer.exact for layer in layers):
+                cycles = network_cycles(self.network.segment(first, last), chip)
+            infer_us = cycles * 1e6 / chip.cnn.timing.inference_hz
+            energy_uj = running_energy_uj(infer_us, chip) + sum(layer.energy_uj for layer in layers)
+            self._costs[key] = SegmentCost(cycles, infer_us, energy_uj)
+        return self._costs[key]
+
+    def _layer_costs(self, chip: Chip) -> tuple[LayerCost, ...]:
+        if chip.name not in self._layers:
+            self._layers[chip.name] = tuple(
+                LayerCost(
+                    layer_cycles(layer, chip), layer_energy_uj(layer, chip), not offset_matters(layer, chip)
+                )
+                for layer in self.network.layers
+            )
+        return self._layers[chip.name]
 
     def _hand_off(self, index: int, source: str, target: str, tensors: tuple[str, ...]) -> HandOff:
         chip = self.problem.device(source).chip
         link = self._link(source, target)
         return HandOff(
-            self.app.name, index, source, target, link.name, tensors, self._size_bytes(tensors, chip)
+            self.app.name, index, source, target, link.name, tensors, self.size_bytes(tensors, chip)
         )
 
     def _link(self, source: str, target: str) -> PlanLink:
@@ -110,19 +147,21 @@ class CostModel:
             raise ValueError(f"candidate must only use links that exist, not {source} -> {target}")
         return link
 
-    def _inference(self, segment: Segment, tensors: tuple[str, ...], cycles: int) -> Iterator[Work]:
+    def _inference(self, segment: Segment, tensors: tuple[str, ...], cost: SegmentCost) -> Iterator[Work]:
         """Yield load, start, infer and unload: the accelerator holds one run's data from load to unload."""
         chip = self.problem.device(segment.device).chip
         timing, both = chip.cnn.timing, _accelerator_and_cpu(segment.device)
         words_source = f"formula: words x word_ns of {chip.name}.yaml"
-        load_us = self._size_bytes(tensors, chip) / WORD_BYTES * timing.word_ns / 1000
-        yield Work("load", both, load_us, load_us, words_source)
+        words = self.size_bytes(tensors, chip) / WORD_BYTES
+        load_us = words * timing.word_ns / 1000
+        yield Work("load", both, load_us, load_us, words_source, bus_energy_uj(words, chip))
         start_us = timing.start_overhead_ns / 1000
         yield Work("start", both, start_us, start_us, f"assumed: start_overhead_ns of {chip.name}.yaml")
-        infer_us = cycles * 1e6 / timing.inference_hz
-        yield Work("infer", both[:1], infer_us, infer_us, "formula: accelerator cycles")
-        unload_us = self._size_bytes(self._outputs(segment), chip) / WORD_BYTES * timing.word_ns / 1000
-        yield Work("unload", both, unload_us, unload_us, words_source)
+        infer_us = cost.infer_us
+        yield Work("infer", both[:1], infer_us, infer_us, "formula: accelerator cycles", cost.energy_uj)
+        words = self.size_bytes(self.boundary(segment.last), chip) / WORD_BYTES
+        unload_us = words * timing.word_ns / 1000
+        yield Work("unload", both, unload_us, unload_us, words_source, bus_energy_uj(words, chip))
 
     def _transfer(self, hand_off: HandOff) -> Iterator[Work]:
         """Yield send, transfer and receive, with frames pipelined.
@@ -138,12 +177,17 @@ class CostModel:
         frame_us = cpu_us / frames
         cpu_source = f"assumed: cpu_ns_per_byte of {medium.name}.yaml"
         yield Work("send", (f"{hand_off.source}.cpu",), cpu_us, frame_us, cpu_source)
-        wire = medium.full_duplex and not medium.shared
-        unit = f"{hand_off.source}.{link.name}" if wire else f"{link.name}.channel"
-        yield Work(
-            "transfer", (unit,), wire_us, max(wire_us, cpu_us), f"formula: bits of {frames} frames / rate"
-        )
+        source = f"formula: bits of {frames} frames / rate"
+        energy_uj = wire_us * (medium.send_mw + medium.receive_mw) / 1000
+        unit = link_unit(link, hand_off.source)
+        yield Work("transfer", (unit,), wire_us, max(wire_us, cpu_us), source, energy_uj)
         yield Work("receive", (f"{hand_off.target}.cpu",), cpu_us, frame_us, cpu_source)
+
+
+def link_unit(link: PlanLink, source: str) -> str:
+    """Return the unit that ``source`` occupies when it sends over ``link``."""
+    wire = link.medium.full_duplex and not link.medium.shared
+    return f"{source}.{link.name}" if wire else f"{link.name}.channel"
 
 
 def app_plans(costings: Sequence[Costing]) -> tuple[AppPlan, ...]:
@@ -163,7 +207,9 @@ def app_plans(costings: Sequence[Costing]) -> tuple[AppPlan, ...]:
 def _app_plan(costing: Costing, busy_us: Mapping[str, float]) -> AppPlan:
     candidate = costing.candidate
     terms = tuple(
-        Term(unit, work.task, work.duration_us, work.source) for work in costing.work for unit in work.units
+        Term(unit, work.task, work.duration_us, work.source, 0.0 if i else work.energy_uj)
+        for work in costing.work
+        for i, unit in enumerate(work.units)
     )
     bottleneck = max((term.unit for term in terms), key=lambda unit: busy_us[unit])
     predicted = Prediction(
@@ -172,6 +218,7 @@ def _app_plan(costing: Costing, busy_us: Mapping[str, float]) -> AppPlan:
         bottleneck=bottleneck,
         cycles=costing.cycles,
         terms=terms,
+        energy_uj=sum(work.energy_uj for work in costing.work),
     )
     return AppPlan(
         candidate.app,

@@ -62,6 +62,11 @@ def network_cycles(network: Network, chip: Chip) -> int:
     )
 
 
+def offset_matters(layer: Layer, chip: Chip) -> bool:
+    """Return whether the cycles of ``layer`` depend on where its kernels lie."""
+    return chip.cnn.timing.kernel_offset_reads and _offset_reads(walk_of(layer, chip.cnn)) > 0
+
+
 def layer_cycles(layer: Layer, chip: Chip, kernel_offset: int = 0) -> int:
     """Return the clock cycles of ``layer`` on ``chip``.
 

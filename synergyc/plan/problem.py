@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 from synergyc.diagnostics import Location
 from synergyc.targets import Chip, Medium
 
-Objective = Literal["throughput", "latency"]
+Goal = Literal["throughput", "ratio", "latency", "energy"]
+"""``ratio``: the smallest ratio of an app's rate to the rate that it wants."""
+
+GOALS: tuple[Goal, ...] = ("throughput", "ratio", "latency", "energy")
+
+Objective = Goal | Mapping[Goal, float]
+"""One goal, or weights of several (docs/cost-model.md, "Objectives")."""
+
+
+def objective_name(objective: Objective) -> str:
+    """Return ``objective`` as plans show it: ``latency``, or ``throughput 1, energy 0.2``."""
+    if isinstance(objective, str):
+        return objective
+    return ", ".join(f"{goal} {weight:g}" for goal, weight in objective.items())
 
 
 @dataclass(frozen=True)
@@ -57,6 +71,12 @@ class PlanApp:
     pins: tuple[PlanPin, ...] = ()
     forbid: tuple[str, ...] = ()
     location: Location | None = None
+    wanted_hz: float | None = None
+    """The rate that the app must reach; with the goal ``ratio`` what its rate is compared with."""
+    deadline_ms: float | None = None
+    """What its latency must not exceed."""
+    priority: int = 0
+    """Apps of higher priority choose first where a selector goes through them one by one."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +86,8 @@ class PlanProblem:
     devices: tuple[PlanDevice, ...]
     links: tuple[PlanLink, ...]
     apps: tuple[PlanApp, ...]
+    shared_accelerators: bool = False
+    """Whether the firmware keeps several segments resident on one accelerator and runs them in turn."""
 
     def device(self, name: str) -> PlanDevice:
         """Return the device called ``name``; raises KeyError."""

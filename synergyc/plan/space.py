@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import combinations, pairwise, permutations
+from itertools import combinations, pairwise, permutations, product
 
 from synergyc.diagnostics import Diagnostic, SynergyError
 from synergyc.ir.network import Network
@@ -46,30 +46,47 @@ def enumerate_candidates(problem: PlanProblem, app: PlanApp, network: Network) -
     Whether its segments fit their chips is not checked here. The order is fixed: fewest devices first, then
     in the order of the system's devices and of the cuts.
     """
-    senses, interacts = _sense_devices(problem, app), _interact_devices(problem, app)
-    allowed = [device.name for device in problem.devices if device.name not in app.forbid]
     cuts = legal_cuts(network)
-    sizes = [app.split] if app.split else range(1, min(len(allowed), len(cuts) + 1) + 1)
+    for devices, ends in chains(problem, app, chain_sizes(problem, app, network)):
+        for chosen in combinations(cuts, len(devices) - 1):
+            for sense, interact in ends:
+                found = Candidate(app.name, sense, interact, devices, chosen, len(network.layers))
+                if _honours_pins(found, app):
+                    yield found
+
+
+def chain_sizes(problem: PlanProblem, app: PlanApp, network: Network) -> tuple[int, ...]:
+    """Return the numbers of devices that may share the network, ascending."""
+    if app.split:
+        return (app.split,)
+    return tuple(range(1, min(len(_allowed(problem, app)), len(legal_cuts(network)) + 1) + 1))
+
+
+def chains(
+    problem: PlanProblem, app: PlanApp, sizes: Sequence[int]
+) -> Iterator[tuple[tuple[str, ...], tuple[tuple[str, str], ...]]]:
+    """Yield every chain of linked devices of ``sizes``, with the ends (sense, interact) that reach it."""
+    senses, interacts = _sense_devices(problem, app), _interact_devices(problem, app)
+    linked = {
+        (a.name, b.name)
+        for a, b in product(problem.devices, repeat=2)
+        if a.name == b.name or problem.link(a.name, b.name)
+    }
     for size in sizes:
-        for devices in permutations(allowed, size):
-            if not all(problem.link(a, b) for a, b in pairwise(devices)):
-                continue
-            ends = [
-                (sense, interact)
-                for sense in senses
-                for interact in interacts
-                if _reachable(problem, sense, devices[0]) and _reachable(problem, devices[-1], interact)
-            ]
-            for chosen in combinations(cuts, size - 1):
-                for sense, interact in ends:
-                    found = Candidate(app.name, sense, interact, devices, chosen, len(network.layers))
-                    if _honours_pins(found, app):
-                        yield found
+        for devices in permutations(_allowed(problem, app), size):
+            if all(pair in linked for pair in pairwise(devices)):
+                ends = tuple(
+                    (sense, interact)
+                    for sense, interact in product(senses, interacts)
+                    if (sense, devices[0]) in linked and (devices[-1], interact) in linked
+                )
+                if ends:
+                    yield devices, ends
 
 
 def explain_empty(problem: PlanProblem, app: PlanApp, network: Network) -> SynergyError:
     """Return the error that says why ``app`` has no candidate at all."""
-    allowed = [device.name for device in problem.devices if device.name not in app.forbid]
+    allowed = _allowed(problem, app)
     cuts = legal_cuts(network)
     parts = len(cuts) + 1
     problems = {
@@ -108,8 +125,8 @@ def _interact_devices(problem: PlanProblem, app: PlanApp) -> list[str]:
     return [name for name in able if app.interact_on in (None, name)]
 
 
-def _reachable(problem: PlanProblem, source: str, target: str) -> bool:
-    return source == target or problem.link(source, target) is not None
+def _allowed(problem: PlanProblem, app: PlanApp) -> list[str]:
+    return [device.name for device in problem.devices if device.name not in app.forbid]
 
 
 def _honours_pins(candidate: Candidate, app: PlanApp) -> bool:

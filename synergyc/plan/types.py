@@ -51,6 +51,8 @@ class Term:
     duration_us: float
     source: str
     """Where the figure comes from: ``formula``, ``measured``, ``assumed``, with a word on what."""
+    energy_uj: float = 0.0
+    """Energy above idle that this work takes; 0 where another unit's term carries it."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,8 @@ class Prediction:
     cycles: Mapping[str, int]
     """Accelerator cycles of one run, by segment name."""
     terms: tuple[Term, ...] = field(default=())
+    energy_uj: float = 0.0
+    """Energy of one run above what the devices take when idle."""
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from synergyc.diagnostics import Diagnostic, SynergyError, did_you_mean
 from synergyc.ir.graph import BatchNorm, Convolution, Flatten, Graph, Linear, Node, Requantization
 from synergyc.ir.types import Array, frozen_array
 from synergyc.quantize.evaluate import Product, evaluate_float, evaluate_integer, product
-from synergyc.quantize.rounding import Moments, round_layer, weight_fraction_bits
+from synergyc.quantize.rounding import Moments, RealLayer, round_layer, weight_fraction_bits
 from synergyc.quantize.samples import INPUT_FRACTION_BITS, checked_calibration, quantize_input
 from synergyc.quantize.scales import choose_scales
 from synergyc.reference import arithmetic
@@ -154,14 +154,19 @@ def _quantize_weighted(
     input_bits, output_bits = scales[source], scales[node.name]
     plain = product(operator)
     seen = plain.data(integers[source]).astype(np.float32) * np.float32(2.0**-input_bits)
-    moments = [_moments(columns) for columns in _columns(plain, seen)]
-    weight = plain.weight.reshape(plain.groups, -1, math.prod(plain.weight.shape[1:])).astype(np.float64)
-    bias = _corrected_bias(operator, plain, plain.data(real[source]), seen)
+    layer = RealLayer(
+        weight=plain.weight.reshape(plain.groups, -1, math.prod(plain.weight.shape[1:])).astype(np.float64),
+        bias=_corrected_bias(operator, plain, plain.data(real[source]), seen),
+        moments=tuple(_moments(columns) for columns in _columns(plain, seen)),
+        bits=bits,
+        input_bits=input_bits,
+        has_bias=operator.bias is not None,  # bias memory is scarce: a layer without bias stays without
+    )
     # hardware shift = 7 + output - input - weight fraction bits, see arithmetic.requantize
     centre = 7 + output_bits - input_bits
     allowed = range(-64, 65) if wide else range(centre - MAX_SHIFT, centre + MAX_SHIFT + 1)
-    chosen = weight_fraction_bits(weight, bias, moments, bits, input_bits, allowed)
-    rounded = round_layer(weight, bias, moments, bits, input_bits, chosen)
+    chosen = weight_fraction_bits(layer, allowed)
+    rounded = round_layer(layer, chosen)
     shift = 0 if wide else centre - chosen - (8 - bits)
     if wide:
         scales = {**scales, node.name: input_bits + chosen}
@@ -199,11 +204,12 @@ def _columns(plain: Product, data: Array) -> Iterator[Array]:
     channels = plain.weight.shape[1]
     for group in range(plain.groups):
         part = picked[:, group * channels : (group + 1) * channels]
-        yield part.reshape(len(part), -1).astype(np.float64)
+        yield part.reshape(len(part), -1)
 
 
 def _moments(columns: Array) -> Moments:
-    return Moments(columns.mean(axis=0), columns.T @ columns / len(columns))
+    second = (columns.T @ columns).astype(np.float64) / len(columns)
+    return Moments(columns.mean(axis=0, dtype=np.float64), second)
 
 
 def _own_layout(operator: Convolution | Linear, plain: Product, weight: Array) -> Array:

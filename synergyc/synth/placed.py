@@ -58,6 +58,7 @@ class PlacedLayer:
         binary: 1-bit weights mean -1 and +1 instead of -1 and 0.
         streaming: the layer starts before its predecessor is done.
         stream_kernel: 1x1 kernels run as 3x3, because this layer or the one before streams.
+        read_ahead: input is fetched before it is needed; input and output must be in different sub-instances.
         reset_before: the hardware layer with the number before clears the averaging logic (section 5.7).
     """
 
@@ -75,6 +76,7 @@ class PlacedLayer:
     binary: bool = False
     streaming: bool = False
     stream_kernel: bool = False
+    read_ahead: bool = False
     reset_before: bool = False
 
     @property

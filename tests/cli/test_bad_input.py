@@ -123,11 +123,11 @@ class Net(nn.Module):
 def test_network_too_big_names_the_limit_and_the_excess(tmp_path: Path) -> None:
     import torch
 
+    from synergyc.frontend import load_module
+
     torch.manual_seed(0)
     app = _app(tmp_path, model=LARGE)
-    namespace: dict[str, type[torch.nn.Module]] = {}
-    exec(LARGE, namespace)
-    state = namespace["Net"]().state_dict()
+    state = load_module("net.py:Net", tmp_path).state_dict()
     save_file({key: value.numpy() for key, value in state.items()}, tmp_path / "large.safetensors")
     app.write_text(app.read_text().replace(f"{MODELS}/data/digits.safetensors", "large.safetensors"))
     message = _refused(tmp_path, app)

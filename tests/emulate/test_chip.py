@@ -129,6 +129,30 @@ def test_stopping_the_accelerator_cancels_the_run(programs: Programs) -> None:
     assert stub.finished == 0
 
 
+@pytest.mark.parametrize(
+    ("body", "report"),
+    [
+        ("IPLL_ON SELECT_IPLL IPLL_OFF", None),  # so end the vendor tool's programs
+        ("IPLL_ON SELECT_IPLL IPLL_OFF (void)REG(0x50100000);", "the accelerator's clock is off"),
+        ("IPLL_ON SELECT_IPLL REG(0x50100000) = 1; IPLL_OFF", "the clock stops during a run"),
+    ],
+)
+def test_accelerator_has_no_clock_when_its_pll_is_off(
+    programs: Programs, body: str, report: str | None
+) -> None:
+    macros = """
+#define IPLL_ON REG(0x40000010) |= 1;
+#define IPLL_OFF REG(0x40000010) &= ~1u;
+#define SELECT_IPLL REG(0x40000018) = 4u << 14 | 3u << 17;
+"""
+    source = POWER_ON + macros + f"int main(void) {{ power_on(); {body} return 0; }}"
+    target = targets.load_board("max78002evkit")
+    board = Board(target, programs.image(source), "board", accelerator=StubAccelerator(10**6))
+    outcome = Simulation([board]).run(1_000_000_000)
+    assert outcome.ending is (Ending.HALT if report else Ending.IDLE)
+    assert (report or "") in str(outcome.report)
+
+
 def test_power_follows_the_order_of_registers(programs: Programs) -> None:
     stub = StubAccelerator()
     run(programs, "int main(void) { power_on(); REG(0x4000580C) = 0xF; return 0; }", stub)

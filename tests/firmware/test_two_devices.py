@@ -275,7 +275,7 @@ def test_a_fault_is_reported_with_its_place(samples: Array, tmp_path: Path) -> N
     board = devices.board("wrist")
     place = board.image.symbol("cnn_load_input").address & ~1
     board.chip.cpu.write_memory(place, b"\x00\xde")  # UDF: an instruction that is never defined
-    devices.simulation.run(_TIME_LIMIT_NS, stop=lambda: b"$F," in board.console[:-40])
+    devices.simulation.run(_TIME_LIMIT_NS, stop=lambda: _fatal_line_is_complete(board))
     assert devices.lines("wrist")[-1] == ConsoleLine("F", ("fault", "wrist", f"{place:08x}"))
 
 
@@ -286,8 +286,13 @@ def test_an_accelerator_that_never_ends_is_reported(samples: Array, tmp_path: Pa
     program = replace(infer.program, start=infer.program.start[:-1])
     devices = power_up([replace(spec, infers=(replace(infer, program=program),))], tmp_path)
     board = devices.board("wrist")
-    devices.simulation.run(_TIME_LIMIT_NS, stop=lambda: b"$F," in board.console[:-40])
-    assert devices.lines("wrist")[-1] == ConsoleLine("F", ("inference", "app_s0", "00000000"))
+    devices.simulation.run(_TIME_LIMIT_NS, stop=lambda: _fatal_line_is_complete(board))
+    assert devices.lines("wrist")[-1] == ConsoleLine("F", ("inference", infer.program.name, "00000000"))
+
+
+def _fatal_line_is_complete(board: Board) -> bool:
+    _, mark, rest = board.console.partition(b"$F,")
+    return bool(mark) and b"\n" in rest
 
 
 def assert_equal(found: Mapping[int, Array], wanted: Mapping[int, Array]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import product
 
@@ -17,6 +18,7 @@ from synergyc.plan.cost import CostModel, app_plans
 from synergyc.plan.document import plan_document
 from synergyc.plan.problem import Objective, PlanApp, PlanPin, PlanProblem
 from synergyc.plan.selector import choose
+from synergyc.plan.selectors import exhaustive
 from synergyc.plan.space import enumerate_candidates
 from synergyc.plan.types import AppPlan
 from synergyc.targets import Chip
@@ -25,14 +27,15 @@ from tests.plan.problems import chain, device, pair, residual, wire
 NETWORK = chain("n", (3, 8, 16, 4))
 
 
-def everything_fits(network: Network, chip: Chip) -> tuple[Diagnostic, ...]:
+def everything_fits(networks: Sequence[Network], chip: Chip) -> tuple[Diagnostic, ...]:
     return ()
 
 
 def at_most(layers: int) -> selector.Fits:
     """Return a check that allows segments of so many layers."""
 
-    def fits(network: Network, chip: Chip) -> tuple[Diagnostic, ...]:
+    def fits(networks: Sequence[Network], chip: Chip) -> tuple[Diagnostic, ...]:
+        (network,) = networks
         have, need = f"{layers} layers", f"{len(network.layers)} layers"
         wrong = Diagnostic("layers", "too many layers", layer=network.layers[-1].name, need=need, have=have)
         return (wrong,) if len(network.layers) > layers else ()
@@ -67,7 +70,8 @@ def test_choice_is_the_best_that_fits(
     )
     named = {app.name: network for app, network in zip(apps, networks, strict=True)}
 
-    def fits(network: Network, chip: Chip) -> tuple[Diagnostic, ...]:
+    def fits(networks: Sequence[Network], chip: Chip) -> tuple[Diagnostic, ...]:
+        (network,) = networks
         bad = len(network.layers) > 1 and {layer.name for layer in network.layers} & banned
         return (Diagnostic("banned", "must be alone"),) if bad else ()
 
@@ -79,7 +83,7 @@ def test_choice_is_the_best_that_fits(
             if len({name for item in each for name in item.devices})
             == sum(len(item.devices) for item in each)
             and not any(
-                fits(model.network.segment(part.first, part.last), problem.device(part.device).chip)
+                fits([model.network.segment(part.first, part.last)], problem.device(part.device).chip)
                 for model, candidate in zip(models, each, strict=True)
                 for part in candidate.segments
             )
@@ -131,10 +135,10 @@ def test_rejected_plans_are_kept_with_reasons() -> None:
 
 
 def test_each_segment_is_checked_once_for_a_chip() -> None:
-    asked: list[tuple[str, str]] = []
+    asked: list[tuple[str, ...]] = []
 
-    def fits(network: Network, chip: Chip) -> tuple[Diagnostic, ...]:
-        asked.append((network.name, chip.name))
+    def fits(networks: Sequence[Network], chip: Chip) -> tuple[Diagnostic, ...]:
+        asked.append((*(network.name for network in networks), chip.name))
         return ()
 
     choose(pair(), {"a": NETWORK}, fits)
@@ -179,12 +183,17 @@ def test_unknown_selector() -> None:
 
 
 def test_too_many_plans(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(selector, "MAX_COMBINATIONS", 10)
+    monkeypatch.setattr(exhaustive, "MAX_PLANS", 10)
     base = pair()
     apps = tuple(replace(base.apps[0], name=name) for name in "ab")
-    assert choose(base, {"a": NETWORK}, everything_fits).plan.considered == 6
+    assert choose(base, {"a": NETWORK}, everything_fits, selector="exhaustive").plan.considered == 6
     with pytest.raises(SynergyError) as caught:
-        choose(replace(base, apps=apps), {"a": NETWORK, "b": NETWORK}, everything_fits)
+        choose(
+            replace(base, apps=apps),
+            {"a": NETWORK, "b": NETWORK},
+            everything_fits,
+            selector="exhaustive",
+        )
     (diagnostic,) = caught.value.diagnostics
     assert (diagnostic.rule, diagnostic.have) == ("plan-space-size", "10 plans")
 

@@ -29,7 +29,8 @@ helpers costs far more than they save (measured: 50 ms in place of 2 ms).
 OUTPUTS_AT_ONCE = 64
 """Outputs of one matrix product: more would leave too few pixels for it."""
 GATHERED_DEPTH = 144
-"""Up to that many values under a kernel, one product costs less than the sum of one for each kernel row."""
+"""Up to that many values under a kernel, they are put side by side for one product; above, the values under
+one kernel row, and the rows, which are mere offsets then, are products to be added."""
 
 
 def pool(data: Int8, window: Pool) -> Int8:
@@ -99,9 +100,11 @@ def convolve(data: Float32, weights: Float32) -> Int32:
     """Return the exact valid cross-correlation of padded maps.
 
     ``data`` is (rows, cols, channels), ``weights`` (kernel rows, kernel cols, channels, outputs); both hold
-    integers. The result is (output rows, output cols, outputs).
+    integers. The result is (output rows, output cols, outputs). The sum of the magnitudes of an output's
+    weights, at most 9 * 1024 * 128, is itself exact in float32.
     """
-    bound = LARGEST_DATA * float(np.abs(weights).sum(axis=(0, 1, 2), dtype=np.float64).max(initial=0.0))
+    magnitudes = np.abs(weights).reshape(-1, weights.shape[3]).sum(axis=0)
+    bound = LARGEST_DATA * float(magnitudes.max(initial=0.0))
     if bound < EXACT_FLOAT32:
         return _convolve_float32(data, weights).astype(np.int32)
     half = data.shape[2] // 2
@@ -113,13 +116,10 @@ def convolve(data: Float32, weights: Float32) -> Int32:
 def _convolve_float32(data: Float32, weights: Float32) -> Float32:
     kernel_rows, kernel_cols, channels, outputs = weights.shape
     cols = data.shape[1] - kernel_cols + 1
-    if kernel_rows * kernel_cols * channels <= GATHERED_DEPTH:  # all pixels under a kernel side by side
-        lines = _side_by_side(data, kernel_cols).reshape(data.shape[0], cols, -1)
-        lines = _side_by_side(lines.swapaxes(0, 1), kernel_rows).swapaxes(0, 1)
-        weights, kernel_rows = weights.reshape(1, -1, outputs), 1
-    else:  # only those under one row of it; the rows are then mere offsets
-        lines = _side_by_side(data, kernel_cols)
-        weights = weights.reshape(kernel_rows, -1, outputs)
+    lines = _neighbours(data, 1, kernel_cols)
+    if kernel_rows * kernel_cols * channels <= GATHERED_DEPTH:
+        lines, weights, kernel_rows = _neighbours(lines, 0, kernel_rows), weights[None], 1
+    weights = weights.reshape(kernel_rows, -1, outputs)
     flat = lines.reshape(-1, weights.shape[1])
     rows = flat.shape[0] // cols - kernel_rows + 1
     total = np.empty((rows * cols, outputs), np.float32)
@@ -129,15 +129,16 @@ def _convolve_float32(data: Float32, weights: Float32) -> Float32:
     return total.reshape(rows, cols, outputs)
 
 
-def _side_by_side(data: Float32, count: int) -> Float32:
-    """Return ``count`` neighbouring columns of ``data`` (rows, cols, ...) side by side in its last axis."""
-    cols = data.shape[1] - count + 1
+def _neighbours(data: Float32, axis: int, count: int) -> Float32:
+    """Return ``data`` (rows, cols, values), ``count`` neighbours along ``axis`` joined in the last one."""
     if count == 1:
         return data
-    lines = np.empty((data.shape[0], cols, count, data.shape[2]), np.float32)
-    for j in range(count):
-        lines[:, :, j] = data[:, j : j + cols]
-    return lines.reshape(data.shape[0], cols, -1)
+    size = data.shape[axis] - count + 1
+    rows, cols = (size, data.shape[1]) if axis == 0 else (data.shape[0], size)
+    joined = np.empty((rows, cols, count, data.shape[2]), np.float32)
+    for i in range(count):
+        joined[:, :, i] = data[i : i + rows] if axis == 0 else data[:, i : i + cols]
+    return joined.reshape(rows, cols, -1)
 
 
 def _multiply(flat: Float32, offset: int, weights: Float32, total: Float32) -> None:

@@ -84,7 +84,7 @@ def kernels(cnn: Cnn, config: LayerConfig, kernel: Kernel, weights: Bytes) -> np
     # (processors, positions / interleave, interleave, depth, taps)
     stacked = np.stack([part.reshape(part.shape[0], -1, depth, kernel.taps) for part in parts], axis=2)
     ordered = stacked.reshape(stacked.shape[0], -1, depth, kernel.taps)
-    return ordered.transpose(3, 2, 0, 1).astype(np.float32).reshape(shape)
+    return ordered.transpose(3, 2, 0, 1).astype(np.float32, order="C").reshape(shape)
 
 
 def _stream(
@@ -203,7 +203,8 @@ def store(cnn: Cnn, config: LayerConfig, result: Map, data: Bytes) -> None:
     channels = result.reshape(pixels, -1)
     step, wide = config.output.pixel_words, config.output.wide
     limit = data.shape[1]
-    words32 = data.view("<i4")[:, :, 0]
+    words = data.view("<u4")[:, :, 0]
+    full = None if wide or channels.shape[1] % 4 else channels.view("<u4")
     for c, count, (instance, lane, word) in _neighbours(places(cnn, config)):
         first = word + lane if wide else word
         end = first + (pixels - 1) * step + 1
@@ -212,7 +213,9 @@ def store(cnn: Cnn, config: LayerConfig, result: Map, data: Bytes) -> None:
             raise OutOfReach("WPTR", f"writes to word {last - 1} of instance {instance}, beyond the memory")
         if wide:
             for k in range(count):
-                words32[instance, first + k : end + k : step] = channels[:, c + k]
+                words[instance, first + k : end + k : step] = channels[:, c + k].view(np.uint32)
+        elif full is not None and count == 4 and c % 4 == 0:
+            words[instance, first:end:step] = full[:, c // 4]
         else:
             data[instance, first:end:step, lane : lane + count] = channels[:, c : c + count].view(np.uint8)
 

@@ -72,7 +72,7 @@ def compute_layer(
     else:
         prepared = layers.prepare(config, layers.fetch(cnn, config, source))
     total = layers.weigh(config, kernel, prepared, weights.of(config))
-    total = total + 128 * layers.bias_of(cnn, config, memories.bias)
+    total += 128 * layers.bias_of(cnn, config, memories.bias)
     if config.output.wide:
         return total
     return requantize(total, config.shift, config.activation)

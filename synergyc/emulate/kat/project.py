@@ -14,7 +14,7 @@ from synergyc.targets import Chip, known, load_chip
 _ADDRESS = re.compile(r"\*\s*\)\s*\(?0x(5[0-9a-f]{7})\b", re.IGNORECASE)
 # Included by the first core's main.c only where the second core runs the network.
 _SECOND_CORE = re.compile(r'^\s*#\s*include\s+"(?:fcr_regs|sema_regs)\.h"', re.MULTILINE)
-_START = re.compile(r"\bcnn_start\s*\(\s*(?:void)?\s*\)\s*\{")
+_START = re.compile(r"\b\w*cnn_start\s*\(\s*(?:void)?\s*\)\s*\{")
 _BLOCK_BYTES = 0x1000
 
 
@@ -70,10 +70,12 @@ def _check_core(sources: tuple[Path, ...]) -> None:
 def _check_chip(sources: tuple[Path, ...], chip: Chip) -> None:
     """Refuse a project whose accelerator addresses suit another chip's memory map better."""
     found = list(_addresses(sources))
+    if all(_belongs(address, chip) for address, _ in found):
+        return
     fits = {name: sum(_belongs(address, load_chip(name)) for address, _ in found) for name in known("chips")}
     best = max(fits, key=lambda name: (fits[name], name == chip.name))
     if best == chip.name:
-        return
+        return  # some stray address: the bus will tell
     address, place = next((address, place) for address, place in found if not _belongs(address, chip))
     part = load_chip(best).part
     raise fail(

@@ -35,6 +35,9 @@ struct block_clock {
   void (*fill)(struct cost *entry, uint64_t address, uint32_t size_bytes);
 };
 
+/* For the check that this build and clock.py agree about the structure. */
+__attribute__((visibility("default"))) const uint32_t synergyc_block_clock_bytes = sizeof(struct block_clock);
+
 static void stop(struct block_clock *clock, void *engine, uint32_t reason) {
   clock->reason = reason;
   clock->stop(engine);

@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from synergyc.diagnostics import fail
 
@@ -39,8 +40,14 @@ class Izer:
             return "unknown"
         return process.stdout.strip() or "unknown"
 
-    def run(self, arguments: Sequence[str], *, timeout_s: float) -> str:
-        """Run the tool and return what it printed.
+    def run(
+        self,
+        arguments: Sequence[str],
+        *,
+        timeout_s: float,
+        environment: Mapping[str, str] = MappingProxyType({}),
+    ) -> str:
+        """Run the tool, with more variables in its environment, and return what it printed.
 
         Raises SynergyError with the tool's own message if it fails, or if it takes too long.
         """
@@ -55,6 +62,7 @@ class Izer:
                 text=True,
                 errors="replace",
                 start_new_session=True,
+                env={**os.environ, **environment},
             )
         except OSError as error:
             raise fail("izer-run", f"{self.python} cannot be started: {error.strerror}") from error

@@ -7,6 +7,9 @@ from synergyc.synth.native.registers import RegisterEncoder
 from synergyc.synth.native.streaming import StreamRegisters, ai87_stream
 from synergyc.synth.native.view import LayerView, hardware_padding
 
+_NEXT_LAYER, _LAST_LAYER = 0x80, 0x100
+"""Flags of NXT: the number of the next layer follows; there is none."""
+
 
 class Ai87Encoder(RegisterEncoder):
     """Positions of the last window instead of counts; explicit kernel size, next layer, output count."""
@@ -18,8 +21,10 @@ class Ai87Encoder(RegisterEncoder):
     )  # fmt: skip
     output_count_shift = 12
 
-    def _nxt(self, _view: LayerView, _quadrant: int) -> int:
-        return 0
+    def _nxt(self, view: LayerView, _quadrant: int) -> int:
+        if not self.control.link_layers:
+            return 0
+        return _LAST_LAYER if view.last else _NEXT_LAYER | view.placed.hardware_layer + 1
 
     @staticmethod
     def _fetch_words(view: LayerView) -> int:
@@ -67,6 +72,8 @@ class Ai87Encoder(RegisterEncoder):
         if not view.placed.passthrough:
             rows, columns = view.geometry.kernel
             value |= (columns - 1) << 18 | (rows - 1) << 22
+            if view.placed.read_ahead:
+                value |= 1 << 17 | (view.geometry.in_passes.count - 1) << 26
         return value | view.broadcast << 29
 
     def _mcnt1(self, view: LayerView, _quadrant: int) -> int | None:

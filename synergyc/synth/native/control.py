@@ -21,6 +21,10 @@ class ControlOptions:
         fifo_go: start before the first word is in the FIFO.
         power_down_unused: switch off quadrants that are not in use.
         clear_memories: clear all memories by the built-in self test.
+        link_layers: state the next layer of every layer, where the chip has registers for it.
+        stream_start, stream_delta, stream_buffer: values for the first layer's streaming registers instead of
+            the computed start, distance of rows and length of the buffer.
+        stream_lag: words by which streaming layers lag further behind their predecessor than they must.
         ready_select, ready_select_fifo, ready_select_aon: memory wait states.
     """
 
@@ -34,6 +38,11 @@ class ControlOptions:
     fifo_go: bool = False
     power_down_unused: bool = False
     clear_memories: bool = False
+    link_layers: bool = False
+    stream_start: int | None = None
+    stream_delta: int | None = None
+    stream_buffer: int | None = None
+    stream_lag: int = 2
     ready_select: int = 0
     ready_select_fifo: int = 0
     ready_select_aon: int = 0

@@ -246,13 +246,21 @@ class RegisterEncoder(ABC):
 
     def _strm1(self, view: LayerView, _quadrant: int) -> int | None:
         go = self.control.fifo_go and view.fifo and view.stream.first
-        return self.stream(view).start | go << 25
+        start = self._given(view, self.control.stream_start)
+        return (self.stream(view).start if start is None else start) | go << 25
 
     def _strm2(self, view: LayerView, _quadrant: int) -> int | None:
-        return self.stream(view).deltas
+        deltas, behind = self.stream(view).deltas, self._given(view, self.control.stream_delta)
+        return deltas if behind is None else deltas & 0xFFFF | behind << 16
 
     def _fmax(self, view: LayerView, _quadrant: int) -> int | None:
-        return self.stream(view).buffer
+        given = self._given(view, self.control.stream_buffer)
+        return self.stream(view).buffer if given is None else given
+
+    @staticmethod
+    def _given(view: LayerView, value: int | None) -> int | None:
+        """Return the user's own value for a streaming register; only the first layer takes one."""
+        return value if view.stream.first and view.placed.streaming else None
 
     def _ifrm(self, view: LayerView, _quadrant: int) -> int | None:
         if not view.fifo or not view.stream.first:

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 
 from synergyc.synth.geometry import Geometry, round_up
 
-_LAG_WORDS = 2
-"""Distance that the vendor tool adds between layers of the first generation (section 5.3)."""
 _CHW_BUFFER_WORDS = 12
 """Buffer of a CHW input on the first generation (section 5.3)."""
 
@@ -38,10 +36,13 @@ class StreamLayer:
     first: bool
     last_streaming: bool
     passes_before: int
+    read_ahead: bool = False
 
 
-def ai85_stream(layer: StreamLayer, previous: StreamLayer | None, *, fifo: bool) -> StreamRegisters:
-    """Return the registers of the first generation."""
+def ai85_stream(
+    layer: StreamLayer, previous: StreamLayer | None, *, fifo: bool, lag_words: int
+) -> StreamRegisters:
+    """Return the registers of the first generation; ``lag_words`` are added between layers."""
     geometry = layer.geometry
     rows, columns = geometry.window
     stride, operands = geometry.pool_stride, geometry.operands
@@ -56,7 +57,7 @@ def ai85_stream(layer: StreamLayer, previous: StreamLayer | None, *, fifo: bool)
     elif layer.streaming and previous is not None:
         width = previous.geometry.pooled_columns + 2 * previous.padding[1]
         kernel = previous.geometry.kernel
-        start = width * (kernel[0] - 1 + rows - 1) + kernel[1] - 1 + columns + _LAG_WORDS
+        start = width * (kernel[0] - 1 + rows - 1) + kernel[1] - 1 + columns + lag_words
         behind = (stride - 1) * width + columns * operands
         deltas = behind << 16 | stride * operands << 4 | layer.passes_before
     else:
@@ -82,6 +83,7 @@ def ai87_stream(layer: StreamLayer, *, fifo: bool, pipeline: bool) -> StreamRegi
     padded = geometry.columns + 2 * pad
     start = (pad or stride) * padded + (row_step * padded + pad + 2 * column_step) * operands
     start += rest * stride if layer.last_streaming else 0
+    start += stride if layer.read_ahead else 0
     delta = stride * operands
     behind = delta + rest if stride == 1 else (stride - 1) * geometry.columns + rest
     buffer = start + (passes - 1) * (row_step * geometry.columns + pad + column_step) + column_step
@@ -99,6 +101,7 @@ def _ai87_first(layer: StreamLayer, *, fifo: bool, pipeline: bool) -> StreamRegi
     simple = stride == 1 and geometry.window[0] == 1
     padded = geometry.columns + 2 * pad
     start = column_step if simple else (row_step * padded + pad + 2 * column_step) * operands
+    start += stride if layer.read_ahead and not simple else 0
     whole = geometry.columns // stride
     if whole * stride + geometry.window[1] - 1 > geometry.columns:
         whole -= 1

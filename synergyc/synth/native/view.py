@@ -36,6 +36,7 @@ class LayerView:
     stream: StreamLayer
     previous: StreamLayer | None
     fifo: bool
+    last: bool
 
     @property
     def layer(self) -> Layer:
@@ -83,6 +84,7 @@ def views_of(placed: PlacedNetwork, cnn: Cnn) -> tuple[LayerView, ...]:
                 stream=streams[index],
                 previous=streams[index - 1] if index else None,
                 fifo=placed.fifo,
+                last=index == len(forms) - 1,
             )
         )
         before += line_length(geometry) * geometry.in_passes.count
@@ -125,6 +127,7 @@ def _streams(placed: PlacedNetwork, geometries: Sequence[Geometry]) -> list[Stre
                 first=index == 0,
                 last_streaming=layer.streaming and (follower is None or not follower.streaming),
                 passes_before=passes,
+                read_ahead=layer.read_ahead,
             )
         )
         passes += geometry.in_passes.count

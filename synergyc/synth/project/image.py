@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -28,7 +29,7 @@ class Image:
         if same_mask:
             breaks |= np.diff(self.masks) != 0
         edges = [0, *(np.flatnonzero(breaks) + 1).tolist(), len(self.addresses)]
-        yield from zip(edges, edges[1:], strict=False)
+        yield from pairwise(edges)
 
     def only(self, chosen: npt.NDArray[np.bool_]) -> Image:
         """Return the words for which ``chosen`` is true."""

@@ -50,7 +50,7 @@ _KEYS = {
     "in_channel_skip", "in_channels", "in_dim", "in_offset", "in_sequences", "kernel_size", "max_pool",
     "name", "next_sequence", "op", "operands", "out_channels", "out_offset", "output", "output_pad",
     "output_processors", "output_shift", "output_width", "pad", "pool_dilation", "pool_first", "pool_stride",
-    "processors", "quantization", "read_gap", "streaming", "stride", "write_gap",
+    "processors", "quantization", "read_gap", "readahead", "streaming", "stride", "write_gap",
 }  # fmt: skip
 _UNSUPPORTED = {
     "buffer_insert": None,
@@ -58,7 +58,6 @@ _UNSUPPORTED = {
     "bypass": False,
     "calcx4": False,
     "in_crop": [0, 0],
-    "readahead": False,
     "sequence": None,
     "simulated_sequence": None,
     "snoop_sequence": None,
@@ -94,6 +93,7 @@ class LayerConfig:
     big: bool
     flatten: bool
     in_channels: int | None
+    in_channel_skip: int
     in_dim: Pair | None
     in_offset: int | None
     out_offset: int
@@ -103,6 +103,7 @@ class LayerConfig:
     write_gap: int
     read_gap: int
     streaming: bool
+    read_ahead: bool
     bias_quadrants: tuple[int, ...] | None
     name: str | None
     output: bool
@@ -245,12 +246,14 @@ def _output_values(entry: Entry, op: LayerOp) -> dict[str, Any]:
 def _sequence_values(entry: Entry) -> dict[str, Any]:
     return {
         "in_channels": entry.get("in_channels", _count),
+        "in_channel_skip": entry.get("in_channel_skip", _count, 0),
         "in_dim": entry.get("in_dim", lambda value: _pair(value) if isinstance(value, list) else (value, 1)),
         "in_offset": entry.get("in_offset", _count),
         "in_sequences": entry.get("in_sequences", _listed),
         "next_sequence": entry.get("next_sequence", lambda value: value),
         "read_gap": entry.get("read_gap", _count, 0),
         "streaming": entry.get("streaming", bool, False),
+        "read_ahead": entry.get("readahead", bool, False),
         "name": entry.get("name", str),
     }
 

@@ -33,6 +33,10 @@ class VendorOptions:
     no_bias: tuple[int, ...] = ()
     fifo: bool = False
     ignore_streaming: bool = False
+    read_ahead: bool = False
+    reshape_inputs: bool = False
+    synthesize_input: int | None = None
+    synthesize_words: int = 8
     weight_input: Path | None = None
     bias_input: Path | None = None
     control: ControlOptions = field(default_factory=ControlOptions)
@@ -61,6 +65,12 @@ def _pin(text: str) -> tuple[int, int]:
     return int(port), int(pin)
 
 
+def _identifier(text: str) -> str:
+    if not text.isidentifier() or not text.isascii():
+        raise ValueError(text)
+    return text
+
+
 _VALUES: dict[str, Callable[[str], Any]] = {
     "config-file": Path,
     "checkpoint-file": Path,
@@ -75,8 +85,10 @@ _VALUES: dict[str, Callable[[str], Any]] = {
     "weight-start": _number,
     "input-offset": _number,
     "output-width": _number,
+    "synthesize-input": _number,
+    "synthesize-words": _number,
 }
-_FLAGS = {"fifo", "ignore-streaming"}
+_FLAGS = {"fifo", "ignore-streaming", "read-ahead", "reshape-inputs"}
 _CONTROL_FLAGS: dict[str, tuple[str, bool]] = {
     "write-zero-registers": ("write_zero_registers", True),
     "no-mexpress": ("express", False),
@@ -88,6 +100,7 @@ _CONTROL_FLAGS: dict[str, tuple[str, bool]] = {
     "fifo-go": ("fifo_go", True),
     "powerdown": ("power_down_unused", True),
     "zero-sram": ("clear_memories", True),
+    "link-layer": ("link_layers", True),
     "mexpress": ("express", True),
     "pipeline": ("pipeline", True),
 }
@@ -95,6 +108,10 @@ _CONTROL_VALUES = {
     "ready-sel": "ready_select",
     "ready-sel-fifo": "ready_select_fifo",
     "ready-sel-aon": "ready_select_aon",
+    "override-start": "stream_start",
+    "override-delta2": "stream_delta",
+    "override-rollover": "stream_buffer",
+    "increase-start": "stream_lag",
 }
 _PROJECT_FLAGS: dict[str, tuple[str, bool]] = {
     "softmax": ("softmax", True),
@@ -114,7 +131,7 @@ _PROJECT_FLAGS: dict[str, tuple[str, bool]] = {
     "max-speed": ("slow_load", False),
 }
 _PROJECT_VALUES: dict[str, tuple[str, Callable[[str], Any]]] = {
-    "prefix": ("prefix", str),
+    "prefix": ("prefix", _identifier),
     "timer": ("timer", _number),
     "boost": ("boost", _pin),
     "debugwait": ("wait_s", _number),
@@ -138,6 +155,13 @@ _IGNORED_VALUES = {
     "sample-filename", "sample-numpy-filename", "sample-output-filename", "test-dir", "unroll-8bit",
     "unroll-mlator", "unroll-wide", "upstream", "version-check-interval", "weight-filename", "yamllint",
 }  # fmt: skip
+_WANTED = {
+    "boost": "port and pin, such as 2.5",
+    "clock-divider": "1, 2, 4, 8 or 16",
+    "no-bias": "numbers of layers, such as 0,2",
+    "prefix": "a C identifier",
+}
+"""What the values of options are, where they are not numbers."""
 _SHORT = {"-e": "--embedded-code", "-v": "--verbose", "-L": "--log", "-D": "--debug"}
 _KNOWN = {
     *_VALUES, *_FLAGS, *_CONTROL_FLAGS, *_CONTROL_VALUES, *_PROJECT_FLAGS, *_PROJECT_VALUES,
@@ -174,9 +198,7 @@ def parse_options(arguments: Sequence[str]) -> VendorOptions:
             words.value(name, str)
     if "config_file" not in values:
         raise fail("vendor-option", "option --config-file is required")
-    return VendorOptions(
-        **values, control=ControlOptions(**control), project=ProjectOptions(**project)
-    )
+    return VendorOptions(**values, control=ControlOptions(**control), project=ProjectOptions(**project))
 
 
 def _numbers(text: str) -> tuple[int, ...]:
@@ -212,7 +234,9 @@ class _Words:
         try:
             return convert(text)
         except ValueError as error:
-            raise fail("vendor-option", f"option --{name} needs a number, not {text!r}") from error
+            raise fail(
+                "vendor-option", f"option --{name} needs {_WANTED.get(name, 'a number')}, not {text!r}"
+            ) from error
 
     def optional_value(self, name: str, convert: Callable[[str], Any], default: Any) -> Any:
         """Return the value that follows, or ``default`` if an option follows."""

@@ -140,11 +140,13 @@ def _from_arrays(
 ) -> dict[int, Parameters]:
     """Return the tool's test weights: arrays one after the other in a file, cut down to the width asked."""
     name = f"{config.weights}.npy" if config.weights else f"weights_{config.dataset.lower()}.npy"
-    weights = _arrays(find_file(root, Path("tests") / name))
+    weights = _arrays(options.weight_input or find_file(root, Path("tests") / name))
     if len(weights) == 1:
         weights = list(weights[0])
     biases = []
-    if config.bias is not None:
+    if options.bias_input is not None:
+        biases = _arrays(options.bias_input)
+    elif config.bias is not None:
         biases = _arrays(find_file(root, Path("tests") / f"bias_{config.bias}.npy"))
     result = {}
     for number, index in enumerate(_weighted(config)):
@@ -166,6 +168,8 @@ def _from_arrays(
 
 def _arrays(path: Path) -> list[Array]:
     found: list[Array] = []
+    if not path.is_file():
+        raise fail("vendor-file", "file not found", location=file_location(path))
     with path.open("rb") as file:
         while file.peek(1):
             try:

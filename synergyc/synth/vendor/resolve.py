@@ -82,7 +82,7 @@ def resolve(
 
 def _order(config: NetworkConfig, options: VendorOptions) -> list[int]:
     """Return the numbers of the layers that run, in order."""
-    order = []
+    order: list[int] = []
     number = options.start_layer
     stop = None if options.stop_after is None else options.stop_after - options.skip_yaml_layers
     while number < len(config.layers):
@@ -99,6 +99,8 @@ def _order(config: NetworkConfig, options: VendorOptions) -> list[int]:
         number += 1
     if not order:
         raise fail("vendor-option", f"there is no layer {options.start_layer} to start at")
+    if stop is not None and stop not in order:
+        raise fail("vendor-option", f"there is no layer {options.stop_after} to stop after")
     return order
 
 
@@ -127,6 +129,7 @@ def _layer(walk: _Walk, number: int, previous: int, *, final: bool) -> PlacedLay
         big=entry.big,
         binary=parameters is not None and parameters.bits == BINARY,
         streaming=streaming,
+        read_ahead=entry.read_ahead or walk.options.read_ahead,
         stream_kernel=streaming or (last is not None and last.streaming),
     )
     walk.resets += resets
@@ -329,7 +332,14 @@ def _inputs(walk: _Walk, first: PlacedLayer) -> tuple[tuple[PlacedTensor, ...], 
     shape: Shape = (walk.sample[0] // operands, *walk.sample[1:])
     if first.layer.op is LayerOp.CONV1D:
         shape = shape[:2]
-    passes = passes_of(shape[0], walk.cnn).count
+    passes, width = passes_of(shape[0], walk.cnn).count, passes_of(shape[0], walk.cnn).width
+    if width != first.processors.bit_count():
+        raise fail(
+            "vendor-sample",
+            "the sample's channels must fit the processors of the first layer",
+            need=f"{first.processors.bit_count()} processors in {passes} passes",
+            have=f"{width} for {shape[0]} channels",
+        )
     names = dict.fromkeys(first.layer.inputs)
     tensors = tuple(
         PlacedTensor(

@@ -180,6 +180,21 @@ def test_self_tests_finish(cnn: Cnn, command: int, done: int) -> None:
     assert accelerator.read(address, 4) == 0
 
 
+@pytest.mark.parametrize(("cnn", "command", "done"), [(FIRST, 1, 0x08040000), (SECOND, 0x1001, 0x00040000)])
+def test_self_test_of_a_quadrant_without_power(cnn: Cnn, command: int, done: int) -> None:
+    """The vendor tool's programs with ``--zero-sram`` wait for all quadrants, also those they do not use."""
+    accelerator = Accelerator(cnn)
+    address = cnn.register_address(2, "TEST")
+    with pytest.raises(BusError, match="without power"):
+        accelerator.write(address, 4, command)
+    accelerator.set_power(0b0011)
+    accelerator.write(address, 4, command)
+    assert accelerator.read(address, 4) & done == done
+    for other in (cnn.register_address(2, "CTL"), cnn.data_address(8)):
+        with pytest.raises(BusError, match="without power"):
+            accelerator.read(other, 4)
+
+
 def test_what_self_tests_clear() -> None:
     accelerator = powered(SECOND)
     test = SECOND.register_address(0, "TEST")

@@ -67,12 +67,11 @@ def _generate(folder: Path, name: str, device: str, options: str) -> Path:
 @pytest.mark.parametrize(
     "options",
     [
-        MNIST,
-        "--config-file tests/test-fifostream-32.yaml --fifo",
-        "--config-file tests/test-conv1d-pool-4-q4.yaml --timer 0",
-        "--config-file tests/test-upsample.yaml --no-wfi",
+        pytest.param(MNIST, id="mnist"),
+        pytest.param("--config-file tests/test-fifostream-32.yaml --fifo", id="streaming"),
+        pytest.param("--config-file tests/test-conv1d-pool-4-q4.yaml --timer 0", id="timer"),
+        pytest.param("--config-file tests/test-upsample.yaml --no-wfi", id="polling"),
     ],
-    ids=lambda options: re.sub(r"\W+", "-", options[-45:]),
 )
 def test_vendor_project_passes(generate: Generate, device: str, options: str) -> None:
     report = run(generate(device, options), device, limit_s=10.0)

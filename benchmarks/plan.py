@@ -1,0 +1,144 @@
+"""Planning speed: plans costed a second, and time to the proven best: ``python benchmarks/plan.py``.
+
+Chains of random convolutions on random devices, all joined by one radio channel. Timings depend on the
+machine and its load: compare them only within one run.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import resource
+import time
+from collections.abc import Sequence
+
+import click
+import numpy as np
+
+from synergyc.diagnostics import Diagnostic
+from synergyc.ir.network import Layer, LayerOp, Network, Tensor
+from synergyc.plan.cost import CostModel
+from synergyc.plan.cycles import walk_of, weight_slots
+from synergyc.plan.instance import make_instance
+from synergyc.plan.problem import Objective, PlanApp, PlanDevice, PlanLink, PlanProblem
+from synergyc.plan.selector import choose
+from synergyc.targets import Chip, load_chip, load_medium
+
+SIZES = ((1, 2), (2, 3), (3, 4), (4, 5), (5, 6), (6, 8), (8, 8), (12, 10), (20, 12))
+"""Apps and devices: 3 x 4, 8 x 8 and 20 x 12 have bars of their own."""
+
+GOALS: tuple[Objective, ...] = ("latency", "energy", "ratio", "throughput")
+
+
+def additive_fits(networks: Sequence[Network], chip: Chip) -> tuple[Diagnostic, ...]:
+    """Return whether layers and weight slots of ``networks`` add up to what ``chip`` has."""
+    layers = [layer for network in networks for layer in network.layers]
+    slots = sum(weight_slots(layer, walk_of(layer, chip.cnn)) for layer in layers)
+    found = []
+    for rule, need, have in (
+        ("layers", len(layers), chip.cnn.limits.layers),
+        ("weights", slots, chip.cnn.weight_slots),
+    ):
+        if need > have:
+            found.append(Diagnostic(rule, f"too many {rule}", need=str(need), have=str(have)))
+    return tuple(found)
+
+
+def random_network(name: str, draw: random.Random) -> Network:
+    """Return 6 to 12 convolutions of 3x3 with 8 to 64 channels."""
+    side = draw.choice((16, 32))
+    channels = [3, *(draw.choice((8, 16, 24, 32, 48, 64)) for _ in range(draw.randint(6, 12)))]
+    layers = tuple(
+        Layer(
+            name=f"l{i}",
+            op=LayerOp.CONV2D,
+            inputs=(f"l{i - 1}" if i else "x",),
+            output=Tensor(f"l{i}", (channels[i + 1], side, side), 7),
+            in_shape=(channels[i], side, side),
+            kernel=(3, 3),
+            padding=(1, 1),
+            weight=np.zeros((channels[i + 1], channels[i], 3, 3), np.int8),
+        )
+        for i in range(len(channels) - 1)
+    )
+    return Network(name, (Tensor("x", (3, side, side), 7),), layers, (layers[-1].name,))
+
+
+def random_problem(apps: int, devices: int, seed: int) -> tuple[PlanProblem, dict[str, Network]]:
+    """Return a problem of so many apps and devices, with several segments on one accelerator allowed."""
+    draw = random.Random(seed)  # noqa: S311 - not for secrets
+    chips = [load_chip(draw.choice(("max78000", "max78000", "max78002"))) for _ in range(devices)]
+    things = [f"thing{i}" for i in range(apps)]
+    homes = [(draw.randrange(devices), draw.randrange(devices)) for _ in things]
+    boards = tuple(
+        PlanDevice(
+            f"d{i}",
+            chip,
+            tuple(thing for thing, (sense, _) in zip(things, homes, strict=True) if sense == i),
+            tuple(thing for thing, (_, show) in zip(things, homes, strict=True) if show == i),
+        )
+        for i, chip in enumerate(chips)
+    )
+    radio = load_medium("uart").model_copy(update={"shared": True, "full_duplex": False, "name": "radio"})
+    link = PlanLink("all", tuple(board.name for board in boards), radio, 8_000.0)
+    asked = tuple(PlanApp(f"app{i}", thing, thing) for i, thing in enumerate(things))
+    networks = {app.name: random_network(app.name, draw) for app in asked}
+    return PlanProblem(boards, (link,), asked, shared_accelerators=True), networks
+
+
+def speed() -> dict[str, float]:
+    """Return how many plans a second the table and the single-plan cost model cost."""
+    problem, networks = random_problem(1, 6, 0)
+    app = problem.apps[0]
+    began = time.perf_counter()
+    table = make_instance(problem, networks, additive_fits, "throughput").tables[0]
+    table_s = time.perf_counter() - began
+    model = CostModel(problem, app, networks[app.name])
+    model.cost(table.candidate(0))
+    sample = range(0, len(table), max(1, len(table) // 500))
+    began = time.perf_counter()
+    for row in sample:
+        model.cost(table.candidate(row))
+    return {
+        "candidates": len(table),
+        "table_plans_per_s": len(table) / table_s,
+        "single_plans_per_s": len(sample) / (time.perf_counter() - began),
+    }
+
+
+@click.command()
+@click.option("--budget", default=10.0, show_default=True, help="Seconds that a search may take.")
+@click.option("--largest", default=20, show_default=True, help="Number of apps up to which is measured.")
+@click.option("--json", "as_json", is_flag=True)
+def main(budget: float, largest: int, as_json: bool) -> None:
+    """Measure planning."""
+    rows = []
+    for apps, devices in SIZES:
+        if apps > largest:
+            continue
+        problem, networks = random_problem(apps, devices, apps)
+        for goal in GOALS:
+            result = choose(problem, networks, additive_fits, goal, time_budget_s=budget)
+            longest = min([*result.longest_chain.values(), devices])
+            row = {
+                "apps": apps,
+                "devices": devices,
+                "objective": goal,
+                "plans": float(result.plan.considered),
+                "longest_chain": longest,
+                "solve_s": round(result.solve_s, 3),
+                "optimal": result.optimal,
+                "gap": round(result.gap, 4),
+            }
+            rows.append(row)
+            if not as_json:
+                click.echo("  ".join(f"{key} {value}" for key, value in row.items()))
+    memory_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    document = {"speed": speed(), "solve": rows, "peak_memory_mib": round(memory_mib)}
+    click.echo(
+        json.dumps(document if as_json else {key: document[key] for key in ("speed", "peak_memory_mib")})
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,84 @@
+"""Whether segments fit their chips, alone and beside each other: every question is asked once."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from synergyc.diagnostics import Diagnostic
+from synergyc.ir.network import Network
+from synergyc.plan.problem import PlanProblem
+from synergyc.plan.space import Candidate
+from synergyc.plan.types import Segment
+from synergyc.targets import Chip
+
+Fits = Callable[[Sequence[Network], Chip], tuple[Diagnostic, ...]]
+"""Tells what stands against segments that are resident together on a chip; nothing if they fit.
+
+Assumed: segments that do not fit alone do not fit beside others either.
+"""
+
+Part = tuple[str, int, int]
+
+
+@dataclass(frozen=True)
+class Checks:
+    """Asks ``fits`` about the segments of candidates. What was said is kept."""
+
+    problem: PlanProblem
+    networks: Mapping[str, Network]
+    fits: Fits
+    _said: dict[tuple[str, tuple[Part, ...]], tuple[Diagnostic, ...]] = field(default_factory=dict)
+
+    def alone(self, candidate: Candidate) -> bool:
+        """Return whether each segment fits a chip of its own."""
+        return not any(self._ask(segment.device, (segment,)) for segment in candidate.segments)
+
+    def together(self, candidates: Sequence[Candidate]) -> bool:
+        """Return whether all segments of ``candidates`` can be resident at once."""
+        by_device = self._by_device(candidates)
+        if not self.problem.shared_accelerators and any(len(parts) > 1 for parts in by_device.values()):
+            return False
+        if not all(self.alone(candidate) for candidate in candidates):
+            return False
+        return not any(self._ask(device, parts) for device, parts in by_device.items() if len(parts) > 1)
+
+    def reasons(self, candidates: Sequence[Candidate]) -> tuple[Diagnostic, ...]:
+        """Return everything that stands against ``candidates`` together."""
+        segments = [segment for candidate in candidates for segment in candidate.segments]
+        found = [reason for segment in segments for reason in self._ask(segment.device, (segment,))]
+        for device, parts in self._by_device(candidates).items():
+            if len(parts) > 1 and not self.problem.shared_accelerators:
+                found.append(_shared_accelerator(device, parts))
+            elif len(parts) > 1 and not any(self._ask(device, (part,)) for part in parts):
+                found += self._ask(device, parts)
+        return tuple(found)
+
+    def _by_device(self, candidates: Sequence[Candidate]) -> dict[str, list[Segment]]:
+        found: defaultdict[str, list[Segment]] = defaultdict(list)
+        for candidate in candidates:
+            for segment in candidate.segments:
+                found[segment.device].append(segment)
+        return found
+
+    def _ask(self, device: str, segments: Sequence[Segment]) -> tuple[Diagnostic, ...]:
+        chip = self.problem.device(device).chip
+        parts = tuple(sorted((segment.app, segment.first, segment.last) for segment in segments))
+        key = (chip.name, parts)
+        if key not in self._said:
+            networks = [self.networks[app].segment(first, last) for app, first, last in parts]
+            self._said[key] = self.fits(networks, chip)
+        return self._said[key]
+
+
+def _shared_accelerator(device: str, segments: Sequence[Segment]) -> Diagnostic:
+    """Two segments on one accelerator would have to be resident together, which firmware cannot do yet."""
+    names = ", ".join(segment.name for segment in segments)
+    return Diagnostic(
+        "shared-accelerator",
+        f"device {device!r} must run one segment, not {names}",
+        need=f"{len(segments)} segments",
+        have="1 segment",
+        hint="forbid the device for all apps but one, or add a device",
+    )

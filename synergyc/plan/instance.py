@@ -1,0 +1,187 @@
+"""One planning question with all candidates as arrays: what every selector searches."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from synergyc.diagnostics import Diagnostic
+from synergyc.ir.network import Network
+from synergyc.plan.checks import Checks, Fits
+from synergyc.plan.cost import CostModel, app_plans
+from synergyc.plan.goals import Figures, Score, Scorer, app_figures, optimistic
+from synergyc.plan.layout import travel_bytes
+from synergyc.plan.problem import Objective, PlanApp, PlanProblem
+from synergyc.plan.space import Candidate
+from synergyc.plan.table import CandidateTable, Floats, Indices, Mask, candidate_table, unit_index
+from synergyc.plan.types import AppPlan
+
+Choice = Mapping[int, int]
+"""Row of its table by the index of an app; apps may be missing."""
+
+_RATE_SLACK = 1 + 1e-9
+"""A wanted rate counts as reached within rounding."""
+
+
+@dataclass(frozen=True)
+class Instance:
+    """Tables of all apps, what is wanted, and the checks."""
+
+    problem: PlanProblem
+    tables: tuple[CandidateTable, ...]
+    checks: Checks
+    scorer: Scorer
+
+    @property
+    def objective(self) -> Objective:
+        """What the plan is best at."""
+        return self.scorer.objective
+
+    @cached_property
+    def order(self) -> tuple[int, ...]:
+        """Apps by how long they need at least, longest first: they leave the fewest choices to others."""
+        alone_us = [self.periods(j, {}).min() for j in range(len(self.tables))]
+        return tuple(sorted(range(len(self.tables)), key=lambda j: -alone_us[j]))
+
+    @cached_property
+    def size(self) -> int:
+        """Number of plans in the space."""
+        size = 1
+        for table in self.tables:
+            size *= len(table)
+        return size
+
+    def wanted_hz(self, j: int) -> float:
+        """Return the rate that app ``j`` is compared with by the goal ``ratio``."""
+        return self._app(j).wanted_hz or 1.0
+
+    def candidate(self, j: int, row: int) -> Candidate:
+        """Return candidate ``row`` of app ``j``."""
+        return self.tables[j].candidate(row)
+
+    def load_us(self, chosen: Choice) -> Floats:
+        """Return what ``chosen`` takes of each unit, (U,)."""
+        load: Floats = np.zeros(self.tables[0].busy_us.shape[1])
+        for i, row in chosen.items():
+            load = load + self.tables[i].busy_us[row]
+        return load
+
+    def periods(self, j: int, chosen: Choice) -> Floats:
+        """Return the period of app ``j`` beside ``chosen`` for each of its candidates, (n,)."""
+        columns, busy_us, used = self._active[j]
+        load = self.load_us(chosen)[columns]
+        return np.asarray(np.where(used, busy_us + load, 0.0).max(axis=1), dtype=np.float64)
+
+    def figures(self, j: int, chosen: Choice) -> Figures:
+        """Return the figures of ``chosen`` and each candidate of ``j`` together."""
+        period_us = self.periods(j, chosen)
+        total = app_figures(self.tables[j], period_us, self.wanted_hz(j))
+        missed = self._missed(j, period_us)
+        load = self.load_us(chosen)
+        for i, row in chosen.items():
+            columns = np.flatnonzero(self.tables[i].busy_us[row])
+            others_us = (load[columns] + self.tables[j].busy_us[:, columns]).max(axis=1)
+            total = total + app_figures(self.tables[i], others_us, self.wanted_hz(i), row)
+            missed |= self._missed(i, others_us)
+        if missed.any():
+            total = replace(total, segments=np.where(missed, np.inf, total.segments))
+        return total
+
+    def free(self, j: int, chosen: Choice) -> Mask:
+        """Return the candidates of ``j`` whose devices ``chosen`` leaves free; all where they are shared."""
+        table = self.tables[j]
+        if self.problem.shared_accelerators:
+            return np.ones(len(table), dtype=np.bool_)
+        taken = np.uint64(0)
+        for i, row in chosen.items():
+            taken |= self.tables[i].mask[row]
+        return np.asarray((table.mask & taken) == 0)
+
+    def rest(self, apps: Sequence[int], chosen: Choice) -> Figures | None:
+        """Return what ``apps`` can at best add to ``chosen``; None if one of them has no candidate left."""
+        total = Figures()
+        for k in apps:
+            free = self.free(k, chosen)
+            if not free.any():
+                return None
+            alone = app_figures(self.tables[k], self.periods(k, chosen), self.wanted_hz(k))
+            total = total + optimistic(alone, free)
+        return total
+
+    def scores(self, j: int, chosen: Choice, rest: Figures | None = None) -> Floats:
+        """Return lower bounds (n, 4) of all plans with ``chosen`` and each candidate of ``j``.
+
+        They are the scores themselves where no app is left.
+        """
+        return self.scorer.scores(self.figures(j, chosen) + (rest or Figures()))
+
+    def score(self, rows: Sequence[int]) -> Score:
+        """Return the score of a whole plan; infinite where it misses a wanted rate."""
+        chosen = dict(enumerate(rows[:-1]))
+        last = len(rows) - 1
+        return tuple(float(value) for value in self.scores(last, chosen)[rows[last]])
+
+    def admits(self, chosen: Choice, j: int, row: int) -> bool:
+        """Return whether candidate ``row`` of ``j`` fits its chips beside ``chosen``."""
+        if not self.checks.alone(self.candidate(j, row)):
+            return False
+        devices = self.tables[j].mask[row]
+        beside = [i for i, other in chosen.items() if self.tables[i].mask[other] & devices]
+        if not beside:
+            return True
+        return self.checks.together([self.candidate(j, row), *(self.candidate(i, chosen[i]) for i in beside)])
+
+    def plans(self, rows: Sequence[int]) -> tuple[AppPlan, ...]:
+        """Return the plans of all apps, with predictions by the cost model."""
+        costings = [
+            table.model.cost(table.candidate(row)) for table, row in zip(self.tables, rows, strict=True)
+        ]
+        return app_plans(costings)
+
+    def reasons_of(self, rows: Sequence[int]) -> tuple[Diagnostic, ...]:
+        """Return what stands against a whole plan."""
+        return self.checks.reasons([self.candidate(j, row) for j, row in enumerate(rows)])
+
+    @cached_property
+    def data_intensity(self) -> tuple[int, ...]:
+        """Bytes that each app's network moves: its inputs and every layer's output, as they would travel."""
+        cnn = self.problem.devices[0].chip.cnn
+        networks = [table.model.network for table in self.tables]
+        return tuple(
+            sum(travel_bytes(tensor, cnn) for tensor in (*net.inputs, *(item.output for item in net.layers)))
+            for net in networks
+        )
+
+    def _app(self, j: int) -> PlanApp:
+        return self.tables[j].model.app
+
+    def _missed(self, j: int, period_us: Floats) -> Mask:
+        wanted_hz = self._app(j).wanted_hz
+        if wanted_hz is None or self.objective == "ratio":
+            return np.zeros(len(period_us), dtype=np.bool_)
+        return np.asarray(period_us > 1e6 / wanted_hz * _RATE_SLACK)
+
+    @cached_property
+    def _active(self) -> tuple[tuple[Indices, Floats, Mask], ...]:
+        """For each app the units that any candidate uses, with the times and marks of these units only."""
+        found = []
+        for table in self.tables:
+            columns = np.flatnonzero(table.busy_us.any(axis=0))
+            busy_us = np.ascontiguousarray(table.busy_us[:, columns])
+            found.append((columns, busy_us, busy_us > 0))
+        return tuple(found)
+
+
+def make_instance(
+    problem: PlanProblem, networks: Mapping[str, Network], fits: Fits, objective: Objective
+) -> Instance:
+    """Return the tables of all apps; raises SynergyError where an app has no candidate."""
+    units = unit_index(problem)
+    models = [CostModel(problem, app, networks[app.name]) for app in problem.apps]
+    tables = tuple(candidate_table(model, units) for model in models)
+    draft = Instance(problem, tables, Checks(problem, networks, fits), Scorer(objective, Figures()))
+    best = draft.rest(range(len(tables)), {})
+    return replace(draft, scorer=Scorer(objective, best or Figures()))

@@ -1,0 +1,124 @@
+"""What a selector is given and what it returns."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from synergyc.diagnostics import Diagnostic, SynergyError
+from synergyc.plan.goals import Score
+from synergyc.plan.instance import Choice, Instance
+from synergyc.plan.table import Floats, Mask
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Time that a search may take; after it the best plan so far and a bound are returned."""
+
+    ends_at_s: float = math.inf
+
+    @staticmethod
+    def of(seconds: float) -> Budget:
+        """Return a budget of ``seconds`` from now."""
+        return Budget(time.monotonic() + seconds)
+
+    @property
+    def left_s(self) -> float:
+        """Seconds that are left."""
+        return self.ends_at_s - time.monotonic()
+
+    @property
+    def spent(self) -> bool:
+        """Whether it is used up."""
+        return time.monotonic() > self.ends_at_s
+
+
+@dataclass(frozen=True)
+class Selection:
+    """One row for each app. ``bound`` is a proven lower bound of the primary score, None without a proof."""
+
+    rows: tuple[int, ...]
+    bound: float | None = None
+    optimal: bool = False
+
+
+class Selector(Protocol):
+    """Chooses one candidate for each app."""
+
+    def __call__(self, instance: Instance, budget: Budget) -> Selection:
+        """Return the choice; raises SynergyError if it finds none that fits."""
+        ...
+
+
+def ranking(scores: Floats, allowed: Mask | None = None) -> list[int]:
+    """Return rows by ascending score, compared from the first column on; infinite ones are left out."""
+    finite = np.isfinite(scores[:, 0]) if allowed is None else allowed & np.isfinite(scores[:, 0])
+    rows = np.flatnonzero(finite)
+    keys = scores[rows]
+    return [int(row) for row in rows[np.lexsort(keys.T[::-1])]]
+
+
+def first_that_fits(instance: Instance, j: int, rows: Iterable[int], chosen: Choice) -> int | None:
+    """Return the first of ``rows`` that app ``j`` can take beside ``chosen``."""
+    return next((row for row in rows if instance.admits(chosen, j, row)), None)
+
+
+def one_by_one(instance: Instance, order: Sequence[int]) -> tuple[int, ...]:
+    """Return the plan where each app in turn takes what is best beside those before it.
+
+    Raises SynergyError for the first app that finds no place.
+    """
+    chosen: dict[int, int] = {}
+    for j in order:
+        rows = ranking(instance.scores(j, chosen), instance.free(j, chosen))
+        row = first_that_fits(instance, j, rows, chosen)
+        if row is None:
+            raise no_place_left(instance, j, chosen)
+        chosen[j] = row
+    return tuple(chosen[j] for j in range(len(instance.tables)))
+
+
+def no_place_left(instance: Instance, j: int, chosen: Choice) -> SynergyError:
+    """Return the error for an app that cannot be placed beside those that were placed before it."""
+    app = instance.tables[j].model.app
+    others = ", ".join(repr(instance.tables[i].model.app.name) for i in chosen) or "no other app"
+    message = f"app {app.name!r} finds no place beside {others}"
+    hint = "try another selector, add a device or loosen rates and deadlines"
+    return SynergyError(Diagnostic("no-place-left", message, app.location, hint=hint))
+
+
+def improved(instance: Instance, rows: tuple[int, ...], budget: Budget) -> tuple[int, ...]:
+    """Return ``rows`` after changing one app at a time for as long as that makes the plan better."""
+    best, score = rows, instance.score(rows)
+    stuck = 0
+    j = 0
+    while stuck < len(rows) and not budget.spent:
+        others = {i: row for i, row in enumerate(best) if i != j}
+        scores = instance.scores(j, others)
+        better = ranking(scores, instance.free(j, others) & (scores[:, 0] <= score[0]))
+        found = first_that_fits(instance, j, _while_better(better, scores, score), others)
+        stuck += 1
+        if found is not None:
+            best, score, stuck = _with(best, j, found), _tuple(scores, found), 0
+        j = (j + 1) % len(rows)
+    return best
+
+
+def _while_better(rows: Sequence[int], scores: Floats, score: Score) -> Iterable[int]:
+    for row in rows:
+        if _tuple(scores, row) >= score:
+            return
+        yield row
+
+
+def _tuple(scores: Floats, row: int) -> Score:
+    return tuple(float(value) for value in scores[row])
+
+
+def _with(rows: tuple[int, ...], j: int, row: int) -> tuple[int, ...]:
+    return (*rows[:j], row, *rows[j + 1 :])

@@ -1,0 +1,152 @@
+"""The paper's seven baselines by our reading, and two later ones; docs/selectors.md defines them."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from synergyc.diagnostics import Diagnostic, SynergyError
+from synergyc.plan.goals import Scorer
+from synergyc.plan.instance import Instance
+from synergyc.plan.selectors.base import (
+    Budget,
+    Selection,
+    first_that_fits,
+    no_place_left,
+    one_by_one,
+    ranking,
+)
+from synergyc.plan.table import Floats, Mask
+
+Preference = Callable[[Instance, int, Floats], Floats]
+"""Keys (n, k) by which an app ranks its candidates, given their scores (n, 4)."""
+
+
+def min_dev(instance: Instance, budget: Budget) -> Selection:
+    """Each app alone: the fewest devices."""
+    return _alone(instance, _fewest)
+
+
+def max_dev(instance: Instance, budget: Budget) -> Selection:
+    """Each app alone: the most devices."""
+    return _alone(instance, _most)
+
+
+def pri_min_dev(instance: Instance, budget: Budget) -> Selection:
+    """Apps by priority: the fewest devices beside those before."""
+    return _in_turn(instance, _fewest)
+
+
+def pri_max_dev(instance: Instance, budget: Budget) -> Selection:
+    """Apps by priority: the most devices beside those before."""
+    return _in_turn(instance, _most)
+
+
+def ind_model(instance: Instance, budget: Budget) -> Selection:
+    """Each app alone: the shortest time from the first segment's load to the last one's unload."""
+    return _alone(instance, _model_time)
+
+
+def joint_model(instance: Instance, budget: Budget) -> Selection:
+    """All apps together: the smallest sum of the times that ``ind_model`` looks at."""
+    from synergyc.plan.selectors.exact import Search
+
+    tables = tuple(replace(table, latency_us=table.model_us) for table in instance.tables)
+    blind = replace(instance, tables=tables, scorer=Scorer("latency", instance.scorer.best))
+    search = Search(blind, budget)
+    order = sorted(range(len(tables)), key=lambda j: -instance.data_intensity[j])
+    with contextlib.suppress(SynergyError):
+        search.offer(one_by_one(blind, order))
+    search.run()
+    if search.rows is None:
+        raise no_place_left(instance, order[-1], dict.fromkeys(order[:-1], 0))
+    return _proven_fit(instance, search.rows)
+
+
+def ind_e2e(instance: Instance, budget: Budget) -> Selection:
+    """Each app alone: the best plan from sensor to actuator by the objective."""
+    return _alone(instance, lambda instance, j, scores: scores)
+
+
+def neurosurgeon(instance: Instance, budget: Budget) -> Selection:
+    """Each app alone: the sensing device and at most one other, one cut, the shortest latency."""
+
+    def keys(instance: Instance, j: int, scores: Floats) -> Floats:
+        return instance.tables[j].latency_us[:, None]
+
+    return _alone(instance, keys, _offloads)
+
+
+def dads(instance: Instance, budget: Budget) -> Selection:
+    """Each app alone: the sensing device and at most one other, the shortest of the longest stages."""
+
+    def keys(instance: Instance, j: int, scores: Floats) -> Floats:
+        return instance.periods(j, {})[:, None]
+
+    return _alone(instance, keys, _offloads)
+
+
+def _fewest(instance: Instance, j: int, scores: Floats) -> Floats:
+    return np.column_stack([instance.tables[j].segments, scores])
+
+
+def _most(instance: Instance, j: int, scores: Floats) -> Floats:
+    return np.column_stack([-instance.tables[j].segments, scores])
+
+
+def _model_time(instance: Instance, j: int, scores: Floats) -> Floats:
+    return instance.tables[j].model_us[:, None]
+
+
+def _offloads(instance: Instance, j: int) -> Mask:
+    """Return candidates of one or two devices of which the first one senses, if there are any such."""
+    table = instance.tables[j]
+    starts = np.array([devices[0] == sense for devices, sense, _ in table.chain_list], dtype=np.bool_)
+    return np.asarray((table.segments <= 2) & starts[table.chain])
+
+
+def _alone(
+    instance: Instance, keys: Preference, allowed: Callable[[Instance, int], Mask] | None = None
+) -> Selection:
+    """Return the plan where every app chooses as if it had all devices; refused if these do not fit."""
+    rows = []
+    for j in range(len(instance.tables)):
+        scores = instance.scores(j, {})
+        possible = np.isfinite(scores[:, 0])
+        if allowed is not None:
+            possible &= allowed(instance, j)
+        row = first_that_fits(instance, j, ranking(keys(instance, j, scores), possible), {})
+        if row is None:
+            raise no_place_left(instance, j, {})
+        rows.append(row)
+    return _proven_fit(instance, rows)
+
+
+def _in_turn(instance: Instance, keys: Preference) -> Selection:
+    """Return the plan where apps choose by priority, each beside those before it."""
+    chosen: dict[int, int] = {}
+    apps = instance.problem.apps
+    for j in sorted(range(len(apps)), key=lambda j: -apps[j].priority):
+        scores = instance.scores(j, chosen)
+        possible = instance.free(j, chosen) & np.isfinite(scores[:, 0])
+        row = first_that_fits(instance, j, ranking(keys(instance, j, scores), possible), chosen)
+        if row is None:
+            raise no_place_left(instance, j, chosen)
+        chosen[j] = row
+    return Selection(tuple(chosen[j] for j in range(len(apps))))
+
+
+def _proven_fit(instance: Instance, rows: Sequence[int]) -> Selection:
+    """Return the selection; raises SynergyError if plans chosen without regard to each other conflict."""
+    reasons = instance.reasons_of(rows)
+    if reasons:
+        head = Diagnostic("plans-conflict", "plans that the apps chose on their own do not fit together")
+        raise SynergyError((head, *reasons))
+    if not np.isfinite(instance.score(rows)[0]):
+        raise SynergyError(
+            Diagnostic("rate-missed", "plans that the apps chose on their own miss a wanted rate together")
+        )
+    return Selection(tuple(rows))

@@ -1,0 +1,101 @@
+"""What to say when no plan fits: the app that fits nowhere, or the smallest set that conflicts."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import combinations, islice
+
+from synergyc.diagnostics import Diagnostic, SynergyError
+from synergyc.plan.instance import Instance
+from synergyc.plan.selectors.base import Budget, first_that_fits, ranking
+
+_CHECKED = 500
+"""Candidates of an app that are looked at for the nearest one."""
+
+_SUBSETS = 64
+"""Sets of apps that are tried for the smallest one that conflicts."""
+
+
+def nothing_fits(instance: Instance, budget: Budget | None = None) -> SynergyError:
+    """Return the error for an instance without a plan."""
+    for j in range(len(instance.tables)):
+        possible = ranking(instance.scores(j, {}))
+        if not possible:
+            return _rate_missed(instance, (j,))
+        if first_that_fits(instance, j, islice(possible, _CHECKED), {}) is None:
+            return _fits_nowhere(instance, j, possible[:_CHECKED])
+    return _conflict(instance, budget or Budget.of(10.0))
+
+
+def _fits_nowhere(instance: Instance, j: int, rows: Sequence[int]) -> SynergyError:
+    """Return the error for the plan that comes nearest: the one with the least excess, then the best."""
+    found = {row: instance.checks.reasons([instance.candidate(j, row)]) for row in rows}
+    nearest = min(found, key=lambda row: _excess(found[row]))
+    segments = "; ".join(str(segment) for segment in instance.candidate(j, nearest).segments)
+    head = Diagnostic(
+        "plan-fits-nowhere",
+        f"none of {len(found)} plans fits; the nearest one ({segments}) breaks these limits:",
+        hint="more or larger devices, narrower weights (quantize: bits), a smaller network",
+    )
+    return SynergyError((head, *found[nearest]))
+
+
+def _conflict(instance: Instance, budget: Budget) -> SynergyError:
+    """Return the error that names the smallest set of apps that cannot run together."""
+    apps = _smallest_conflict(instance, budget)
+    part = _part(instance, apps)
+    best = [ranking(part.scores(j, {}))[0] for j in range(len(apps))]
+    reasons = part.checks.reasons([part.candidate(j, row) for j, row in enumerate(best)])
+    if not reasons:
+        return _rate_missed(instance, apps)
+    names = ", ".join(repr(instance.tables[j].model.app.name) for j in apps)
+    head = Diagnostic(
+        "apps-conflict",
+        f"apps {names} cannot run together; their best plans break these limits:",
+        hint="add a device, forbid less, or leave one of them out",
+    )
+    return SynergyError((head, *reasons))
+
+
+def _smallest_conflict(instance: Instance, budget: Budget) -> tuple[int, ...]:
+    from synergyc.plan.selectors.exact import Search
+
+    everyone = tuple(range(len(instance.tables)))
+    subsets = (apps for size in range(2, len(everyone)) for apps in combinations(everyone, size))
+    for apps in islice(subsets, _SUBSETS):
+        search = Search(_part(instance, apps), budget)
+        if math.isinf(search.run()) and search.rows is None:
+            return apps
+    return everyone
+
+
+def _part(instance: Instance, apps: Sequence[int]) -> Instance:
+    problem = replace(instance.problem, apps=tuple(instance.problem.apps[j] for j in apps))
+    return replace(instance, problem=problem, tables=tuple(instance.tables[j] for j in apps))
+
+
+def _rate_missed(instance: Instance, apps: Sequence[int]) -> SynergyError:
+    names = ", ".join(repr(instance.tables[j].model.app.name) for j in apps)
+    return SynergyError(
+        Diagnostic(
+            "rate-missed",
+            f"no plan gives {names} the wanted rate",
+            instance.tables[apps[0]].model.app.location,
+            hint="loosen rate_hz, or add devices or faster links",
+        )
+    )
+
+
+def _excess(reasons: Sequence[Diagnostic]) -> tuple[float, int]:
+    """Return the largest ratio of need to have, and the number of broken limits."""
+    return max(_ratio(reason) for reason in reasons), len(reasons)
+
+
+def _ratio(reason: Diagnostic) -> float:
+    """Return need over have by the first number in each; infinite where there is no such pair."""
+    numbers = [re.search(r"\d[\d,]*", text or "") for text in (reason.need, reason.have)]
+    need, have = (int(found[0].replace(",", "")) if found else 0 for found in numbers)
+    return need / have if need and have else math.inf

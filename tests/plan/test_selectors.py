@@ -1,0 +1,153 @@
+"""Selectors against ``exhaustive``, which scores every plan, and against a plain sum of the cost model."""
+
+from __future__ import annotations
+
+import random
+from importlib.metadata import EntryPoint
+from itertools import product
+
+import numpy as np
+import pytest
+
+from synergyc.diagnostics import SynergyError
+from synergyc.plan import selectors
+from synergyc.plan.cost import app_plans
+from synergyc.plan.goals import rounded
+from synergyc.plan.instance import Instance, make_instance
+from synergyc.plan.selectors import BUILT_IN, Budget, find_selector, known_selectors
+from synergyc.plan.selectors.base import Selection
+from synergyc.plan.space import enumerate_candidates
+from tests.plan.instances import random_case
+
+QUICK = tuple(name for name in BUILT_IN if name not in ("exact", "exhaustive"))
+
+
+def instance_of(seed: int) -> Instance | None:
+    case = random_case(seed)
+    try:
+        return make_instance(case.problem, case.networks, case.fits, case.objective)
+    except SynergyError:
+        return None
+
+
+def selection(instance: Instance, name: str) -> Selection | None:
+    try:
+        return find_selector(name)(instance, Budget.of(60.0))
+    except SynergyError:
+        return None
+
+
+@pytest.mark.parametrize("block", range(10))
+def test_exact_is_exhaustive_and_no_other_is_better(block: int) -> None:
+    solved = 0
+    for seed in range(50 * block, 50 * block + 50):
+        instance = instance_of(seed)
+        if instance is None:
+            continue
+        truth, found = selection(instance, "exhaustive"), selection(instance, "exact")
+        assert (truth is None) == (found is None), seed
+        if truth is None or found is None:
+            continue
+        solved += 1
+        assert found.optimal
+        best = instance.score(found.rows)
+        assert best == pytest.approx(instance.score(truth.rows), rel=1e-8), seed
+        for name in QUICK:
+            other = selection(instance, name)
+            if other is not None:
+                assert not instance.reasons_of(other.rows), (seed, name)
+                assert instance.score(other.rows) >= best, (seed, name)
+    assert solved > 20
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_tables_are_the_cost_model(seed: int) -> None:
+    # Truth: CostModel.cost, which test_cost.py compares with sums made by hand.
+    instance = instance_of(seed)
+    if instance is None:
+        return
+    for table in instance.tables:
+        every = [table.candidate(row) for row in range(len(table))]
+        model = table.model
+        if model.app.deadline_ms is None:
+            assert set(every) == set(enumerate_candidates(model.problem, model.app, model.network))
+        for row, candidate in enumerate(every):
+            (plan,) = app_plans((model.cost(candidate),))
+            assert 1000 * plan.predicted.latency_ms == pytest.approx(table.latency_us[row])
+            assert plan.predicted.energy_uj == pytest.approx(table.energy_uj[row])
+            assert 1e6 / plan.predicted.throughput_hz == pytest.approx(table.busy_us[row].max())
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_scores_are_predictions(seed: int) -> None:
+    instance = instance_of(seed)
+    if instance is None or instance.objective not in ("throughput", "latency", "energy", "ratio"):
+        return
+    draw = random.Random(seed)  # noqa: S311 - not for secrets
+    rows = [draw.randrange(len(table)) for table in instance.tables]
+    predicted = [plan.predicted for plan in instance.plans(rows)]
+    apps = instance.problem.apps
+    missed = any(
+        app.wanted_hz and item.throughput_hz < app.wanted_hz
+        for app, item in zip(apps, predicted, strict=True)
+    )
+    if missed and instance.objective != "ratio":
+        assert instance.score(rows)[0] == np.inf
+        return
+    ratios = [item.throughput_hz / (app.wanted_hz or 1.0) for app, item in zip(apps, predicted, strict=True)]
+    expected = {
+        "throughput": sum(item.throughput_hz for item in predicted),
+        "ratio": min(ratios),
+        "latency": sum(item.latency_ms for item in predicted),
+        "energy": sum(item.energy_uj for item in predicted),
+    }[str(instance.objective)]
+    assert instance.scorer.value(instance.score(rows)[0]) == pytest.approx(expected, rel=1e-8)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_bounds_are_bounds(seed: int) -> None:
+    instance = instance_of(seed)
+    if instance is None or len(instance.tables) < 2:
+        return
+    rest = instance.rest(range(1, len(instance.tables)), {})
+    bounds = instance.scores(0, {}, rest)
+    draw = random.Random(seed)  # noqa: S311 - not for secrets
+    plans = list(product(*(range(len(table)) for table in instance.tables)))
+    for rows in draw.sample(plans, min(40, len(plans))):
+        score = instance.score(rows)
+        assert tuple(bounds[rows[0]]) <= score
+
+
+def test_a_spent_budget_gives_a_plan_and_a_bound() -> None:
+    found = 0
+    for seed in range(60):
+        instance = instance_of(seed)
+        best = selection(instance, "exact") if instance else None
+        if instance is None or best is None:
+            continue
+        try:
+            hurried = find_selector("exact")(instance, Budget.of(-1.0))
+        except SynergyError:
+            continue
+        found += not hurried.optimal
+        assert hurried.bound is not None
+        assert hurried.bound <= instance.score(best.rows)[0]
+        assert instance.score(hurried.rows) >= instance.score(best.rows)
+    assert found > 5
+
+
+def test_rounding_keeps_order() -> None:
+    values = np.array([-np.inf, -1234.56789012345, -1e-9, 0.0, 1e-12, 0.1 + 0.2, 0.3, 1e9, np.inf])
+    assert (np.diff(rounded(np.sort(values))[1:-1]) >= 0).all()
+    assert rounded(values)[5] == rounded(values)[6]
+
+
+def test_selectors_of_other_packages_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    point = EntryPoint("mine", "synergyc.plan.selectors.progressive:progressive", selectors.GROUP)
+
+    def points(group: str, name: str | None = None) -> tuple[EntryPoint, ...]:
+        return (point,) if group == selectors.GROUP and name in (None, "mine") else ()
+
+    monkeypatch.setattr(selectors, "entry_points", points)
+    assert find_selector("mine") is find_selector("progressive")
+    assert known_selectors() == (*BUILT_IN, "mine")
