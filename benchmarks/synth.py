@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ def measure(case: dict[str, Any], data: Path) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as name:
         for engine, key in (("native", "native_command_s"), ("izer", "izer_s")):
             folder = Path(name) / engine
-            row[key] = _seconds(lambda: _run(engine, arguments, case["device"], folder))  # noqa: B023 - called at once
+            row[key] = _seconds(partial(_run, engine, arguments, case["device"], folder))
             row |= _sizes(engine, folder, case["device"])
     row["ratio"] = round(row["izer_s"] / row["native_s"], 1)
     return row

@@ -1,4 +1,4 @@
-"""MobileNetV2 (width 0.75) for a hundred classes of 3x32x32 images, depthwise convolutions included or not."""
+"""MobileNetV2 (width 0.75) for a hundred classes of 3x32x32 images, with depthwise layers or without."""
 
 from __future__ import annotations
 

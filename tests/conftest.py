@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+# Small matrix products gain nothing from threads, which wait for each other actively on a busy machine.
+# Read when NumPy and PyTorch are imported, so before any test module is.
+for _variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
+    os.environ.setdefault(_variable, "1")
 
 Golden = Callable[[str, str], None]
 

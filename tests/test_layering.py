@@ -17,6 +17,7 @@ ALLOWED = {
     "targets": {"ir"},
     "config": {"targets"},
     "reference": {"ir"},
+    "export": {"ir"},
     "frontend": {"ir"},
     "quantize": {"ir", "reference"},
     "legalize": {"ir", "targets"},

@@ -16,8 +16,13 @@ _COMMANDS = {
     "build": "synergyc.cli.build",
     "run": "synergyc.cli.run",
     "plan": "synergyc.cli.plan",
+    "bench": "synergyc.cli.bench",
     "kat": "synergyc.cli.kat",
     "synth": "synergyc.cli.synth",
+    "verify": "synergyc.cli.verify",
+    "show": "synergyc.cli.show",
+    "check": "synergyc.cli.check",
+    "quantize": "synergyc.cli.quantize",
 }
 
 

@@ -192,7 +192,7 @@ class AppTable(_Table):
 
 _NAMED = Field(min_length=1, json_schema_extra={"additionalProperties": False})
 
-Goal = Literal["throughput", "latency", "energy"]
+Goal = Literal["throughput", "ratio", "latency", "energy"]
 
 
 class AppFile(_Table):
@@ -201,7 +201,9 @@ class AppFile(_Table):
     synergy: Annotated[Literal[1], BeforeValidator(_whole)]
     objective: Annotated[
         Annotated[Goal, Tag("<one>")] | Annotated[dict[Goal, Positive], Tag("<weights>")],
-        _choose({str: "<one>", dict: "<weights>"}, "throughput, latency, energy or a table of weights"),
+        _choose(
+            {str: "<one>", dict: "<weights>"}, "throughput, ratio, latency, energy or a table of weights"
+        ),
     ] = "throughput"
     devices: Annotated[dict[Name, DeviceTable], _NAMED]
     links: list[LinkTable] = []

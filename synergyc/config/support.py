@@ -8,21 +8,11 @@ from synergyc.config.marks import KeyPath
 from synergyc.config.system import App, PythonModel, System
 from synergyc.diagnostics import Diagnostic
 
-_OBJECTIVES = ("throughput", "latency")
-
 
 def check_support(system: System) -> Iterator[Diagnostic]:
     """Yield a diagnostic for each thing that is asked for and has no effect yet."""
-    if system.objective not in _OBJECTIVES:
-        shown = repr(system.objective) if isinstance(system.objective, str) else "with weights"
-        known = f"supported: {', '.join(_OBJECTIVES)}"
-        yield _refuse(system, ("objective",), f"objective {shown} is", known)
     for app in system.apps:
         yield from _check_model(system, app)
-        for key in ("deadline_ms", "rate_hz", "priority"):
-            if getattr(app, key) is not None:
-                hint = "the sensor's rate: sense: {sensor: NAME, rate_hz: N}" if key == "rate_hz" else None
-                yield _refuse(system, ("apps", app.name, key), f"{key} is", hint)
         if app.quantize and not isinstance(app.quantize.bits, int):
             shown = "auto" if app.quantize.bits == "auto" else "for each layer"
             yield _refuse(

@@ -21,6 +21,10 @@ class AcceleratorModel(Protocol):
         """Whether it is between start and done."""
 
     @property
+    def paused(self) -> bool:
+        """Whether software holds a run half-way."""
+
+    @property
     def irq(self) -> bool:
         """The level of its interrupt line."""
 
@@ -56,6 +60,7 @@ class AcceleratorPort:
         self._services = services
         self._cnn_hz = 0
         self._event: Event | None = None
+        self._left_cycles: int | None = None
         self._began_ps = 0
         self.busy_ps = 0
         self.runs = 0
@@ -108,17 +113,26 @@ class AcceleratorPort:
         if self._block.irq is not None:
             self._services.set_irq(self._block.irq, model.irq)
         if not model.running:
-            if self._event is not None:
-                self._event.cancel()
-                self._event = None
-            return
-        if self._event is None:
-            cycles = model.cycles_to_done()
+            self._hold()
+        elif self._event is None:
+            cycles = model.cycles_to_done() if self._left_cycles is None else self._left_cycles
             if cycles is not None:
+                self._left_cycles = None
                 self._began_ps = self._services.timeline.now_ps
                 self._cnn_hz = self._services.clocks.cnn_hz
                 done_ps = self._began_ps + -(-cycles * PS_PER_S // self._cnn_hz)
                 self._event = self._services.timeline.schedule(done_ps, self._on_done)
+
+    def _hold(self) -> None:
+        """Stop the time of a run; remember what is left of it as long as it may go on."""
+        if self._event is not None:
+            now_ps = self._services.timeline.now_ps
+            self.busy_ps += now_ps - self._began_ps
+            self._left_cycles = -(-max(0, self._event.at_ps - now_ps) * self._cnn_hz // PS_PER_S)
+            self._event.cancel()
+            self._event = None
+        if not self._model.paused:
+            self._left_cycles = None
 
     def _on_done(self, at_ps: int) -> None:
         self._event = None

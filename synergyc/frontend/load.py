@@ -34,9 +34,9 @@ _UNUSED_AT_INFERENCE = "num_batches_tracked"
 def load_module(spec: str, base: Path, arguments: Mapping[str, Any] | None = None) -> nn.Module:
     """Return the model that ``spec`` names, in evaluation mode, with the weights its constructor gives.
 
-    ``spec`` is ``file.py:Class`` (the file relative to ``base``) or ``package.module:Class``; ``arguments``
-    go to the constructor. Runs the user's code. Raises SynergyError if the file, class or arguments are
-    wrong, or if that code raises.
+    ``spec`` is ``file.py:Class`` (the file relative to ``base``) or ``package.module:Class`` (found in
+    ``base`` or where Python finds packages); ``arguments`` go to the constructor. Runs the user's code. Raises
+    SynergyError if the file, class or arguments are wrong, or if that code raises.
     """
     from torch import nn
 
@@ -47,7 +47,7 @@ def load_module(spec: str, base: Path, arguments: Mapping[str, Any] | None = Non
             f"model must be 'file.py:Class' or 'package.module:Class', not {spec!r}",
         )
     with _user_code(spec):
-        module = _import_file(base / source) if source.endswith(".py") else importlib.import_module(source)
+        module = _import_file(base / source) if source.endswith(".py") else _import_package(source, base)
     found = getattr(module, name, None)
     if not (isinstance(found, type) and issubclass(found, nn.Module)):
         classes = [
@@ -85,6 +85,21 @@ def load_weights(module: nn.Module, path: Path) -> None:
     module.load_state_dict(tensors, strict=False)
 
 
+@contextmanager
+def _importable(folder: Path) -> Iterator[None]:
+    """Let imports find modules in ``folder`` first, as Python does for the folder of a script."""
+    sys.path.insert(0, str(folder.resolve()))
+    try:
+        yield
+    finally:
+        sys.path.remove(str(folder.resolve()))
+
+
+def _import_package(name: str, base: Path) -> ModuleType:
+    with _importable(base):
+        return importlib.import_module(name)
+
+
 def _import_file(path: Path) -> ModuleType:
     if not path.is_file():
         raise fail("model-file", "model file does not exist", location=file_location(path))
@@ -94,14 +109,12 @@ def _import_file(path: Path) -> ModuleType:
         raise fail("model-file", "model file is not Python source", location=file_location(path))
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # dataclasses and pickling look a class's module up by name
-    sys.path.insert(0, str(path.parent.resolve()))  # the model may import files beside it, as under `python`
     try:
-        spec.loader.exec_module(module)
+        with _importable(path.parent):
+            spec.loader.exec_module(module)
     except BaseException:
         del sys.modules[name]
         raise
-    finally:
-        sys.path.remove(str(path.parent.resolve()))
     return module
 
 

@@ -15,7 +15,7 @@ from synergyc.config import App, PythonModel
 from synergyc.diagnostics import SynergyError, fail, file_location
 from synergyc.ir.graph import Graph
 from synergyc.ir.network import Network
-from synergyc.ir.types import Array, describe_shape
+from synergyc.ir.types import Array, Shape, describe_shape
 from synergyc.legalize import legalize
 from synergyc.quantize.evaluate import evaluate_float
 from synergyc.targets import Chip
@@ -58,9 +58,9 @@ def prepare(app: App, chips: Sequence[Chip]) -> PreparedModel:
     graph = quantize.fold_batch_norm(capture(app))
     network = legalize_for(quantized(app, graph), chips)
     samples = _samples(app, graph)
-    labels = _labels(app, len(samples))
+    labels = None if app.labels is None else read_labels(app.labels, len(samples))
     return PreparedModel(
-        app.name, graph, network, samples, labels, _accuracy(graph, network, samples, labels)
+        app.name, graph, network, samples, labels, measured_accuracy(graph, network, samples, labels)
     )
 
 
@@ -148,13 +148,18 @@ def _samples(app: App, graph: Graph) -> npt.NDArray[np.int8]:
             f"app {app.name!r} needs samples that its replay sensor delivers",
             hint="samples: test.npy with int8 or float values of shape (N, channels, height, width)",
         )
-    values = read_array(app.samples)
-    if values.ndim == 0 or values.shape[1:] != graph.input.shape or not len(values):
+    return read_samples(app.samples, graph.input.shape)
+
+
+def read_samples(path: Path, shape: Shape) -> npt.NDArray[np.int8]:
+    """Return the inputs in ``path`` as a sensor delivers them, int8 (N, *shape); raises SynergyError."""
+    values = read_array(path)
+    if values.ndim == 0 or values.shape[1:] != shape or not len(values):
         raise fail(
             "samples-shape",
             "samples have a wrong shape",
-            location=file_location(app.samples),
-            need=f"N x {describe_shape(graph.input.shape)}, N at least 1",
+            location=file_location(path),
+            need=f"N x {describe_shape(shape)}, N at least 1",
             have=describe_shape(values.shape),
         )
     if values.dtype == np.int8:
@@ -163,29 +168,29 @@ def _samples(app: App, graph: Graph) -> npt.NDArray[np.int8]:
         raise fail(
             "samples-type",
             f"samples must be int8 or floating-point, not {values.dtype}",
-            location=file_location(app.samples),
+            location=file_location(path),
         )
     return quantize.quantize_input(values)
 
 
-def _labels(app: App, count: int) -> npt.NDArray[np.int64] | None:
-    if app.labels is None:
-        return None
-    labels = read_array(app.labels)
+def read_labels(path: Path, count: int) -> npt.NDArray[np.int64]:
+    """Return the class numbers in ``path``, one for each of ``count`` samples; raises SynergyError."""
+    labels = read_array(path)
     if labels.shape != (count,) or not np.issubdtype(labels.dtype, np.integer):
         raise fail(
             "labels-shape",
             "labels must be one class number for each sample",
-            location=file_location(app.labels),
+            location=file_location(path),
             need=f"{count} integers",
             have=f"{describe_shape(labels.shape)} of {labels.dtype}",
         )
     return labels.astype(np.int64)
 
 
-def _accuracy(
+def measured_accuracy(
     graph: Graph, network: Network, samples: npt.NDArray[np.int8], labels: npt.NDArray[np.int64] | None
 ) -> Accuracy | None:
+    """Return the accuracy of the float graph and of the integers; None without labels or classes."""
     if labels is None or math.prod(network.tensor(network.outputs[0]).shape) < 2:
         return None
     return Accuracy(

@@ -11,6 +11,7 @@ from synergyc.ir.network import Network
 from synergyc.legalize import check_limits
 from synergyc.pipeline.models import PreparedModel
 from synergyc.pipeline.problem import plan_problem
+from synergyc.plan.pareto import pareto_front
 from synergyc.plan.problem import Objective
 from synergyc.plan.selector import PlanResult, choose
 from synergyc.synth.placed import PlacedNetwork
@@ -29,6 +30,27 @@ def choose_plan(
     networks = {model.app: model.network for model in models}
     goal = objective or _objective(system)
     return choose(plan_problem(system), networks, fits, goal, selector)
+
+
+def compare_selectors(
+    system: System,
+    models: Sequence[PreparedModel],
+    names: Sequence[str],
+    objective: Objective | None = None,
+) -> dict[str, PlanResult | SynergyError]:
+    """Return what each selector in ``names`` gives: a plan, or the error that says why it has none."""
+    found: dict[str, PlanResult | SynergyError] = {}
+    for name in names:
+        try:
+            found[name] = choose_plan(system, models, objective=objective, selector=name)
+        except SynergyError as error:
+            found[name] = error
+    return found
+
+
+def find_front(system: System, models: Sequence[PreparedModel]) -> tuple[PlanResult, ...]:
+    """Return the plans between which only a preference can choose."""
+    return pareto_front(plan_problem(system), {model.app: model.network for model in models}, fits)
 
 
 def fits(networks: Sequence[Network], chip: Chip) -> tuple[Diagnostic, ...]:

@@ -41,5 +41,8 @@ def _app(app: App, system: System) -> PlanApp:
         split=app.split,
         pins=pins,
         forbid=app.forbid,
+        wanted_hz=app.rate_hz,
+        deadline_ms=app.deadline_ms,
+        priority=app.priority or 0,
         location=system.marks.locate_key("apps", app.name),
     )

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
+from synergyc.diagnostics import SynergyError
+from synergyc.plan.pareto import plan_figures
 from synergyc.plan.selector import PlanResult
 from synergyc.plan.types import AppPlan, Plan
 
@@ -17,6 +21,7 @@ def plan_document(result: PlanResult) -> dict[str, object]:
         "optimal": result.optimal,
         "gap": result.gap,
         "solve_s": result.solve_s,
+        "longest_chain": dict(result.longest_chain),
         "alternatives": [
             {"plan": _plan(plan), "predicted": _predictions(plan.apps)} for plan in result.alternatives
         ],
@@ -28,6 +33,27 @@ def plan_document(result: PlanResult) -> dict[str, object]:
             }
             for item in result.rejected
         ],
+    }
+
+
+def outcomes_document(outcomes: Mapping[str, PlanResult | SynergyError]) -> dict[str, object]:
+    """Return what each selector gave: its figures, or the reasons why its plans do not fit."""
+    return {name: _outcome(outcome) for name, outcome in outcomes.items()}
+
+
+def front_document(front: Sequence[PlanResult]) -> list[dict[str, object]]:
+    """Return a Pareto front, each plan with its figures."""
+    return [{**plan_figures(item.plan.apps), "plan": _plan(item.plan)} for item in front]
+
+
+def _outcome(outcome: PlanResult | SynergyError) -> dict[str, object]:
+    if isinstance(outcome, SynergyError):
+        return {"ok": False, "reasons": [reason.to_json() for reason in outcome.diagnostics]}
+    return {
+        "ok": True,
+        **plan_figures(outcome.plan.apps),
+        "solve_s": outcome.solve_s,
+        "plan": _plan(outcome.plan),
     }
 
 
@@ -67,6 +93,7 @@ def _predictions(apps: tuple[AppPlan, ...]) -> dict[str, object]:
         app.app: {
             "throughput_hz": app.predicted.throughput_hz,
             "latency_ms": app.predicted.latency_ms,
+            "energy_uj": app.predicted.energy_uj,
             "bottleneck": app.predicted.bottleneck,
             "cycles": dict(app.predicted.cycles),
             "terms": [
@@ -75,6 +102,7 @@ def _predictions(apps: tuple[AppPlan, ...]) -> dict[str, object]:
                     "task": term.task,
                     "duration_us": term.duration_us,
                     "source": term.source,
+                    "energy_uj": term.energy_uj,
                 }
                 for term in app.predicted.terms
             ],

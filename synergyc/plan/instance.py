@@ -62,25 +62,33 @@ class Instance:
         """Return candidate ``row`` of app ``j``."""
         return self.tables[j].candidate(row)
 
-    def load_us(self, chosen: Choice) -> Floats:
-        """Return what ``chosen`` takes of each unit, (U,)."""
-        load: Floats = np.zeros(self.tables[0].busy_us.shape[1])
+    @cached_property
+    def floors_us(self) -> Floats:
+        """What each app takes of each unit whatever its plan, (apps, U)."""
+        return np.stack([table.busy_us.min(axis=0) for table in self.tables])
+
+    def load_us(self, chosen: Choice, after: Sequence[int] = ()) -> Floats:
+        """Return what ``chosen``, and at least the apps ``after``, take of each unit, (U,)."""
+        load: Floats = self.floors_us[list(after)].sum(axis=0)
         for i, row in chosen.items():
             load = load + self.tables[i].busy_us[row]
         return load
 
-    def periods(self, j: int, chosen: Choice) -> Floats:
-        """Return the period of app ``j`` beside ``chosen`` for each of its candidates, (n,)."""
+    def periods(self, j: int, chosen: Choice, after: Sequence[int] = ()) -> Floats:
+        """Return the period of app ``j`` beside ``chosen`` for each of its candidates, (n,).
+
+        With apps ``after`` that are still to be chosen, it is a lower bound.
+        """
         columns, busy_us, used = self._active[j]
-        load = self.load_us(chosen)[columns]
+        load = self.load_us(chosen, after)[columns]
         return np.asarray(np.where(used, busy_us + load, 0.0).max(axis=1), dtype=np.float64)
 
-    def figures(self, j: int, chosen: Choice) -> Figures:
+    def figures(self, j: int, chosen: Choice, after: Sequence[int] = ()) -> Figures:
         """Return the figures of ``chosen`` and each candidate of ``j`` together."""
-        period_us = self.periods(j, chosen)
+        period_us = self.periods(j, chosen, after)
         total = app_figures(self.tables[j], period_us, self.wanted_hz(j))
         missed = self._missed(j, period_us)
-        load = self.load_us(chosen)
+        load = self.load_us(chosen, after)
         for i, row in chosen.items():
             columns = np.flatnonzero(self.tables[i].busy_us[row])
             others_us = (load[columns] + self.tables[j].busy_us[:, columns]).max(axis=1)
@@ -100,23 +108,33 @@ class Instance:
             taken |= self.tables[i].mask[row]
         return np.asarray((table.mask & taken) == 0)
 
-    def rest(self, apps: Sequence[int], chosen: Choice) -> Figures | None:
-        """Return what ``apps`` can at best add to ``chosen``; None if one of them has no candidate left."""
+    def rest(self, apps: Sequence[int], chosen: Choice, beside: Sequence[int] = ()) -> Figures | None:
+        """Return what ``apps`` can at best add to ``chosen``; None if one of them has no candidate left.
+
+        ``beside`` are further apps that are still to be chosen.
+        """
         total = Figures()
         for k in apps:
             free = self.free(k, chosen)
             if not free.any():
                 return None
-            alone = app_figures(self.tables[k], self.periods(k, chosen), self.wanted_hz(k))
+            others = [i for i in (*apps, *beside) if i != k]
+            alone = app_figures(self.tables[k], self.periods(k, chosen, others), self.wanted_hz(k))
             total = total + optimistic(alone, free)
         return total
 
-    def scores(self, j: int, chosen: Choice, rest: Figures | None = None) -> Floats:
-        """Return lower bounds (n, 4) of all plans with ``chosen`` and each candidate of ``j``.
+    def scores(self, j: int, chosen: Choice) -> Floats:
+        """Return the scores (n, 4) of ``chosen`` and each candidate of ``j``, with no other app."""
+        return self.scorer.scores(self.figures(j, chosen))
 
-        They are the scores themselves where no app is left.
+    def bounds(self, j: int, chosen: Choice, after: Sequence[int]) -> Floats | None:
+        """Return lower bounds (n, 4) of the scores of all plans with ``chosen`` and each candidate of ``j``.
+
+        ``after`` are the apps that are still to be chosen; None if one of them has no candidate left. With
+        none of them the bounds are the scores.
         """
-        return self.scorer.scores(self.figures(j, chosen) + (rest or Figures()))
+        rest = self.rest(after, chosen, (j,))
+        return None if rest is None else self.scorer.scores(self.figures(j, chosen, after) + rest)
 
     def score(self, rows: Sequence[int]) -> Score:
         """Return the score of a whole plan; infinite where it misses a wanted rate."""
@@ -183,5 +201,7 @@ def make_instance(
     models = [CostModel(problem, app, networks[app.name]) for app in problem.apps]
     tables = tuple(candidate_table(model, units) for model in models)
     draft = Instance(problem, tables, Checks(problem, networks, fits), Scorer(objective, Figures()))
-    best = draft.rest(range(len(tables)), {})
-    return replace(draft, scorer=Scorer(objective, best or Figures()))
+    best = Figures()
+    for j in range(len(tables)):
+        best = best + (draft.rest((j,), {}) or Figures())
+    return replace(draft, scorer=Scorer(objective, best))

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 from rich.console import Group, RenderableType
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
+from synergyc.diagnostics import SynergyError
+from synergyc.plan.pareto import plan_figures
 from synergyc.plan.selector import PlanResult, Rejected
 from synergyc.plan.types import AppPlan, Plan, Term
 
@@ -17,15 +20,52 @@ MAX_REJECTED = 5
 """Rejected plans that are shown; ``--json`` has them all."""
 
 
-def plan_report(result: PlanResult) -> RenderableType:
-    """Return everything about a planner's result that a terminal shows."""
+def plan_report(result: PlanResult, *, explain: bool = False) -> RenderableType:
+    """Return a planner's result as a terminal shows it; ``explain``: with every term of the cost model."""
     apps = result.plan.apps
-    parts: list[RenderableType] = [plan_table(result.plan), expected_table(apps), unit_table(apps)]
+    parts: list[RenderableType] = [plan_table(result.plan), proof_line(result), expected_table(apps)]
+    if explain:
+        parts.append(unit_table(apps))
     if result.alternatives:
         parts.append(runners_up_table((result.plan, *result.alternatives)))
     if result.rejected:
         parts.append(rejected_table(result.rejected))
     return Group(*parts)
+
+
+def proof_line(result: PlanResult) -> Text:
+    """Return how good the plan is proven to be, and among which plans."""
+    proof = "proven best" if result.optimal else "no bound proven"
+    if not result.optimal and result.gap < 1:
+        proof = f"at most {result.gap:.1%} from the best"
+    limits = ", ".join(f"{app} on at most {count} devices" for app, count in result.longest_chain.items())
+    return Text(f"{proof}{f' of plans with {limits}' if limits else ''}, {result.solve_s:.2f} s\n")
+
+
+def outcomes_table(outcomes: Mapping[str, PlanResult | SynergyError]) -> Table:
+    """Return what each selector gives, or why its plans do not fit."""
+    numbers = ("runs/s", "latency ms", "uJ", "s")
+    table = _table("Selectors, sums over apps", ("selector", "plans"), numbers)
+    for name, outcome in outcomes.items():
+        if isinstance(outcome, SynergyError):
+            table.add_row(name, escape(outcome.diagnostics[-1].message), *["-"] * len(numbers))
+        else:
+            table.add_row(name, *_figures(outcome), f"{outcome.solve_s:.2f}")
+    return table
+
+
+def front_table(front: Sequence[PlanResult]) -> Table:
+    """Return the plans of a Pareto front, fastest first."""
+    table = _table("Pareto front, sums over apps", ("best for", "plans"), ("runs/s", "latency ms", "uJ"))
+    for result in front:
+        table.add_row(result.plan.objective, *_figures(result))
+    return table
+
+
+def _figures(result: PlanResult) -> tuple[str, str, str, str]:
+    figures = plan_figures(result.plan.apps)
+    rate, latency, energy = (figures[key] for key in ("throughput_hz", "latency_ms", "energy_uj"))
+    return _places(result.plan.apps), f"{rate:,.1f}", f"{latency:,.3f}", f"{energy:,.1f}"
 
 
 def plan_table(plan: Plan) -> Table:
@@ -51,10 +91,11 @@ def plan_table(plan: Plan) -> Table:
 
 def expected_table(apps: Sequence[AppPlan]) -> Table:
     """Return what the cost model expects of each app."""
-    table = _table("Expected", ("app", "busiest unit"), ("runs/s", "latency ms"))
+    table = _table("Expected", ("app", "busiest unit"), ("runs/s", "latency ms", "uJ"))
     for app in apps:
         rate, latency = f"{app.predicted.throughput_hz:,.1f}", f"{app.predicted.latency_ms:,.3f}"
-        table.add_row(app.app, escape(app.predicted.bottleneck), rate, latency)
+        energy = f"{app.predicted.energy_uj:,.1f}"
+        table.add_row(app.app, escape(app.predicted.bottleneck), rate, latency, energy)
     return table
 
 

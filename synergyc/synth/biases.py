@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from synergyc.diagnostics import SynergyError, fail
 from synergyc.synth.geometry import geometry_of, highest_bit, lowest_bit, round_up
+from synergyc.synth.kernels import FOURFOLD
 from synergyc.synth.placed import BiasPlace, PlacedLayer
 from synergyc.targets import Cnn
 
@@ -114,10 +115,10 @@ def allocate_biases(
     same: dict[str, tuple[BiasPlace, ...]] = {}
     for index, request in enumerate(requests):
         if request.placed.layer.groups > 1:
-            key = repr(sizes[index])
-            if key not in same:
-                same[key] = _place_depthwise(request, sizes[index], filled, cnn)
-            places[index] = same[key]
+            text = repr(sizes[index])
+            if text not in same:
+                same[text] = _place_depthwise(request, sizes[index], filled, cnn)
+            places[index] = same[text]
 
     def priority(index: int) -> int:
         request = requests[index]
@@ -126,16 +127,19 @@ def allocate_biases(
         return 0 if len(request.quadrants) == 1 else cnn.bias_bytes - len(sizes[index][0])
 
     rest = [index for index in range(len(requests)) if index not in places]
-    shared: dict[tuple[int | None, ...], BiasPlace] = {}
+    shared: dict[tuple[bool, tuple[int | None, ...]], BiasPlace] = {}
     for index in sorted(rest, key=priority):
-        column = sizes[index][0]
-        if tuple(column) not in shared:
+        column, fourfold = sizes[index][0], requests[index].placed.fourfold
+        key = (fourfold, tuple(column))
+        if key not in shared:
             quadrant = min(requests[index].quadrants, key=lambda item: filled[item])
+            if fourfold:  # the start is given in units of four bytes
+                filled[quadrant] = round_up(filled[quadrant], FOURFOLD)
             if filled[quadrant] + len(column) > cnn.bias_bytes:
                 raise _full(requests[index], len(column), filled[quadrant], cnn)
-            shared[tuple(column)] = BiasPlace(quadrant, filled[quadrant])
+            shared[key] = BiasPlace(quadrant, filled[quadrant])
             filled[quadrant] += len(column)
-        places[index] = (shared[tuple(column)],)
+        places[index] = (shared[key],)
     return tuple(places[index] for index in range(len(requests)))
 
 

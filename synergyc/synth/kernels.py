@@ -6,17 +6,21 @@ A processor's weight memory is a stream of bytes: byte j of the stream is byte `
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
+from synergyc.diagnostics import fail
 from synergyc.ir.network import Layer, LayerOp
 from synergyc.synth.geometry import Geometry, highest_bit, lowest_bit
 from synergyc.targets import Cnn
 
 SLOT_BYTES = 9
 """Bytes of one slot: a 3x3 kernel of 8-bit weights (section 1)."""
+
+FOURFOLD = 4
+"""Outputs at a time, and physical memories that a processor's weights are in (section 4.6)."""
 
 Bytes = npt.NDArray[np.uint8]
 Integers = npt.NDArray[np.int64]
@@ -104,6 +108,41 @@ def kernel_image(
     marks = _pack(real[np.newaxis].astype(np.int64), layer.weight_bits)[0] > 0
     count, length = _count_and_length(geometry, positions, layer.weight_bits)
     return _slots(stream, marks, length, count)
+
+
+def fourfold_image(
+    layer: Layer, geometry: Geometry, output_processors: int, cnn: Cnn, *, binary: bool = False
+) -> KernelImage:
+    """Return the slots of a layer that computes four outputs at a time (section 4.6).
+
+    Output o comes from physical memory o mod 4, each of which holds every fourth kernel; slots count from the
+    layer's first slot divided by 4. Raises SynergyError for kernels other than 3x3.
+    """
+    positions = positions_of(geometry, output_processors, cnn)
+    if geometry.taps != SLOT_BYTES or len(positions.channels) % FOURFOLD or geometry.depthwise:
+        raise fail(
+            "fourfold",
+            "four outputs at a time need 3x3 kernels and a multiple of four output positions",
+            layer=layer.name,
+            have=f"{geometry.taps} taps, {len(positions.channels)} positions",
+        )
+    taps = taps_of(layer, geometry)
+    taps = np.minimum(taps, 0) if binary else taps
+    parts = []
+    for lane in range(FOURFOLD):
+        every = replace(positions, channels=positions.channels[lane::FOURFOLD])
+        sequence, _ = _sequence(taps, geometry, every, 8 // layer.weight_bits)
+        stream = _pack(sequence, layer.weight_bits)
+        parts.append(stream.reshape(stream.shape[0], -1, SLOT_BYTES)[:, :, ::-1])
+    slots = np.arange(parts[0].shape[1])
+    count, length = _count_and_length(geometry, positions, layer.weight_bits)
+    memory = cnn.weight_slots // FOURFOLD
+    return KernelImage(
+        slots=np.concatenate([slots + lane * memory for lane in range(FOURFOLD)]),
+        content=np.ascontiguousarray(np.concatenate(parts, axis=1)),
+        length=length,
+        count=count,
+    )
 
 
 def _sequence(

@@ -59,6 +59,8 @@ class PlacedLayer:
         streaming: the layer starts before its predecessor is done.
         stream_kernel: 1x1 kernels run as 3x3, because this layer or the one before streams.
         read_ahead: input is fetched before it is needed; input and output must be in different sub-instances.
+        fourfold: four outputs are computed at a time.
+        grouped_passes: input passes are counted in groups of four ("tcalc").
         reset_before: the hardware layer with the number before clears the averaging logic (section 5.7).
     """
 
@@ -77,6 +79,8 @@ class PlacedLayer:
     streaming: bool = False
     stream_kernel: bool = False
     read_ahead: bool = False
+    fourfold: bool = False
+    grouped_passes: bool = False
     reset_before: bool = False
 
     @property

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+import numpy.typing as npt
+
 from synergyc.synth.biases import bias_columns, has_biases
 from synergyc.synth.geometry import geometry_of
-from synergyc.synth.kernels import KernelImage, kernel_image
+from synergyc.synth.kernels import FOURFOLD, KernelImage, fourfold_image, kernel_image
 from synergyc.synth.memories import WeightMemory
 from synergyc.synth.placed import PlacedLayer, PlacedNetwork
 from synergyc.targets import Cnn
@@ -19,13 +22,22 @@ def placed_image(placed: PlacedLayer, cnn: Cnn) -> KernelImage:
     return kernel_image(layer, geometry, placed.output_processors, cnn, binary=placed.binary)
 
 
+def weight_slots(placed: PlacedLayer, cnn: Cnn) -> npt.NDArray[np.int64]:
+    """Return the slots that a layer's weights take in each of its processors."""
+    if not placed.fourfold:
+        return placed_image(placed, cnn).slots + placed.weight_slot
+    layer = placed.form.layer
+    image = fourfold_image(layer, geometry_of(layer, cnn), placed.output_processors, cnn)
+    return image.slots + placed.weight_slot // FOURFOLD
+
+
 def weight_memory_beside(beside: Sequence[PlacedNetwork], cnn: Cnn) -> WeightMemory:
     """Return the weight memory with the slots of all networks ``beside`` taken."""
     memory = WeightMemory(cnn)
     for network in beside:
         for placed in network:
             if not placed.passthrough:
-                memory.take(placed.processors, placed_image(placed, cnn).slots + placed.weight_slot)
+                memory.take(placed.processors, weight_slots(placed, cnn))
     return memory
 
 

@@ -85,7 +85,6 @@ def test_a_failure_leaves_the_old_project(network: SmallNetwork) -> None:
         (("--clock-divider", "3"), "'3'"),
         (("--prefix", "1st"), "'1st'"),
         (("--stop-after", "9"), "there is no layer 9 to stop after"),
-        (("--start-layer", "9"), "there is no layer 9"),
         (("--weight-start", "764"), "weight"),
         (("--sample-input", "gone.npy"), "gone.npy"),
         (("--checkpoint-file", "gone.pth"), "gone.pth"),
@@ -101,8 +100,17 @@ def test_unknown_device(network: SmallNetwork) -> None:
     assert "max78001" in _refused(network, device="MAX78001")
 
 
-def test_registers_of_the_second_generation_are_refused_on_the_first(network: SmallNetwork) -> None:
-    assert "start-layer" in _refused(network, "--start-layer", "1")
+@pytest.mark.parametrize(
+    "options", [("--start-layer", "1"), ("--one-shot",), ("--link-layer",), ("--read-ahead",), ("--calcx4",)]
+)
+def test_registers_of_the_second_generation_are_refused_on_the_first(
+    network: SmallNetwork, options: tuple[str, ...]
+) -> None:
+    assert f"MAX78000 has no registers for {options[0]}" in _refused(network, *options)
+
+
+def test_kernels_that_cannot_be_computed_fourfold_are_refused(network: SmallNetwork) -> None:
+    assert "need 3x3 kernels" in _refused(network, "--calcx4", device="MAX78002")
 
 
 @pytest.mark.parametrize(

@@ -185,11 +185,6 @@ def test_message(tmp_path: Path, case: str, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 UNSUPPORTED = {
-    "objective: energy\n" + GOOD: "app.yaml:1:1: error: objective 'energy' is",
-    "objective: {throughput: 1.0, energy: 0.2}\n" + GOOD: "app.yaml:1:1: error: objective with weights is",
-    changed((LABELS, LABELS + "    deadline_ms: 20\n")): "app.yaml:14:5: error: deadline_ms is",
-    changed((LABELS, LABELS + "    rate_hz: 20\n")): "app.yaml:14:5: error: rate_hz is",
-    changed((LABELS, LABELS + "    priority: 0\n")): "app.yaml:14:5: error: priority is",
     changed(("calibration.npy", "calibration.npy, bits: auto")): "app.yaml:11:44: error: bits auto are",
     changed(
         ("calibration.npy", "calibration.npy, bits: {a: 4}")

@@ -29,6 +29,7 @@ class StubAccelerator:
 
     def __init__(self, cycles: int | None = 1000) -> None:
         self.running = False
+        self.paused = False
         self.irq = False
         self.cycles = cycles
         self.powers: list[int] = []
@@ -48,7 +49,7 @@ class StubAccelerator:
     def write(self, address: int, size_bytes: int, value: int) -> None:
         self.accesses += 1
         if address == 0x5010_0000:
-            self.running = value == 1
+            self.running, self.paused = value == 1, value == 2
         if address == 0x5010_0004:
             self.irq = False
         if address == 0x5010_0008:
@@ -127,6 +128,17 @@ def test_stopping_the_accelerator_cancels_the_run(programs: Programs) -> None:
     body = f"{PCLK_DIV1} REG(0x50100000) = 1; REG(0x50100000) = 0;"
     run(programs, f"int main(void) {{ run_at_100_mhz(); power_on(); {body} return 0; }}", stub)
     assert stub.finished == 0
+
+
+def test_time_stands_still_while_a_run_is_held(programs: Programs) -> None:
+    during = """
+while (CYCLES - began < 500) {} REG(0x50100000) = 2;
+while (CYCLES - began < 5500) {} REG(0x50100000) = 1;
+"""
+    source = MEASURE.replace("SETUP", PCLK_DIV1).replace("DURING", during)
+    board = run(programs, source, StubAccelerator(1000))
+    assert int(board.console, 16) == pytest.approx(2000 + 5000, abs=150)
+    assert board.statistics().accelerator_busy_ps == pytest.approx(2000 * 10_000, rel=0.01)
 
 
 @pytest.mark.parametrize(

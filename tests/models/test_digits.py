@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from synergyc.export.onnx import run_onnxruntime, to_onnx
 from synergyc.frontend import capture, load_module, load_weights
 from synergyc.ir.graph import Graph
 from synergyc.ir.network import LayerOp, Network
@@ -16,7 +17,6 @@ from synergyc.legalize import legalize
 from synergyc.quantize import fold_batch_norm, quantize, real_input
 from synergyc.reference import run
 from synergyc.targets import load_chip
-from tests.reference.integer_onnx import run_onnx
 
 MODELS = Path(__file__).parents[2] / "models"
 DATA = MODELS / "data"
@@ -78,7 +78,7 @@ def test_integer_accuracy(
 def test_integers_equal_onnxruntime_bit_by_bit(network: Network, images: Array) -> None:
     inputs = {"input": images[:50]}
     (name,) = network.outputs
-    np.testing.assert_array_equal(run(network, inputs)[name], run_onnx(network, inputs)[name])
+    np.testing.assert_array_equal(run(network, inputs)[name], run_onnxruntime(to_onnx(network), inputs)[name])
 
 
 def test_any_cut_gives_the_same_result(network: Network, images: Array) -> None:

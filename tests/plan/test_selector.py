@@ -228,7 +228,7 @@ def test_same_question_same_answer() -> None:
 
 def test_document() -> None:
     document = json.loads(json.dumps(plan_document(choose(pair(), {"a": NETWORK}, at_most(2)))))
-    assert set(document) == {"plan", "predicted", "optimal", "gap", "solve_s", "alternatives", "rejected"}
+    assert set(document) >= {"plan", "predicted", "optimal", "gap", "solve_s", "alternatives", "rejected"}
     assert document["optimal"] is True
     assert document["predicted"]["a"].keys() >= {"throughput_hz", "latency_ms"}
     (app,) = document["plan"]["apps"]

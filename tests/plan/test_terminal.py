@@ -26,7 +26,7 @@ def rows(text: str) -> list[list[str]]:
 
 def test_report() -> None:
     result = choose(pair(), {"a": NETWORK}, at_most(2))
-    found = rows(text_of(plan_report(result)))
+    found = rows(text_of(plan_report(result, explain=True)))
     cycles = result.plan.apps[0].predicted.cycles
     first, second = result.plan.apps[0].segments
     assert found[:5] == [
@@ -48,7 +48,7 @@ def test_report() -> None:
 
 def test_units_add_up() -> None:
     result = choose(pair(), {"a": NETWORK}, everything_fits)
-    text = text_of(plan_report(result))
+    text = text_of(plan_report(result, explain=True))
     units = [row for row in rows(text) if len(row) == 4 and row[1] == "all"]
     totals = [float(row[3].replace(",", "")) for row in units]
     assert totals == sorted(totals, reverse=True)

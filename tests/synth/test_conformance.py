@@ -32,8 +32,8 @@ KNOWN_DIFFERENCES = {
     " layers from 8 on do not have, onto those of other layers (section 8, pitfall 3)",
 }
 NOT_SUPPORTED = {
-    "bypass", "calcx4", "increase-start", "init-tram", "link-layer", "max-proc", "next_sequence",
-    "override-delta2", "read-ahead", "readahead", "repeat-layers", "snoop", "zero-unused",
+    "bypass", "fixed-input", "init-tram", "max-proc", "next_sequence", "repeat-layers", "snoop",
+    "zero-unused",
 }  # fmt: skip
 NOT_FOLLOWED = {"--overlap-data", "--legacy-test"}
 """Options of networks that write where they read, or that read one tensor as several operands."""

@@ -112,6 +112,25 @@ def test_it_runs_to_its_own_pass(network: SmallNetwork, chip: str, options: tupl
 
 
 @needs_compiler
+def test_four_outputs_at_a_time_give_the_same(network: SmallNetwork) -> None:
+    """Weights of 4 bits in the four physical memories; the answer is checked to be the plain one.
+
+    The layers must not share processors: there the vendor's placement lets their weights meet.
+    """
+    apart = YAML.replace("0x0000000000000007", "0x0000000000000700").replace(
+        "0x00000000000000ff", "0x0000000000ff0000"
+    )
+    network = write_small_network(network.folder, yaml=apart)
+    plain = expected_words(synthesize(network, "MAX78002", name="plain"))
+    network = write_small_network(network.folder, yaml=apart.replace("4\n", "4\n    calcx4: true\n", 1))
+    folder = synthesize(network, "MAX78002")
+    assert (folder / "weights.h").read_text() != (network.folder / "plain" / "weights.h").read_text()
+    assert expected_words(folder) == plain
+    report = kat(folder, "MAX78002")
+    assert report.status == "pass", report.diagnostics
+
+
+@needs_compiler
 def test_a_wrong_answer_is_noticed(network: SmallNetwork) -> None:
     folder = synthesize(network, CHIPS[0])
     words = (folder / "sampleoutput.h").read_text()
@@ -207,7 +226,7 @@ def test_input_that_fifos_do_not_take_is_refused(network: SmallNetwork) -> None:
         synthesize(network, CHIPS[0], "--fifo")
 
 
-# Small cases that meet 1-D and 2-D, both memory orders, several passes, FIFOs, streaming, element-wise layers.
+# Small cases: 1-D and 2-D, several passes, FIFOs, streaming, element-wise layers.
 CASES = ["upsample", "eltwise", "fifostream-pool.fifo", "passthrough", "widein", "conv1d-dilation8-k2-pad0"]
 
 
@@ -234,8 +253,8 @@ def test_the_vendors_networks_have_the_vendors_answer(case: dict[str, Any], tmp_
     try:
         synthesize_native(arguments, case["device"], tmp_path / "project")
     except SynergyError as error:
-        assert not VENDOR, error
-        assert error.diagnostics[0].rule == "vendor-file"
+        if VENDOR or error.diagnostics[0].rule != "vendor-file":
+            raise
         pytest.skip("bias arrays are not in the data")
     with gzip.open(DATA / "traces" / f"{case['id']}.json.gz", "rt") as file:
         blocks = json.load(file)["expected"]

@@ -54,6 +54,11 @@ class Accelerator:
         return self._sequencer.running
 
     @property
+    def paused(self) -> bool:
+        """Whether software holds a run half-way: it cleared the run bit, and may set it again."""
+        return self._sequencer.paused
+
+    @property
     def irq(self) -> bool:
         """Level of the interrupt line."""
         return self._irq
@@ -120,7 +125,7 @@ class Accelerator:
         window = self._find(address, size_bytes)
         block, offset = window.block, address - window.base
         if block is Block.DATA:
-            if self.running:
+            if self.running or self.paused:
                 self._sequencer.note_write(window.unit, offset // 4, address, value)
             self._memories.words[window.unit, offset // 4] = value
         elif block is Block.WEIGHTS:
@@ -183,6 +188,7 @@ class Accelerator:
     def _require_idle(self, what: str, address: int, value: int) -> None:
         if self.running:
             raise NotModelled(what, address, value, "is written while the accelerator runs")
+        self._sequencer.abandon()
 
     def _set_weight_address(self, address: int) -> None:
         window = self._powered(address)
@@ -257,3 +263,5 @@ class Accelerator:
                 sequencer.stop()
         elif new.run and not old.run and new.leads(quadrant):
             sequencer.start(quadrant)
+        else:
+            sequencer.abandon()

@@ -20,7 +20,8 @@ from synergyc.targets import Cnn
 class Sequencer:
     """Decodes the layers at the start, computes them at the end.
 
-    ``running`` is true in between; ``members`` are the quadrants that take part, ``master`` leads them.
+    ``running`` is true in between, ``paused`` while software holds the run; ``members`` are the quadrants
+    that take part, ``master`` leads them.
     """
 
     def __init__(
@@ -40,9 +41,11 @@ class Sequencer:
         self._one_shot = False
         self._pipelined = False
         self._stopped = False
+        self._control = 0
         self._written: list[tuple[int, int, int, int]] = []
         self.kernels = Kernels(cnn, memories)
         self.running = False
+        self.paused = False
         self.master = 0
         self.members: tuple[int, ...] = ()
         self.layers: tuple[LayerRun, ...] = ()
@@ -50,23 +53,34 @@ class Sequencer:
 
     def reset(self) -> None:
         """Forget the run: power was off."""
-        self.running = False
+        self.running = self.paused = False
         self._run = None
         self._stopped = False
         self._written.clear()
         self._fifos.close()
 
     def stop(self) -> None:
-        """Software cleared the run bit in the middle of a run."""
-        self.reset()
-        self._stopped = True
+        """Software cleared the run bit in the middle of a run: hold it if all its input is there."""
+        waiting = self._fifos.waiting
+        self.running, self.paused = False, not waiting
+        self._stopped = waiting
+
+    def abandon(self) -> None:
+        """Software does something else than to let a held run go on."""
+        if self.paused:
+            self.paused, self._stopped = False, True
 
     def start(self, master: int) -> None:
-        """The master's run bit was set: begin, or go on with the next layer in one-shot mode."""
+        """The run bit was set: begin, or go on with a held run or (one-shot mode) the next layer."""
         word = self._files[master].word("CTL")
         control = Control(word.value)
+        if self.paused and control.value == self._control:
+            self.running, self.paused = True, False
+            return
+        self.abandon()
         if self._stopped:
             raise word.refuse("where a run goes on after it was stopped half-way is not known")
+        self._control = control.value
         if self._run is None or not control.one_shot:
             self._begin(master, control)
         self._one_shot = control.one_shot

@@ -33,16 +33,25 @@ _START_SHARE = 0.1
 """Share of the time that is left which one of them may take."""
 
 
+_IMPROVED = 2
+"""So many of them, the best ones, are improved app by app before the search."""
+
+
 def exact(instance: Instance, budget: Budget) -> Selection:
     """Return the best plan, proven, or the best that was found in time with a bound on all others."""
     search = Search(instance, budget)
-    for rows in _starts(instance, budget):
-        search.offer(improved(instance, rows, budget))
+    starts = sorted({rows: instance.score(rows) for rows in _starts(instance, budget)}.items(), key=_score_of)
+    for rows, _ in starts[:_IMPROVED]:
         search.offer(rows)
+        search.offer(improved(instance, rows, Budget.of(budget.left_s * _START_SHARE)))
     bound = search.run()
     if search.rows is None:
         raise nothing_fits(instance, budget)
     return Selection(search.rows, min(bound, search.score[0]), optimal=math.isinf(bound))
+
+
+def _score_of(item: tuple[tuple[int, ...], Score]) -> Score:
+    return item[1]
 
 
 def _starts(instance: Instance, budget: Budget) -> Iterator[tuple[int, ...]]:
@@ -82,10 +91,9 @@ class Search:
     def _expand(self, chosen: dict[int, int], depth: int) -> float:
         order = self.instance.order
         j = order[depth]
-        rest = self.instance.rest(order[depth + 1 :], chosen)
-        if rest is None:
+        scores = self.instance.bounds(j, chosen, order[depth + 1 :])
+        if scores is None:
             return math.inf
-        scores = self.instance.scores(j, chosen, rest)
         rows = ranking(scores, self.instance.free(j, chosen) & (scores[:, 0] <= self.score[0]))
         left_out = math.inf
         for row in rows:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from synergyc.ir.network import LayerOp
+from synergyc.synth.kernels import FOURFOLD
 from synergyc.synth.native.registers import RegisterEncoder
 from synergyc.synth.native.streaming import StreamRegisters, ai87_stream
 from synergyc.synth.native.view import LayerView, hardware_padding
 
 _NEXT_LAYER, _LAST_LAYER = 0x80, 0x100
 """Flags of NXT: the number of the next layer follows; there is none."""
+
+
+_GROUPED_PASSES = 4
 
 
 class Ai87Encoder(RegisterEncoder):
@@ -73,20 +77,32 @@ class Ai87Encoder(RegisterEncoder):
             rows, columns = view.geometry.kernel
             value |= (columns - 1) << 18 | (rows - 1) << 22
             if view.placed.read_ahead:
-                value |= 1 << 17 | (view.geometry.in_passes.count - 1) << 26
+                group = _GROUPED_PASSES if view.placed.grouped_passes else 1
+                value |= 1 << 17 | (view.geometry.in_passes.count - 1) // group << 26
         return value | view.broadcast << 29
 
     def _mcnt1(self, view: LayerView, _quadrant: int) -> int | None:
-        return None if view.placed.passthrough else self.mask_range(view)[1]
+        if view.kernels is None:
+            return None
+        start, last = self.mask_range(view)
+        if view.placed.fourfold and view.stream.first:
+            # The vendor tool divides in the first layer only (section 4.6); OCHAN decides in all.
+            return start + (view.kernels.count // FOURFOLD - 1) * view.layer.weight_bits
+        return last
 
     def _mcnt2(self, view: LayerView, _quadrant: int) -> int:
         start, last = self.mask_range(view)
         return last if view.placed.passthrough else start
 
+    def _post(self, view: LayerView, quadrant: int) -> int:
+        return super()._post(view, quadrant) | view.placed.fourfold << 29 | view.placed.grouped_passes << 31
+
     def _ochan(self, view: LayerView, _quadrant: int) -> int:
         if view.geometry.depthwise:
             return view.time_slots * view.geometry.in_passes.count - 1
-        return view.time_slots - 1 if view.kernels is None else view.kernels.count - 1
+        if view.kernels is None:
+            return view.time_slots - 1
+        return (view.kernels.count - 1) // FOURFOLD if view.placed.fourfold else view.kernels.count - 1
 
     def stream(self, view: LayerView) -> StreamRegisters:
         """Return the streaming registers, which only the first layers have."""

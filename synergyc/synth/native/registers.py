@@ -190,7 +190,7 @@ class RegisterEncoder(ABC):
         """Return first and last position of the weights, in bits of the mask counters."""
         if view.kernels is None:
             return 0, (view.geometry.out_passes.count - 1) * _MASK_BITS
-        start = SLOT_BYTES * view.placed.weight_slot // view.geometry.taps * _MASK_BITS
+        start = SLOT_BYTES * view.first_slot // view.geometry.taps * _MASK_BITS
         return start, start + (view.kernels.count - 1) * view.layer.weight_bits
 
     def _oned(self, view: LayerView, _quadrant: int) -> int:
@@ -206,7 +206,7 @@ class RegisterEncoder(ABC):
             value |= 1 << 13 | _ELTWISE_CODES[layer.eltwise] << 14 | (geometry.operands - 1) << 18
             value |= (geometry.pools and layer.pool_first) << 16 | (not view.placed.passthrough) << 17
         if view.kernels is not None:
-            value |= SLOT_BYTES * view.placed.weight_slot % geometry.taps << 4
+            value |= SLOT_BYTES * view.first_slot % geometry.taps << 4
         return value
 
     def _tptr(self, view: LayerView, _quadrant: int) -> int:
@@ -226,7 +226,7 @@ class RegisterEncoder(ABC):
         value = 0
         for bias in view.placed.bias:
             if bias.quadrant == quadrant:
-                value = 1 << 12 | (bias.start // 4 if view.broadcast else bias.start)
+                value = 1 << 12 | (bias.start // 4 if view.broadcast or view.placed.fourfold else bias.start)
         if view.placed.passthrough:
             return value | (3 if geometry.operands == 1 else 1) << 24
         shift = layer.hardware_shift

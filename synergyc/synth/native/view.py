@@ -7,7 +7,14 @@ from dataclasses import dataclass
 
 from synergyc.ir.network import Layer, LayerOp
 from synergyc.synth.geometry import Geometry, geometry_of, set_bits
-from synergyc.synth.kernels import KernelImage, Positions, kernel_image, positions_of
+from synergyc.synth.kernels import (
+    FOURFOLD,
+    KernelImage,
+    Positions,
+    fourfold_image,
+    kernel_image,
+    positions_of,
+)
 from synergyc.synth.lowering import HardwareForm
 from synergyc.synth.memories import used_quadrants
 from synergyc.synth.native.streaming import StreamLayer
@@ -37,6 +44,12 @@ class LayerView:
     previous: StreamLayer | None
     fifo: bool
     last: bool
+
+    @property
+    def first_slot(self) -> int:
+        """First slot of the weights in the physical memories that hold them."""
+        slot = self.placed.weight_slot
+        return slot // FOURFOLD if self.placed.fourfold else slot
 
     @property
     def layer(self) -> Layer:
@@ -69,7 +82,8 @@ def views_of(placed: PlacedNetwork, cnn: Cnn) -> tuple[LayerView, ...]:
     for index, (layer, form, geometry) in enumerate(zip(placed, forms, geometries, strict=True)):
         kernels = None
         if not layer.passthrough:
-            kernels = kernel_image(form.layer, geometry, layer.output_processors, cnn, binary=layer.binary)
+            image = fourfold_image if layer.fourfold else kernel_image
+            kernels = image(form.layer, geometry, layer.output_processors, cnn, binary=layer.binary)
         views.append(
             LayerView(
                 placed=layer,

@@ -62,7 +62,7 @@ def _memory(
         if view.kernels is None or not view.placed.processors >> processor & 1:
             continue
         rank = (view.placed.processors & ((1 << processor) - 1)).bit_count()
-        slots = view.kernels.slots + view.placed.weight_slot
+        slots = view.kernels.slots + view.first_slot
         content[slots] = view.kernels.content[rank]
         used[slots] = True
     return content, used

@@ -33,8 +33,9 @@ def render_project(
 ) -> dict[str, str]:
     """Return the project's files: name to text. Equal arguments give equal texts.
 
-    ``control``: what the program was generated with. ``logit_shift``: bits by which 32-bit outputs of narrow weights count more (section 2.1). Raises
-    SynergyError (``fifo-input``) for input that cannot come through the FIFOs.
+    ``control``: what the program was generated with. ``logit_shift``: bits by which 32-bit outputs of narrow
+    weights count more (section 2.1). Raises SynergyError (``fifo-input``) for input that cannot come through
+    the FIFOs.
     """
     values = _values(program, chip, answer, options, control) | {"logit_shift": logit_shift}
     names = ["cnn.h", "cnn.c", "weights.h", "sampledata.h", "main.c"]

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+import numpy as np
+
+from synergyc.diagnostics import fail
 from synergyc.synth.biases import BiasRequest, allocate_biases, has_biases
-from synergyc.synth.memories import WeightRequest, allocate_weights, used_quadrants
+from synergyc.synth.geometry import set_bits
+from synergyc.synth.memories import WeightMemory, WeightRequest, allocate_weights, used_quadrants
 from synergyc.synth.placed import PlacedNetwork
-from synergyc.synth.resident import placed_image
+from synergyc.synth.resident import placed_image, weight_slots
 from synergyc.synth.vendor.options import VendorOptions
 from synergyc.targets import Cnn
 
@@ -39,7 +43,7 @@ def with_memories(
     ]
     places = allocate_biases(biases, cnn)
     places_of = {request.name: place for request, place in zip(biases, places, strict=True)}
-    return replace(
+    complete = replace(
         placed,
         quadrants=quadrants,
         layers=tuple(
@@ -51,3 +55,23 @@ def with_memories(
             for layer in placed
         ),
     )
+    if any(layer.fourfold for layer in complete):
+        _check_fourfold(complete, cnn)
+    return complete
+
+
+def _check_fourfold(placed: PlacedNetwork, cnn: Cnn) -> None:
+    """Raise SynergyError if weights meet: the tool's rules count the slots of fourfold layers in one row."""
+    memory = WeightMemory(cnn)
+    for layer in placed:
+        if layer.passthrough:
+            continue
+        slots = weight_slots(layer, cnn)
+        if memory.taken[np.ix_(np.array(set_bits(layer.processors)), slots)].any():
+            raise fail(
+                "fourfold",
+                "weights for four outputs at a time meet those of another layer by the vendor's placement",
+                layer=layer.layer.name,
+                hint="use calcx4 for all layers that share processors, or for none",
+            )
+        memory.take(layer.processors, slots)

@@ -46,22 +46,21 @@ _SYNONYMS = {
     "bias_quadrant": "bias_group",
 }
 _KEYS = {
-    "activation", "avg_pool", "bias_group", "data_format", "dilation", "eltwise", "flatten", "groups",
+    "activation", "avg_pool", "bias_group", "calcx4", "data_format", "dilation", "eltwise", "flatten",
+    "groups",
     "in_channel_skip", "in_channels", "in_dim", "in_offset", "in_sequences", "kernel_size", "max_pool",
     "name", "next_sequence", "op", "operands", "out_channels", "out_offset", "output", "output_pad",
     "output_processors", "output_shift", "output_width", "pad", "pool_dilation", "pool_first", "pool_stride",
-    "processors", "quantization", "read_gap", "readahead", "streaming", "stride", "write_gap",
+    "processors", "quantization", "read_gap", "readahead", "streaming", "stride", "tcalc", "write_gap",
 }  # fmt: skip
 _UNSUPPORTED = {
     "buffer_insert": None,
     "buffer_shift": None,
     "bypass": False,
-    "calcx4": False,
     "in_crop": [0, 0],
     "sequence": None,
     "simulated_sequence": None,
     "snoop_sequence": None,
-    "tcalc": False,
     "weight_source": None,
 }
 """Keys that are known but not supported, with the value that means that they are not used."""
@@ -104,6 +103,8 @@ class LayerConfig:
     read_gap: int
     streaming: bool
     read_ahead: bool
+    fourfold: bool
+    grouped_passes: bool | None
     bias_quadrants: tuple[int, ...] | None
     name: str | None
     output: bool
@@ -253,6 +254,8 @@ def _sequence_values(entry: Entry) -> dict[str, Any]:
         "next_sequence": entry.get("next_sequence", lambda value: value),
         "read_gap": entry.get("read_gap", _count, 0),
         "streaming": entry.get("streaming", bool, False),
+        "grouped_passes": entry.get("tcalc", bool),
+        "fourfold": entry.get("calcx4", bool, False),
         "read_ahead": entry.get("readahead", bool, False),
         "name": entry.get("name", str),
     }

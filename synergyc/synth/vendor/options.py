@@ -34,6 +34,7 @@ class VendorOptions:
     fifo: bool = False
     ignore_streaming: bool = False
     read_ahead: bool = False
+    calcx4: bool = False
     reshape_inputs: bool = False
     synthesize_input: int | None = None
     synthesize_words: int = 8
@@ -88,7 +89,7 @@ _VALUES: dict[str, Callable[[str], Any]] = {
     "synthesize-input": _number,
     "synthesize-words": _number,
 }
-_FLAGS = {"fifo", "ignore-streaming", "read-ahead", "reshape-inputs"}
+_FLAGS = {"calcx4", "fifo", "ignore-streaming", "read-ahead", "reshape-inputs"}
 _CONTROL_FLAGS: dict[str, tuple[str, bool]] = {
     "write-zero-registers": ("write_zero_registers", True),
     "no-mexpress": ("express", False),

@@ -67,6 +67,7 @@ def _check_features(options: VendorOptions, chip: Chip) -> None:
         "one_shot": ("--one-shot", options.control.one_shot),
         "layer_link": ("--link-layer", options.control.link_layers),
         "read_ahead": ("--read-ahead", options.read_ahead),
+        "calcx4": ("--calcx4", options.calcx4),
     }
     for feature, (option, wanted) in needs.items():
         if wanted and feature not in chip.cnn.features:

@@ -116,6 +116,10 @@ def _layer(walk: _Walk, number: int, previous: int, *, final: bool) -> PlacedLay
     last = walk.layers[-1] if walk.layers else None
     resets = needs_reset(layer, last.operands if last else 1, walk.cnn)
     streaming = entry.streaming and not walk.options.ignore_streaming
+    read_ahead = entry.read_ahead or walk.options.read_ahead
+    grouped = entry.grouped_passes
+    if grouped is None:
+        grouped = read_ahead and passes_of(layer.in_shape[0], walk.cnn).count > 1
     placed = PlacedLayer(
         layer=layer,
         hardware_layer=number + walk.resets + resets,
@@ -129,7 +133,9 @@ def _layer(walk: _Walk, number: int, previous: int, *, final: bool) -> PlacedLay
         big=entry.big,
         binary=parameters is not None and parameters.bits == BINARY,
         streaming=streaming,
-        read_ahead=entry.read_ahead or walk.options.read_ahead,
+        fourfold=entry.fourfold or (walk.options.calcx4 and parameters is not None),
+        read_ahead=read_ahead,
+        grouped_passes=grouped,
         stream_kernel=streaming or (last is not None and last.streaming),
     )
     walk.resets += resets

@@ -33,6 +33,10 @@ def irq(accelerator: Accelerator) -> bool:
     return accelerator.irq
 
 
+def state(accelerator: Accelerator) -> tuple[bool, bool]:
+    return accelerator.running, accelerator.paused
+
+
 @pytest.mark.parametrize("chip", CHIPS)
 def test_memories_keep_what_is_written(chip: str) -> None:
     cnn = load_chip(chip).cnn
@@ -263,6 +267,43 @@ def test_a_stopped_run_cannot_go_on() -> None:
     assert not accelerator.running
     with pytest.raises(NotModelled, match="stopped half-way"):
         encoder.start(accelerator, FIRST, LAYER)
+
+
+def test_a_held_run_goes_on() -> None:
+    """docs/accelerator.md, 5.6: what ``cnn_stop`` and ``cnn_continue`` of generated programs write."""
+    accelerator, control = started(FIRST), FIRST.register_address(0, "CTL")
+    cycles = accelerator.cycles_to_done()
+    accelerator.write(control, 4, accelerator.read(control, 4) & ~1)
+    assert state(accelerator) == (False, True)
+    assert accelerator.cycles_to_done() is None
+    accelerator.write(control, 4, accelerator.read(control, 4) | 1)
+    assert state(accelerator) == (True, False)
+    assert accelerator.cycles_to_done() == cycles
+    accelerator.finish()
+    assert accelerator.irq
+    assert len(accelerator.layers) == 1
+
+
+@pytest.mark.parametrize("other", ["LCNT", "SRAM", "CTL"])
+def test_a_held_run_ends_when_software_does_something_else(other: str) -> None:
+    accelerator, control = started(FIRST), FIRST.register_address(0, "CTL")
+    running = accelerator.read(control, 4)
+    accelerator.write(control, 4, running & ~1)
+    address = FIRST.register_address(0, other)
+    accelerator.write(address, 4, accelerator.read(address, 4))
+    assert not accelerator.paused
+    with pytest.raises(NotModelled, match="stopped half-way"):
+        accelerator.write(control, 4, running)
+
+
+def test_data_of_a_held_run_must_not_change() -> None:
+    accelerator, control = started(FIRST), FIRST.register_address(0, "CTL")
+    running = accelerator.read(control, 4)
+    accelerator.write(control, 4, running & ~1)
+    accelerator.write(FIRST.data_address(0), 4, 1)
+    accelerator.write(control, 4, running)
+    with pytest.raises(NotModelled, match="during a run that uses it"):
+        accelerator.finish()
 
 
 def test_one_shot_stops_after_each_layer() -> None:

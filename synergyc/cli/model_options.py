@@ -1,0 +1,112 @@
+"""Options of the commands that take a model instead of an app file, and how they refuse one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from synergyc.diagnostics import SynergyError
+
+if TYPE_CHECKING:
+    from synergyc.pipeline.single import ModelRequest
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+class Shape(click.ParamType[tuple[int, ...]]):
+    """Sizes such as ``1,28,28``."""
+
+    name = "C,H,W"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, ...]:
+        """Return the sizes as a tuple; fails if they are not one to three positive numbers."""
+        if isinstance(value, tuple):
+            return value
+        parts = str(value).split(",")
+        if not 1 <= len(parts) <= 3 or not all(part.isdecimal() and int(part) > 0 for part in parts):
+            self.fail(f"{value!r} is not one to three positive sizes such as 3,32,32", param, ctx)
+        return tuple(map(int, parts))
+
+
+class Argument(click.ParamType[tuple[str, object]]):
+    """A keyword argument such as ``width=0.5``; values are JSON, anything else is text."""
+
+    name = "NAME=VALUE"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, object]:
+        """Return name and value; fails if there is no name."""
+        if isinstance(value, tuple):
+            return value
+        key, equals, text = str(value).partition("=")
+        if not equals or not key.isidentifier():
+            self.fail(f"{value!r} is not NAME=VALUE", param, ctx)
+        try:
+            return key, json.loads(text)
+        except ValueError:
+            return key, text
+
+
+def model_options(command: Command) -> Command:
+    """Add the model argument and the options that say what ``ModelRequest`` holds."""
+    for add in (
+        click.option(
+            "--bits",
+            default="8",
+            show_default=True,
+            type=click.Choice(["8", "4", "2", "1"]),
+            help="Weight bits.",
+        ),
+        click.option(
+            "--calibrate",
+            type=click.Path(path_type=Path),
+            metavar="FILE.npy",
+            help="Typical inputs (N, C, H, W).",
+        ),
+        click.option("--arg", "arguments", multiple=True, type=Argument(), help="Argument of the class."),
+        click.option(
+            "--weights", type=click.Path(path_type=Path), help="Weights: .safetensors, .pt or .pth."
+        ),
+        click.option("--input", "input_shape", type=Shape(), required=True, help="Shape of one input."),
+        click.argument("model", metavar="MODEL"),
+    ):
+        command = add(command)
+    return command
+
+
+def request_of(
+    model: str,
+    input_shape: tuple[int, ...],
+    weights: Path | None,
+    arguments: tuple[tuple[str, object], ...],
+    calibrate: Path | None,
+    bits: str,
+) -> ModelRequest:
+    """Return what the options say."""
+    from synergyc.pipeline.single import ModelRequest
+
+    return ModelRequest(model, input_shape, weights, calibrate, int(bits), dict(arguments))
+
+
+@contextmanager
+def refusal_as_json(as_json: bool) -> Iterator[None]:
+    """With ``--json``, print what stands against a model as the document that the command owes."""
+    try:
+        yield
+    except SynergyError as error:
+        if not as_json:
+            raise
+        from synergyc.pipeline.single import reasons
+
+        click.echo(json.dumps({"status": "refused", "reasons": reasons(error.diagnostics)}, indent=2))
+        for item in error.diagnostics:
+            click.echo(item.render(), err=True)
+        raise SystemExit(1) from None

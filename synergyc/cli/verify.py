@@ -1,0 +1,73 @@
+"""``synergyc verify``: one model, from file to proof on an emulated chip."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from synergyc.cli.model_options import model_options, refusal_as_json, request_of
+from synergyc.cli.progress import stages
+
+if TYPE_CHECKING:
+    from synergyc.pipeline.verify import Verification
+
+
+@click.command("verify")
+@model_options
+@click.option("--device", required=True, help="Chip or board, such as MAX78000.")
+@click.option(
+    "--runs", default=4, show_default=True, type=click.IntRange(min=1), help="Inferences to compare."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.option("-q", "--quiet", is_flag=True, help="No progress messages.")
+def command(device: str, runs: int, as_json: bool, quiet: bool, **model: Any) -> None:
+    """Quantize MODEL (file.py:Class or package.module:Class), build it for one device, and emulate it.
+
+    Every result must equal the integer reference and onnxruntime, bit by bit; exit 0 only then.
+    """
+    from synergyc.pipeline.verify import verify
+
+    with refusal_as_json(as_json), stages(quiet=quiet) as progress:
+        result = verify(request_of(**model), device, runs, progress)
+    click.echo(json.dumps(_document(result), indent=2) if as_json else _summary(result))
+    if not result.ok:
+        raise SystemExit(1)
+
+
+def _document(result: Verification) -> dict[str, object]:
+    app = result.outcome.apps[0]
+    return {
+        "status": "ok" if result.ok else "different",
+        "reasons": [],
+        "board": result.board,
+        "layers": len(result.network.layers),
+        "macs": sum(layer.macs for layer in result.network.layers),
+        "runs": app.sent,
+        "right": app.right,
+        "wrong": app.wrong,
+        "dropped": app.dropped,
+        "onnxruntime": str(result.onnxruntime),
+        "units": {
+            unit.unit: {"predicted_cycles": unit.predicted_cycles, "emulated_cycles": unit.emulated_cycles}
+            for unit in result.outcome.devices[0].units
+        },
+        "notes": list(result.notes),
+    }
+
+
+def _summary(result: Verification) -> str:
+    app = result.outcome.apps[0]
+    cycles = next(
+        unit.emulated_cycles for unit in result.outcome.devices[0].units if unit.unit == "accelerator"
+    )
+    lines = [f"note: {note}" for note in result.notes]
+    lines += [
+        f"{result.network.name} on {result.board}: {len(result.network.layers)} layers, {cycles:,} cycles",
+        f"emulated chip: {app.right} of {app.sent} results equal the reference, {app.wrong} wrong,"
+        f" {app.dropped} dropped",
+        f"onnxruntime: {result.onnxruntime}",
+        "verified" if result.ok else "NOT verified",
+    ]
+    return "\n".join(lines)

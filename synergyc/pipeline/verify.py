@@ -1,0 +1,111 @@
+"""One model, from file to proof: the emulated chip, the reference and onnxruntime must agree on every bit."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+
+from synergyc import reference
+from synergyc.config import App, Device, Interact, PythonModel, Sense, System
+from synergyc.diagnostics import SynergyError
+from synergyc.ir.network import Network
+from synergyc.ir.types import Array
+from synergyc.manifest import MANIFEST_NAME
+from synergyc.pipeline.build import compile_all, firmware_specs, synthesize, write_app_files
+from synergyc.pipeline.models import PreparedModel
+from synergyc.pipeline.planning import choose_plan, fits
+from synergyc.pipeline.record import record_build
+from synergyc.pipeline.run import run
+from synergyc.pipeline.single import ModelRequest, board_of, network_for, quantize_model, random_inputs
+from synergyc.report.outcome import RunOutcome
+from synergyc.targets import Board, load_chip
+from synergyc.toolchain import find_cross_compiler
+
+_APP = "model"
+_DEVICE = "device"
+
+
+class Agreement(StrEnum):
+    """How onnxruntime's results compare with the reference's."""
+
+    EQUAL = "equal"
+    DIFFERENT = "different"
+    ABSENT = "not installed"
+
+
+@dataclass(frozen=True, eq=False)
+class Verification:
+    """What a verification showed; ``outcome`` compares the emulated chip with the reference."""
+
+    board: str
+    network: Network
+    outcome: RunOutcome
+    onnxruntime: Agreement
+    notes: tuple[str, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether every result agrees, of those executors that are there."""
+        return self.outcome.ok and self.onnxruntime is not Agreement.DIFFERENT
+
+
+def verify(request: ModelRequest, device: str, runs: int, progress: Callable[[str], None]) -> Verification:
+    """Quantize, place, generate, compile and emulate a model on one device, and compare all results.
+
+    Raises SynergyError for wrong input, and with all reasons if the model cannot run on the device.
+    """
+    board = board_of(device)
+    compiler = find_cross_compiler()
+    progress("capture and quantize")
+    model = quantize_model(request)
+    network = network_for(model, board)
+    problems = fits((network,), load_chip(board.chip))
+    if problems:
+        raise SynergyError(problems)
+    samples = random_inputs(request.input_shape, runs, seed=1)
+    prepared = PreparedModel(_APP, model.graph, network, samples, None, None)
+    system = _system(request, board)
+    plan = choose_plan(system, [prepared]).plan
+    models = {_APP: prepared}
+    programs = synthesize(system, models, plan, progress)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        specs = firmware_specs(system, models, plan, programs)
+        write_app_files(models.values(), specs, folder)
+        images = compile_all(specs, folder, compiler, progress)
+        manifest = record_build(Path(request.spec), system, models, plan, programs, specs, images, folder)
+        (folder / MANIFEST_NAME).write_text(manifest.to_text())
+        progress(f"emulate {runs} runs")
+        outcome = run(folder, runs)
+    progress("compare with onnxruntime")
+    return Verification(board.name, network, outcome, compare_onnxruntime(network, samples), model.notes)
+
+
+def compare_onnxruntime(network: Network, samples: Array) -> Agreement:
+    """Run ``network`` in onnxruntime and in the reference and compare all outputs, bit by bit."""
+    if find_spec("onnxruntime") is None:
+        return Agreement.ABSENT
+    from synergyc.export.onnx import run_onnxruntime, to_onnx
+
+    inputs = {network.inputs[0].name: samples}
+    found, expected = run_onnxruntime(to_onnx(network), inputs), reference.run(network, inputs)
+    equal = all(np.array_equal(found[name], values) for name, values in expected.items())
+    return Agreement.EQUAL if equal else Agreement.DIFFERENT
+
+
+def _system(request: ModelRequest, board: Board) -> System:
+    """Return one device that replays samples and reports results on its console."""
+    source, _, name = request.spec.rpartition(":")
+    app = App(
+        name=_APP,
+        sense=Sense("replay", _DEVICE),
+        model=PythonModel(Path(source), name, request.weights or Path(), request.input_shape),
+        interact=Interact("console", _DEVICE),
+    )
+    return System((Device(_DEVICE, board.name, ("replay",), ("console",)),), (app,))

@@ -1,0 +1,128 @@
+"""Commands that take one model: what they print as JSON, and how they refuse."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from synergyc.ir import store
+from synergyc.ir.network import Network
+from tests.e2e.command import ROOT, synergyc
+
+MODEL = """
+import torch
+from torch import nn
+
+class Small(nn.Module):
+    def __init__(self, kernel=3):
+        super().__init__()
+        self.conv = nn.Conv2d(2, 4, kernel, padding=kernel // 2)
+        self.skip = nn.Conv2d(4, 4, 1, bias=False)
+        self.out = nn.Linear(4 * 4 * 4, 3)
+
+    def forward(self, x):
+        x = torch.relu(self.conv(x))
+        x = nn.functional.avg_pool2d(x + self.skip(x), 2)
+        return self.out(x.flatten(1))
+"""
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> str:
+    """A model file with one class, reading 2x8x8."""
+    (tmp_path / "small.py").write_text(MODEL)
+    return f"{tmp_path / 'small.py'}:Small"
+
+
+def document(*arguments: str, status: int = 0) -> dict[str, Any]:
+    result = synergyc(*arguments, "--json")
+    assert result.returncode == status, result.stderr
+    content: dict[str, Any] = json.loads(result.stdout)
+    return content
+
+
+@pytest.mark.e2e
+@pytest.mark.skipif(shutil.which("arm-none-eabi-gcc") is None, reason="arm-none-eabi-gcc is not installed")
+@pytest.mark.parametrize("device", ["MAX78000", "max78002evkit"])
+def test_verify_compares_chip_reference_and_onnxruntime(small: str, device: str) -> None:
+    found = document("verify", small, "--input", "2,8,8", "--device", device, "--runs", "2", "-q")
+    assert (found["status"], found["reasons"]) == ("ok", [])
+    assert (found["runs"], found["right"], found["wrong"], found["dropped"]) == (2, 2, 0, 0)
+    assert found["onnxruntime"] == "equal"
+    assert found["layers"] == 5
+    assert found["macs"] == 64 * (2 * 4 * 9 + 4 * 4) + 64 * 3
+    assert any("random" in note for note in found["notes"])
+
+
+def test_all_reasons_are_given_at_once(small: str) -> None:
+    """MAX78000 has kernels of 1x1 and 3x3 only (user guide, "Operations")."""
+    arguments = (small, "--input", "2,8,8", "--device", "MAX78000", "--arg", "kernel=5")
+    for command in ("check", "verify"):
+        found = document(command, *arguments, status=1)
+        assert found["status"] == "refused"
+        (reason,) = found["reasons"]
+        assert (reason["rule"], reason["layer"], reason["need"]) == ("conv2d-kernel", "conv", "5x5")
+        assert reason["hint"]
+        assert "3x3" in reason["have"]
+
+
+def test_a_model_that_is_too_large_is_refused_with_the_limits() -> None:
+    """The form without depthwise layers breaks three limits of one MAX78000."""
+    model = f"{ROOT / 'models' / 'mobilenet.py'}:MobileNetV2"
+    found = document(
+        *("check", model, "--input", "3,32,32", "--device", "MAX78000", "--arg", "depthwise=false"), status=1
+    )
+    rules = {reason["rule"]: reason for reason in found["reasons"]}
+    assert rules.keys() >= {"layer-count", "weight-memory"}
+    assert rules["layer-count"]["need"] == "46"
+    assert "32" in rules["layer-count"]["have"]
+
+
+def test_show_counts_what_crosses_a_cut(small: str) -> None:
+    """conv keeps 4x8x8 for the sum; skip makes as much again; both are needed then."""
+    rows = document("show", small, "--input", "2,8,8", "--device", "MAX78000")["layers"]
+    assert [row["name"] for row in rows] == ["conv", "skip", "add", "avg_pool2d", "out"]
+    assert [row["cut_bytes"] for row in rows[:2]] == [256, 512]
+    assert [row["cut_tensors"] for row in rows[:2]] == [1, 2]
+    assert [row["weight_bytes"] for row in rows] == [72, 16, 0, 0, 192]
+    assert all(row["cycles"] > 0 for row in rows)
+
+
+def test_quantize_writes_a_network_that_can_be_read(small: str, tmp_path: Path) -> None:
+    target = tmp_path / "small.safetensors"
+    samples, labels = tmp_path / "x.npy", tmp_path / "y.npy"
+    np.save(samples, np.random.default_rng(0).integers(-128, 128, (6, 2, 8, 8), dtype=np.int8))
+    np.save(labels, np.array([0, 1, 2, 0, 1, 2]))
+    result = synergyc(
+        *("quantize", small, "--input", "2,8,8", "--bits", "4", "-o", str(target)),
+        *("--calibrate", str(samples), "--test", str(samples), "--labels", str(labels)),
+    )
+    assert result.returncode == 0, result.stderr
+    assert "accuracy on 6 samples: float" in result.stdout
+    network = store.load(target, Network)
+    assert {layer.weight_bits for layer in network.layers if layer.weight is not None} == {4}
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"--input": "2,8,x"}, "not one to three positive sizes"),
+        ({"--arg": "kernel"}, "not NAME=VALUE"),
+        ({"--arg": "kernel='3'"}, "[model-code]"),
+        ({"--arg": "width=3"}, "[model-arguments]"),
+        ({"--input": "3,8,8"}, "[capture]"),
+        ({"--device": "MAX78001"}, "[unknown-device]"),
+        ({"--weights": "no.safetensors"}, "[weights-file]"),
+        ({"--calibrate": "no.npy"}, "[array-file]"),
+    ],
+)
+def test_wrong_options_are_explained(small: str, changes: dict[str, str], said: str) -> None:
+    options = {"--input": "2,8,8", "--device": "MAX78000", **changes}
+    result = synergyc("check", small, *(part for item in options.items() for part in item))
+    assert result.returncode in {1, 2}
+    assert said in result.stderr
