@@ -35,7 +35,7 @@ def load_module(spec: str, base: Path, arguments: Mapping[str, Any] | None = Non
     """Return the model that ``spec`` names, in evaluation mode, with the weights its constructor gives.
 
     ``spec`` is ``file.py:Class`` (the file relative to ``base``) or ``package.module:Class`` (found in
-    ``base`` or where Python finds packages); ``arguments`` go to the constructor. Runs the user's code. Raises
+    ``base`` or where Python finds packages); ``arguments`` go to the constructor. Runs user code. Raises
     SynergyError if the file, class or arguments are wrong, or if that code raises.
     """
     from torch import nn

@@ -61,7 +61,7 @@ class Measurement:
 
 
 def compare_with_measurements(networks: Callable[[str, str], Network]) -> tuple[Measurement, ...]:
-    """Return every measurement with the model's value; ``networks`` gives a network in its form for a chip."""
+    """Return every measurement with the model's value; ``networks`` gives a network's form for a chip."""
     return tuple(
         Measurement(chip, what, name, value, _model(networks(name, chip), chip, what), source)
         for chip, what, name, value, source in _MEASURED

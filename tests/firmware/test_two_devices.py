@@ -140,7 +140,7 @@ class Devices:
         return [line for line in parsed if line is not None]
 
     def counts(self, name: str, what: str) -> list[int]:
-        """Return the numbers of a device's statistics line about a link: ``send``, ``receive`` or ``link``."""
+        """Return the numbers of a statistics line about a link: ``send``, ``receive`` or ``link``."""
         line = next(x for x in self.lines(name) if x.kind == "S" and x.fields[0] == what)
         return [int(field) for field in line.fields[2:]]
 

@@ -15,7 +15,6 @@ class ProjectOptions:
         check_words: compare at most this many words of the known answer.
         unload: write ``cnn_unload``, and call it.
         softmax: print the class probabilities of the output.
-        gather: unload through the accelerator's byte gatherer ("mlator").
         timer: number of the timer that measures the inference.
         boost: GPIO port and pin that raise the supply during the inference.
         sleep: wait for the end of the inference asleep, instead of spinning.
@@ -35,7 +34,6 @@ class ProjectOptions:
     check_words: int | None = None
     unload: bool = True
     softmax: bool = False
-    gather: bool = False
     timer: int | None = None
     boost: tuple[int, int] | None = None
     sleep: bool = True
