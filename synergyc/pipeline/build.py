@@ -28,8 +28,8 @@ from synergyc.plan.problem import Objective
 from synergyc.plan.selector import PlanResult
 from synergyc.plan.types import Plan
 from synergyc.synth.native import generate
-from synergyc.synth.placement import place
 from synergyc.synth.program import Program
+from synergyc.synth.resident import place_resident
 from synergyc.toolchain import CrossCompiler, find_cross_compiler
 
 _FLASH_RESERVE_BYTES = 48 * 1024
@@ -90,14 +90,15 @@ def plan_system(
 def synthesize(
     system: System, models: Mapping[str, PreparedModel], plan: Plan, progress: Progress
 ) -> dict[str, Program]:
-    """Return the accelerator program of every segment, by segment name."""
+    """Return the accelerator program of every segment, by segment name; those of a device are resident."""
     programs = {}
-    for app in plan.apps:
-        for segment in app.segments:
+    for device in system.devices:
+        segments = plan.segments_on(device.name)
+        networks = [segment_network(models, item.app, item.first, item.last) for item in segments]
+        for segment in segments:
             progress(f"place and generate {segment.name}")
-            network = segment_network(models, segment.app, segment.first, segment.last)
-            chip = system.device(segment.device).chip
-            programs[segment.name] = generate(place(network, chip), chip)
+        for segment, placed in zip(segments, place_resident(networks, device.chip), strict=True):
+            programs[segment.name] = generate(placed, device.chip)
     return programs
 
 

@@ -14,8 +14,7 @@ from synergyc.pipeline.problem import plan_problem
 from synergyc.plan.pareto import pareto_front
 from synergyc.plan.problem import Objective
 from synergyc.plan.selector import PlanResult, choose
-from synergyc.synth.placed import PlacedNetwork
-from synergyc.synth.placement import place
+from synergyc.synth.resident import place_resident
 from synergyc.targets import Chip
 
 
@@ -58,11 +57,8 @@ def fits(networks: Sequence[Network], chip: Chip) -> tuple[Diagnostic, ...]:
     problems = tuple(problem for network in networks for problem in check_limits(network, chip))
     if problems:
         return problems
-    placed: list[PlacedNetwork] = []
     try:
-        for network in networks:
-            first_layer = sum(len(list(other)) for other in placed)
-            placed.append(place(network, chip, first_layer=first_layer, beside=placed))
+        place_resident(networks, chip)
     except SynergyError as error:
         return error.diagnostics
     return ()

@@ -6,6 +6,7 @@ rules. Section numbers in this package refer to ``docs/accelerator.md``.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -37,6 +38,18 @@ class PlacedTensor:
     pixel_words: int
     pass_words: int
     big: bool = False
+
+    @property
+    def end_bytes(self) -> int:
+        """First byte behind the tensor in its memory instances, whole words."""
+        pixels = math.prod(self.tensor.shape[1:])
+        if self.big:
+            return self.offset_bytes + (pixels + 3) // 4 * 4
+        passes = -(-self.tensor.shape[0] // self.processors.bit_count())
+        words = 4 if self.tensor.width_bits > 8 else 1
+        return self.offset_bytes + 4 * (
+            (pixels - 1) * self.pixel_words + (passes - 1) * self.pass_words + words
+        )
 
 
 @dataclass(frozen=True, eq=False)

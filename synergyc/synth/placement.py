@@ -16,8 +16,8 @@ from synergyc.synth.geometry import geometry_of, passes_of
 from synergyc.synth.kernels import KernelImage, kernel_image
 from synergyc.synth.lowering import hardware_form, needs_reset
 from synergyc.synth.memories import WeightRequest, allocate_weights, used_quadrants
+from synergyc.synth.occupancy import bias_bytes_beside, weight_memory_beside
 from synergyc.synth.placed import BiasPlace, PlacedLayer, PlacedNetwork, PlacedTensor
-from synergyc.synth.resident import bias_bytes_beside, weight_memory_beside
 from synergyc.synth.verify import check_operators, verify
 from synergyc.targets import Chip, Cnn
 
@@ -75,6 +75,14 @@ def place(
             except SynergyError as error:
                 failures += error.diagnostics
     raise SynergyError(failures[0])
+
+
+def hardware_layers(network: Network, cnn: Cnn) -> int:
+    """Return how many layer registers ``network`` takes, with the extra layers that the chip needs."""
+    layers = with_copies(network, cnn).layers
+    before = [1, *(len(layer.inputs) if layer.eltwise is not None else 1 for layer in layers)]
+    resets = (needs_reset(layer, count, cnn) for layer, count in zip(layers, before, strict=False))
+    return len(layers) + sum(resets)
 
 
 def _images(network: Network, cnn: Cnn) -> dict[str, KernelImage]:

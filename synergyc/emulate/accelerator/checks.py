@@ -77,7 +77,8 @@ def _steps(cnn: Cnn, master: LayerWords, config: LayerConfig) -> None:
         known = (instance,) if config.output.time_slots > 1 else (instance, instance // 4)
     else:
         known = (0, 1)
-    if offset not in known:
+    alone = config.operation is Operation.PASSTHROUGH and len(config.processors) == 1
+    if offset not in known and not alone:  # a single value per pixel has no second time slot
         raise toffs.refuse("output time slots are not one instance apart")
     if neighbour != instance and config.operation is not Operation.PASSTHROUGH:
         raise moffs.refuse("neighbouring outputs are not one instance apart")

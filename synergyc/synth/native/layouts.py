@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from synergyc.synth.geometry import passes_of, round_up, set_bits
+from synergyc.synth.geometry import passes_of, set_bits
 from synergyc.synth.placed import PlacedTensor
 from synergyc.synth.program import Region, TensorLayout
 from synergyc.targets import Cnn
@@ -68,15 +68,6 @@ def tensor_words(placed: PlacedTensor, cnn: Cnn) -> Addresses:
     if placed.tensor.width_bits > 8:
         inner = (inner[:, np.newaxis] + np.arange(shared)).reshape(-1)
     return np.unique((bases[:, np.newaxis] + inner).reshape(-1)).astype(np.int64)
-
-
-def span_bytes(placed: PlacedTensor, cnn: Cnn) -> int:
-    """Return the bytes from the first to behind the last word of the tensor inside an instance."""
-    if placed.big:
-        return round_up(_pixels(placed), 4)
-    passes = passes_of(placed.tensor.shape[0], cnn).count
-    words = cnn.processors_per_instance if placed.tensor.width_bits > 8 else 1
-    return 4 * ((_pixels(placed) - 1) * placed.pixel_words + (passes - 1) * placed.pass_words + words)
 
 
 def _pixels(placed: PlacedTensor) -> int:

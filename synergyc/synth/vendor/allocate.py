@@ -11,8 +11,8 @@ from synergyc.diagnostics import fail
 from synergyc.synth.biases import BiasRequest, allocate_biases, has_biases
 from synergyc.synth.geometry import set_bits
 from synergyc.synth.memories import WeightMemory, WeightRequest, allocate_weights, used_quadrants
+from synergyc.synth.occupancy import placed_image, weight_slots
 from synergyc.synth.placed import PlacedNetwork
-from synergyc.synth.resident import placed_image, weight_slots
 from synergyc.synth.vendor.options import VendorOptions
 from synergyc.targets import Cnn
 
