@@ -86,7 +86,7 @@ def synthesize_izer(arguments: Sequence[str], device: str, output: Path) -> Synt
 def project_files(arguments: Sequence[str], chip: Chip) -> tuple[Program, dict[str, str]]:
     """Return the program for the network that ``arguments`` name, and the texts of its project."""
     options = parse_options(arguments)
-    network = read_vendor(options, chip, root=_roots(options.config_file))
+    network = read_vendor(options, chip, root=sample_roots(options.config_file))
     program = generate(network.placed, chip, network.control)
     last = network.placed.layers[-1].layer
     files = render_project(
@@ -102,18 +102,28 @@ def project_files(arguments: Sequence[str], chip: Chip) -> tuple[Program, dict[s
 
 def known_answer(network: VendorNetwork) -> KnownAnswer:
     """Return what the integer reference makes of the network's sample input."""
+    tensors = reference_tensors(network)
     inputs = {
         placed.tensor.name: sample
         for placed, sample in zip(network.placed.inputs, network.samples, strict=True)
     }
-    tensors = {name: frozen_array(sample, "int8")[None] for name, sample in inputs.items()}
+    return KnownAnswer(
+        inputs, {item.tensor.name: tensors[item.tensor.name] for item in network.placed.outputs}
+    )
+
+
+def reference_tensors(network: VendorNetwork) -> dict[str, Array]:
+    """Return every tensor of the network for its sample input: int8, or int32 where the output is wide."""
+    tensors = {
+        placed.tensor.name: frozen_array(sample, "int8")[None]
+        for placed, sample in zip(network.placed.inputs, network.samples, strict=True)
+    }
     for placed in network.placed:
         layer = placed.layer
         rounding = network.control.average_rounding
         operands = _operands(layer, tensors, network.first_channels.get(layer.name, 0))
         tensors[layer.output.name] = run_layer(layer, operands, average_rounding=rounding)
-    outputs = {item.tensor.name: tensors[item.tensor.name][0] for item in network.placed.outputs}
-    return KnownAnswer(inputs, outputs)
+    return {name: values[0] for name, values in tensors.items()}
 
 
 def _operands(layer: Layer, tensors: Mapping[str, Array], first_channel: int) -> list[Array]:
@@ -147,7 +157,7 @@ def _mismatch(layer: Layer, tensors: Mapping[str, Array]) -> SynergyError:
     )
 
 
-def _roots(config_file: Path) -> list[Path]:
+def sample_roots(config_file: Path) -> list[Path]:
     """Return the folders where the tool's ``tests`` folder may be: as it lies in a clone of the tool."""
     folders = [Path(), config_file.parent.parent]
     clone = os.environ.get(FOLDER_VARIABLE)

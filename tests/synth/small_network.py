@@ -53,7 +53,7 @@ class SmallNetwork:
     sample: torch.Tensor
     weights: tuple[torch.Tensor, ...]
     biases: tuple[torch.Tensor, ...]
-    shifts: tuple[int, ...] = (-2, -1, 0)
+    shifts: tuple[int, ...] = (-2, -4, 0)
     bits: tuple[int, ...] = (8, 4, 8)
 
     @property

@@ -78,28 +78,31 @@ def kernels(cnn: Cnn, config: LayerConfig, kernel: Kernel, weights: Bytes) -> np
     shape = (kernel.rows, kernel.cols, depth, len(config.processors), kernel.positions)
     if kernel.unit:
         return np.ones(shape, np.float32)
-    groups = range(kernel.interleave)
-    count = kernel.count // kernel.interleave
-    parts = [_stream(cnn, config, kernel, (group, count), weights) for group in groups]
+    parts = [_stream(config, kernel, span, weights) for span in weight_spans(cnn, config, kernel)]
     # (processors, positions / interleave, interleave, depth, taps)
     stacked = np.stack([part.reshape(part.shape[0], -1, depth, kernel.taps) for part in parts], axis=2)
     ordered = stacked.reshape(stacked.shape[0], -1, depth, kernel.taps)
     return ordered.transpose(3, 2, 0, 1).astype(np.float32, order="C").reshape(shape)
 
 
-def _stream(
-    cnn: Cnn, config: LayerConfig, kernel: Kernel, part: tuple[int, int], weights: Bytes
-) -> npt.NDArray[np.int8]:
-    """Return ``count`` kernels from one physical memory as (processors, count, taps)."""
-    group, count = part
-    first = kernel.first_byte + group * (cnn.weight_slots // kernel.interleave) * SLOT_BYTES
-    groups = -(-count * kernel.bits // 8)
-    last = first + groups * kernel.taps
+def weight_spans(cnn: Cnn, config: LayerConfig, kernel: Kernel) -> list[range]:
+    """Return the bytes of a processor's weight stream that hold the kernels, for each physical memory."""
+    groups = -(-(kernel.count // kernel.interleave) * kernel.bits // 8)
+    step = (cnn.weight_slots // kernel.interleave) * SLOT_BYTES
+    firsts = [kernel.first_byte + memory * step for memory in range(kernel.interleave)]
+    spans = [range(first, first + groups * kernel.taps) for first in firsts]
     for processor in config.processors:
-        if last > cnn.slots(processor) * SLOT_BYTES:
+        if spans[-1].stop > cnn.slots(processor) * SLOT_BYTES:
             raise OutOfReach("MCNT", f"kernels end beyond the weight memory of processor {processor}")
-    packed = weights[list(config.processors), first:last].reshape(len(config.processors), groups, kernel.taps)
-    return unpack(np.ascontiguousarray(packed[:, :, ::-1]), kernel.bits, kernel.binary)[:, :count]
+    return spans
+
+
+def _stream(config: LayerConfig, kernel: Kernel, span: range, weights: Bytes) -> npt.NDArray[np.int8]:
+    """Return the kernels in one physical memory as (processors, count, taps)."""
+    count = kernel.count // kernel.interleave
+    packed = weights[list(config.processors), span.start : span.stop]
+    groups = packed.reshape(len(config.processors), -1, kernel.taps)
+    return unpack(np.ascontiguousarray(groups[:, :, ::-1]), kernel.bits, kernel.binary)[:, :count]
 
 
 def weigh(
@@ -131,33 +134,46 @@ def bias_of(cnn: Cnn, config: LayerConfig, bias: Bytes) -> npt.NDArray[np.int32]
     """Return the bias of each output: of (positions,), or of (passes * processors,) for depthwise."""
     if not config.biases or config.kernel is None:
         return 0
-    signed = bias.view(np.int8)
-    if config.operation is not Operation.DEPTHWISE:
-        place = config.biases[0]
-        end = place.start + config.kernel.positions
-        _require_bias(cnn, end - 1)
-        return signed[place.quadrant, place.start : end].astype(np.int32)
+    places = bias_places(cnn, config)
+    outputs = config.kernel.positions
+    if config.operation is Operation.DEPTHWISE:
+        outputs = config.input.passes * len(config.processors)
+    values = np.zeros(outputs, np.int32)
+    if places:
+        channels, quadrants, offsets = zip(*places, strict=True)
+        values[list(channels)] = bias.view(np.int8)[list(quadrants), list(offsets)]
+    return values
+
+
+def bias_places(cnn: Cnn, config: LayerConfig) -> list[tuple[int, int, int]]:
+    """Return (output, quadrant, byte of its bias memory) of every output that has a bias."""
+    if not config.biases or config.kernel is None:
+        return []
+    if config.operation is Operation.DEPTHWISE:
+        places = list(_depthwise_bias_places(cnn, config))
+    else:
+        bias = config.biases[0]
+        places = [(o, bias.quadrant, bias.start + o) for o in range(config.kernel.positions)]
+    last = max((byte for _, _, byte in places), default=0)
+    if last >= cnn.bias_bytes:
+        raise OutOfReach("POST", f"bias byte {last} is beyond the quadrant's {cnn.bias_bytes} bytes")
+    return places
+
+
+def _depthwise_bias_places(cnn: Cnn, config: LayerConfig) -> Iterator[tuple[int, int, int]]:
     starts = {place.quadrant: place.start for place in config.biases}
-    values = np.zeros((config.input.passes, len(config.processors)), np.int32)
-    ranks: dict[int, int] = {}
+    firsts: dict[int, int] = {}
     for i, processor in enumerate(config.processors):
         quadrant, lane = divmod(processor, cnn.processors_per_quadrant)
-        first = ranks.setdefault(quadrant, processor)
+        first = firsts.setdefault(quadrant, processor)
         if quadrant not in starts:
             continue
         for e in range(config.input.passes):
             if config.output.spread:
-                byte = starts[quadrant] + e * config.output.time_slots + processor - first
+                byte = e * config.output.time_slots + processor - first
             else:  # 16 bytes for each pass, transposed 4x4
-                byte = starts[quadrant] + 16 * e + 4 * (lane % 4) + lane // 4
-            _require_bias(cnn, byte)
-            values[e, i] = signed[quadrant, byte]
-    return values.reshape(-1)
-
-
-def _require_bias(cnn: Cnn, last: int) -> None:
-    if last >= cnn.bias_bytes:
-        raise OutOfReach("POST", f"bias byte {last} is beyond the quadrant's {cnn.bias_bytes} bytes")
+                byte = 16 * e + 4 * (lane % 4) + lane // 4
+            yield e * len(config.processors) + i, quadrant, starts[quadrant] + byte
 
 
 def places(cnn: Cnn, config: LayerConfig) -> list[tuple[int, int, int]]:

@@ -9,9 +9,9 @@ from synergyc.diagnostics import fail, file_location
 from synergyc.emulate.kat.build import compile_project
 from synergyc.emulate.kat.machine import execute
 from synergyc.emulate.kat.project import open_project
-from synergyc.emulate.kat.report import KatReport, LayerCycles, Status
+from synergyc.emulate.kat.report import KatReport, LayerTrace, MemoryUsed, Status
 
-__all__ = ["KatReport", "LayerCycles", "Status", "run"]
+__all__ = ["KatReport", "LayerTrace", "MemoryUsed", "Status", "run"]
 
 
 def run(folder: Path, device: str, *, limit_s: float, keep: Path | None = None) -> KatReport:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 from synergyc.diagnostics import Diagnostic
 from synergyc.emulate.accelerator import Accelerator
 from synergyc.emulate.accelerator.cycles import START_CYCLES
+from synergyc.emulate.accelerator.usage import memory_use
 from synergyc.emulate.board import Board
 from synergyc.emulate.elf import load_elf
 from synergyc.emulate.kat.build import Image
-from synergyc.emulate.kat.report import KatReport, LayerCycles, Status
+from synergyc.emulate.kat.report import KatReport, LayerTrace, MemoryUsed, Status
 from synergyc.emulate.simulation import Ending, Outcome, Simulation
 from synergyc.emulate.timeline import PS_PER_NS, PS_PER_S
 from synergyc.targets import load_chip
@@ -42,7 +45,8 @@ def execute(image: Image, *, limit_s: float) -> KatReport:
     outcome = Simulation([board]).run(limit_ns, watch.is_decided)
     status, diagnostic = _judge(board, outcome, watch)
     statistics = board.statistics()
-    layers = tuple(LayerCycles(run.number, run.cycles, run.summary) for run in accelerator.layers)
+    layers = tuple(LayerTrace(run.number, run.cycles, run.summary, run.output) for run in accelerator.layers)
+    used = memory_use(chip.cnn, [run.config for run in accelerator.layers])
     return KatReport(
         status=status,
         device=chip.part,
@@ -54,8 +58,7 @@ def execute(image: Image, *, limit_s: float) -> KatReport:
         instructions=statistics.instructions,
         cpu_cycles=statistics.cpu_cycles,
         time_s=outcome.at_ns / _NS_PER_S,
-        flash_bytes=image.sizes.flash_bytes,
-        ram_bytes=image.sizes.ram_bytes,
+        memory=MemoryUsed(image.sizes.flash_bytes, image.sizes.ram_bytes, **asdict(used)),
         diagnostics=() if diagnostic is None else (diagnostic,),
     )
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
+
+import numpy as np
+import numpy.typing as npt
 
 from synergyc.diagnostics import Diagnostic
 
@@ -19,12 +22,28 @@ class Status(StrEnum):
 
 
 @dataclass(frozen=True)
-class LayerCycles:
-    """A hardware layer: the accelerator clock cycles that it took, and what its registers asked for."""
+class LayerTrace:
+    """A hardware layer of the last inference.
+
+    ``cycles`` are accelerator clock cycles, ``summary`` says what its registers asked for, ``output`` is
+    what it computed: (channels, rows, columns), int8 or int32, channels in the order the hardware makes them.
+    """
 
     layer: int
     cycles: int
     summary: str
+    output: npt.NDArray[np.int8] | npt.NDArray[np.int32] = field(repr=False, compare=False)
+
+
+@dataclass(frozen=True)
+class MemoryUsed:
+    """Bytes taken of flash and RAM (without the stack) by the image, of the accelerator's by the network."""
+
+    flash_bytes: int
+    ram_bytes: int
+    weight_bytes: int
+    bias_bytes: int
+    data_bytes: int
 
 
 @dataclass(frozen=True)
@@ -34,23 +53,33 @@ class KatReport:
     ``cycles`` and ``layers`` are accelerator clock cycles of the last inference; ``accelerator_busy_cycles``
     counts all ``accelerator_runs`` (in one-shot mode, a run for each layer). ``instructions`` and
     ``cpu_cycles`` are the processor's, from reset to the end; ``time_s`` is that span in virtual time.
-    ``flash_bytes`` and ``ram_bytes`` are what the image takes of the chip's memories, without the stack.
     """
 
     status: Status
     device: str
     cycles: int
-    layers: tuple[LayerCycles, ...]
+    layers: tuple[LayerTrace, ...]
     console: str
     accelerator_runs: int
     accelerator_busy_cycles: int
     instructions: int
     cpu_cycles: int
     time_s: float
-    flash_bytes: int
-    ram_bytes: int
+    memory: MemoryUsed
     diagnostics: tuple[Diagnostic, ...] = ()
 
     def to_json(self) -> dict[str, object]:
-        """Return the document that ``synergyc kat --json`` prints."""
-        return {**asdict(self), "diagnostics": [item.to_json() for item in self.diagnostics]}
+        """Return the document that ``synergyc kat --json`` prints; tensors are left out."""
+        document: dict[str, object] = {item.name: getattr(self, item.name) for item in fields(self)}
+        document["layers"] = [
+            {
+                "layer": layer.layer,
+                "cycles": layer.cycles,
+                "summary": layer.summary,
+                "output_shape": list(layer.output.shape),
+            }
+            for layer in self.layers
+        ]
+        document["memory"] = asdict(self.memory)
+        document["diagnostics"] = [item.to_json() for item in self.diagnostics]
+        return document

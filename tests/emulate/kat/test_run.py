@@ -64,7 +64,7 @@ def test_pass(project: Change) -> None:
     assert report.accelerator_runs == 1
     assert 2.0 < report.time_s < 2.01, "two seconds of delay, and little else"
     assert report.instructions < 100_000, "the delay must be slept through, not counted down"
-    assert 0 < report.ram_bytes < report.flash_bytes
+    assert 0 < report.memory.ram_bytes < report.memory.flash_bytes
 
 
 def test_runs_are_equal(project: Change) -> None:
