@@ -23,7 +23,7 @@ def command(device: str, as_json: bool, **model: Any) -> None:
 
     with refusal_as_json(as_json):
         board = board_of(device)
-        quantized = quantize_model(request_of(**model))
+        quantized = quantize_model(request_of(**model), board)
         network = network_for(quantized, board)
         problems = fits((network,), load_chip(board.chip))
         if problems:

@@ -1,5 +1,6 @@
 """From an integer graph to accelerator layers that a given chip can run."""
 
 from synergyc.legalize.legalize import check_limits, legalize
+from synergyc.legalize.outline import outline
 
-__all__ = ["check_limits", "legalize"]
+__all__ = ["check_limits", "legalize", "outline"]

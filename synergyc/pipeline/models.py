@@ -16,7 +16,7 @@ from synergyc.diagnostics import SynergyError, fail, file_location
 from synergyc.ir.graph import Graph
 from synergyc.ir.network import Network
 from synergyc.ir.types import Array, Shape, describe_shape
-from synergyc.legalize import legalize
+from synergyc.legalize import legalize, outline
 from synergyc.quantize.evaluate import evaluate_float
 from synergyc.targets import Chip
 
@@ -56,6 +56,8 @@ def prepare(app: App, chips: Sequence[Chip]) -> PreparedModel:
     question.
     """
     graph = quantize.fold_batch_norm(capture(app))
+    if app.quantize is not None and not isinstance(app.quantize.bits, str):
+        legalize_for(outline(graph, app.quantize.bits), chips)  # before calibration, which may take long
     network = legalize_for(quantized(app, graph), chips)
     samples = _samples(app, graph)
     labels = None if app.labels is None else read_labels(app.labels, len(samples))

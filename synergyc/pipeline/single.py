@@ -15,7 +15,7 @@ from synergyc.ir import store
 from synergyc.ir.graph import Graph
 from synergyc.ir.network import Network
 from synergyc.ir.types import Shape
-from synergyc.legalize import legalize
+from synergyc.legalize import legalize, outline
 from synergyc.pipeline.models import Accuracy, measured_accuracy, read_array, read_labels, read_samples
 from synergyc.targets import Board, known, load_board, load_chip
 
@@ -81,9 +81,14 @@ def capture_model(request: ModelRequest) -> tuple[Graph, tuple[str, ...]]:
     return quantize.fold_batch_norm(frontend.capture(module, request.input_shape, name)), tuple(notes)
 
 
-def quantize_model(request: ModelRequest) -> IntegerModel:
-    """Return the model in integers, calibrated with the request's data or with random inputs."""
+def quantize_model(request: ModelRequest, board: Board | None = None) -> IntegerModel:
+    """Return the model in integers, calibrated with the request's data or with random inputs.
+
+    Raises SynergyError, before it calibrates, for layers that the chip of ``board`` cannot run.
+    """
     graph, notes = capture_model(request)
+    if board is not None:
+        legalize(outline(graph, request.bits), load_chip(board.chip))
     if request.calibrate is None:
         notes = (*notes, "no calibration data given: random inputs, so accuracy means nothing")
         data: npt.NDArray[np.generic] = random_inputs(request.input_shape, _SYNTHETIC_SAMPLES, seed=0)

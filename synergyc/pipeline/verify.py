@@ -63,7 +63,7 @@ def verify(request: ModelRequest, device: str, runs: int, progress: Callable[[st
     board = board_of(device)
     compiler = find_cross_compiler()
     progress("capture and quantize")
-    model = quantize_model(request)
+    model = quantize_model(request, board)
     network = network_for(model, board)
     problems = fits((network,), load_chip(board.chip))
     if problems:
