@@ -1,7 +1,17 @@
-"""From a float graph to integers: folding, calibration, rounding."""
+"""From a float graph to integers: folding, calibration, rounding, and training that knows of it (``qat``)."""
 
+from synergyc.quantize.calibrate import Calibrated, calibrate
+from synergyc.quantize.equalize import equalize
 from synergyc.quantize.fold import fold_batch_norm
 from synergyc.quantize.quantize import quantize
 from synergyc.quantize.samples import quantize_input, real_input
 
-__all__ = ["fold_batch_norm", "quantize", "quantize_input", "real_input"]
+__all__ = [
+    "Calibrated",
+    "calibrate",
+    "equalize",
+    "fold_batch_norm",
+    "quantize",
+    "quantize_input",
+    "real_input",
+]

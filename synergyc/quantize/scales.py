@@ -34,6 +34,19 @@ def common_scales(graph: Graph) -> dict[str, str]:
     return {name: find(name) for name in parent}
 
 
+def weight_fraction_bits(graph: Graph, node: Node) -> int:
+    """Return f: the integer weights of ``node``, weighted and quantized, are real values * 2**f.
+
+    The programmed shift is 7 + output - input - weight fraction bits (``arithmetic.requantize``); raw sums
+    have the scale of their products.
+    """
+    how = node.operator.requantization if isinstance(node.operator, Convolution | Linear) else None
+    if how is None:
+        raise ValueError(f"node {node.name} is not quantized")
+    gap = graph.fraction_bits[node.name] - graph.fraction_bits[node.inputs[0]]
+    return gap if how.wide else 7 + gap - (how.output_shift + 8 - how.weight_bits)
+
+
 def stored_values(graph: Graph) -> tuple[str, ...]:
     """Return the values whose rounding matters: all but sums that an activation reads at once."""
 
