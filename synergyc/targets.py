@@ -189,6 +189,11 @@ class Cnn(_Data):
         """32-bit words of one data memory instance."""
         return self.instance_bytes // 4
 
+    @property
+    def instance_bits(self) -> int:
+        """Bits of the word in a pointer to data memory; the instance is above them."""
+        return (self.instance_words - 1).bit_length()
+
     def slots(self, processor: int) -> int:
         """Return the number of 9-byte weight slots of ``processor``."""
         return self.large_weight_slots if processor in self.large_processors else self.weight_slots

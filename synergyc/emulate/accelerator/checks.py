@@ -71,7 +71,7 @@ def _time_slots(cnn: Cnn, master: LayerWords, config: LayerConfig) -> None:
 
 def _steps(cnn: Cnn, master: LayerWords, config: LayerConfig) -> None:
     toffs, moffs = master["TOFFS"], master["MOFFS"]
-    instance = 1 << (cnn.instance_words - 1).bit_length()
+    instance = 1 << cnn.instance_bits
     offset, neighbour = toffs.field(0, 32), moffs.field(0, 32)
     if config.output.spread:
         known = (instance,) if config.output.time_slots > 1 else (instance, instance // 4)

@@ -37,6 +37,11 @@ class Control:
         return self._bit(5)
 
     @property
+    def snoop(self) -> bool:
+        """Snoop units watch the layers."""
+        return self._bit(7)
+
+    @property
     def one_shot(self) -> bool:
         """Stop after each layer."""
         return self._bit(8)
@@ -103,7 +108,6 @@ class Control:
     def require_master(self, word: Word) -> None:
         """Raise NotModelled for a start in a mode whose results are not known."""
         refused = {
-            7: "snoop units are not modelled",
             22: "the fast FIFO is not modelled",
             23: "the fast FIFO is not modelled",
             31: "the fast FIFO is not modelled",

@@ -92,8 +92,11 @@ class RegisterFormat(Protocol):
     def broadcast(self, words: LayerWords) -> bool:
         """Return whether depthwise outputs stay with their processor."""
 
-    def next_layer(self, words: LayerWords, stop: int) -> int | None:
-        """Return the layer that follows, None at the end; ``stop`` is the last layer by LCNT."""
+    def next_layer(self, words: LayerWords, stop: int, *, linked: bool) -> int | None:
+        """Return the layer that follows, None at the end; ``stop`` is the last layer by LCNT.
+
+        ``linked``: a link, where there is one, is taken.
+        """
 
 
 def _window(word: Word, active: bool) -> tuple[int, int]:
@@ -186,7 +189,7 @@ class Ai85:
         """Return False: there is no such bit."""
         return False
 
-    def next_layer(self, words: LayerWords, stop: int) -> int | None:
+    def next_layer(self, words: LayerWords, stop: int, *, linked: bool) -> int | None:
         """Return the layer that follows: there is no link register."""
         return words.layer + 1 if words.layer < stop else None
 
@@ -286,17 +289,17 @@ class Ai87:
         """Return whether depthwise outputs stay with their processor."""
         return words["LCTL"].flag(29)
 
-    def next_layer(self, words: LayerWords, stop: int) -> int | None:
+    def next_layer(self, words: LayerWords, stop: int, *, linked: bool) -> int | None:
         """Return the layer that follows: NXT's target, or the next one up to ``stop``."""
         word = words["NXT"]
         if word.flag(8):
             return None
-        linked, target = word.flag(7), word.field(0, 7)
-        if not linked and target:
+        link, target = word.flag(7), word.field(0, 7)
+        if not link and target:
             raise word.refuse("a target without the link bit")
         if words.layer == stop:
             return None
-        return target if linked else words.layer + 1
+        return target if link and linked else words.layer + 1
 
 
 FORMATS: dict[str, RegisterFormat] = {"ai85": Ai85(), "ai87": Ai87()}

@@ -5,6 +5,8 @@ Zero contents at power-up are an assumption.
 
 from __future__ import annotations
 
+from copy import copy
+
 import numpy as np
 import numpy.typing as npt
 
@@ -32,6 +34,13 @@ class Memories:
         self.bias: Bytes = np.zeros((cnn.quadrants, cnn.bias_bytes), np.uint8)
         self.tram: npt.NDArray[np.uint16] = np.zeros((cnn.processors, cnn.tram_words), np.uint16)
         self.words: npt.NDArray[np.uint32] = self.data.view("<u4")[:, :, 0]
+
+    def trial(self) -> Memories:
+        """Return these memories with a data memory of its own; the others are shared."""
+        copied = copy(self)
+        copied.data = self.data.copy()
+        copied.words = copied.data.view("<u4")[:, :, 0]
+        return copied
 
     def _processors(self, quadrant: int) -> slice:
         count = self._cnn.processors_per_quadrant

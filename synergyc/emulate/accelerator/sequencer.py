@@ -14,6 +14,7 @@ from synergyc.emulate.accelerator.hazards import check_rings, touched
 from synergyc.emulate.accelerator.memory import Memories
 from synergyc.emulate.accelerator.network import Kernels, LayerRun, Run
 from synergyc.emulate.accelerator.registers import RegisterFile
+from synergyc.emulate.accelerator.snoop import Lookahead, SnoopState, read_units, store
 from synergyc.targets import Cnn
 
 
@@ -43,6 +44,7 @@ class Sequencer:
         self._stopped = False
         self._control = 0
         self._written: list[tuple[int, int, int, int]] = []
+        self._snooped: tuple[SnoopState, ...] = ()
         self.kernels = Kernels(cnn, memories)
         self.running = False
         self.paused = False
@@ -125,22 +127,46 @@ class Sequencer:
         self._fifos.open(enabled, frame.value)
 
     def _configs(self, control: Control) -> tuple[LayerConfig, ...]:
+        """Return the layers in the order in which they will run."""
         count = self._files[self.master].word("LCNT")
         last, first = count.field(0, 8), count.field(8, 8)
         count.require_known()
         if last >= self._cnn.limits.layers or (first and "start_layer" not in self._cnn.features):
             raise count.refuse(f"layers {first} to {last} of {self._cnn.limits.layers}")
         mode = Mode(self.master, control.streaming, control.average_rounds, control.binary, first)
+        lookahead = self._lookahead(control)
         configs: list[LayerConfig] = []
         number: int | None = first
         while number is not None:
             words = {quadrant: self._files[quadrant].layer(number) for quadrant in self.members}
-            following = self._form.next_layer(words[self.master], last)
+            master = words[self.master]
+            following = {
+                linked: self._form.next_layer(master, last, linked=linked) for linked in (True, False)
+            }
             configs.append(decode(self._cnn, self._form, mode, words))
-            if len(configs) > self._cnn.limits.layers or (following or 0) >= self._cnn.limits.layers:
+            linked, stopped = self._decide(lookahead, configs[-1])
+            number = following[linked]
+            if len(configs) > self._cnn.limits.layers or (number or 0) >= self._cnn.limits.layers:
                 raise count.refuse("the sequence of layers never reaches the last one")
-            number = following
+            if stopped:
+                break
+        self._snooped = lookahead.states
         return tuple(configs)
+
+    def _lookahead(self, control: Control) -> Lookahead:
+        """Return what decides about the way through the layers where snoop units do."""
+        units = read_units(self._cnn, self._files[self.master]) if control.snoop else ()
+        if units and (control.fifo or control.streaming or control.one_shot):
+            word = self._files[self.master].word("CTL")
+            raise word.refuse("CTL[7]: snoop units together with FIFO input, streaming or one-shot mode")
+        return Lookahead(self._cnn, self._memories, self.kernels, units)
+
+    def _decide(self, lookahead: Lookahead, config: LayerConfig) -> tuple[bool, bool]:
+        """Return whether the link after ``config`` is taken, and whether the run ends there."""
+        try:
+            return lookahead.decide(config)
+        except layers.OutOfReach as error:
+            raise self._refused(config, error) from error
 
     def cycles_to_done(self) -> int | None:
         """Return CNN clock cycles from the start or the last FIFO word to done; None while it waits."""
@@ -167,6 +193,8 @@ class Sequencer:
         self.layers = done
         if not run.left:
             self._run = None
+            for quadrant in self.members:
+                store(self._files[quadrant], self._snooped)
 
     @property
     def one_shot(self) -> bool:

@@ -15,11 +15,6 @@ REFUSED = {
     # The tool stops after layer 1, yet writes zeros over its registers afterwards.
     "t.cifar10-hwc.cifar10-bias.s1.zero-unused.78000": r"ENA of layer 1 .*no processor is enabled",
     "t.cifar10-hwc.cifar10-bias.s1.zero-unused.78002": r"layer 1 in quadrant 0",
-    "t.snoop-range.78002": r"CTL\[7\]: snoop",
-    "t.snoop-stop.78002": r"CTL\[7\]: snoop",
-    "t.snoop2-nocount.78002": r"CTL\[7\]: snoop",
-    "t.snoop2-skip.78002": r"CTL\[7\]: snoop",
-    "t.snoop2-xval.78002": r"CTL\[7\]: snoop",
 }
 """Cases whose result is not known from any description, and the register that says so."""
 
