@@ -2,65 +2,113 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 
 import numpy as np
 import numpy.typing as npt
 
 from synergyc.diagnostics import Diagnostic
-from synergyc.synth.buffers import Buffer
+from synergyc.synth.buffers import Buffer, Overlay
 from synergyc.synth.geometry import round_up
 from synergyc.synth.memories import SLOT_STEP
 from synergyc.targets import Cnn
 
+Group = tuple[tuple[int, int], ...]
+"""Buffers that ties hold together, each with its distance in processors from the group's first."""
+
 
 @dataclass(frozen=True)
 class Demand:
-    """Weight slots that a layer needs in the processors of the tensor it reads."""
+    """Weight slots that a layer needs in some processors, given relative to the first one of ``buffer``.
+
+    ``whole``: the slots must not straddle two physical memories (section 4.4, depthwise layers).
+    """
 
     buffer: int
-    bit: int
-    width: int
+    processors: tuple[int, ...]
     slots: int
+    whole: bool = False
 
 
 @dataclass(frozen=True)
 class Tie:
-    """Buffer ``other`` must start ``delta`` processors behind buffer ``buffer``."""
+    """Buffer ``other`` must start ``delta`` processors behind buffer ``buffer``; ``level``: at its offset."""
 
     buffer: int
     other: int
     delta: int
+    level: bool = False
+
+
+@dataclass(frozen=True)
+class Taken:
+    """Weight slots from ``first`` to before ``end`` of a processor that other networks use."""
+
+    processor: int
+    first: int
+    end: int
 
 
 @dataclass(frozen=True)
 class Arrangement:
-    """First processor and offset in bytes of each buffer."""
+    """First processor and offset in bytes of each buffer; ``slots``: first slot of each demand, if chosen."""
 
     bases: tuple[int, ...]
     offsets_bytes: tuple[int, ...]
+    slots: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True)
 class Problem:
-    """What is to be arranged; ``filled`` counts weight slots taken by other networks, by processor."""
+    """What is to be arranged.
+
+    ``networks`` lists the buffers of each network: one of them must touch quadrant 0. ``overlays`` are
+    buffers that may lie over each other. Weights start at slot ``weight_start`` or later.
+    """
 
     buffers: tuple[Buffer, ...]
     demands: tuple[Demand, ...]
     ties: tuple[Tie, ...]
     cnn: Cnn
-    filled: tuple[int, ...]
+    networks: tuple[tuple[int, ...], ...]
+    overlays: tuple[Overlay, ...] = ()
+    taken: tuple[Taken, ...] = ()
+    weight_start: int = 0
 
-    def slots_of(self, group: Sequence[tuple[int, int]]) -> int:
+    @cached_property
+    def levels(self) -> tuple[tuple[int, ...], ...]:
+        """Buffers that must have equal offsets, in order; most are alone."""
+        level = list(range(len(self.buffers)))
+        for tie in self.ties:
+            if tie.level:
+                one, two = sorted((level[tie.buffer], level[tie.other]))
+                level = [one if number == two else number for number in level]
+        return tuple(
+            tuple(index for index, number in enumerate(level) if number == first)
+            for first in sorted({*level})
+        )
+
+    def slots_of(self, group: Group) -> int:
         """Return the weight slots that readers of a group of tied buffers need."""
         members = {buffer for buffer, _ in group}
         return sum(demand.slots for demand in self.demands if demand.buffer in members)
 
-    def bytes_of(self, group: Sequence[tuple[int, int]]) -> int:
+    def bytes_of(self, group: Group) -> int:
         """Return the largest buffer of a group."""
         return max(self.buffers[buffer].size_bytes for buffer, _ in group)
+
+    def width_of(self, group: Group) -> int:
+        """Return the processors from the first to the last of a group."""
+        return max(delta + self.buffers[buffer].width for buffer, delta in group)
+
+    def bases_of(self, group: Group) -> range:
+        """Return the first processors that a group may have."""
+        if any(self.buffers[buffer].fifo for buffer, _ in group):
+            return range(1)
+        lanes = self.cnn.processors_per_instance
+        return range(0, self.cnn.processors - self.width_of(group) + 1, lanes)
 
 
 @dataclass
@@ -71,7 +119,6 @@ class _State:
     offsets: dict[int, int] = field(default_factory=dict)
 
 
-Group = tuple[tuple[int, int], ...]
 Order = Callable[[Problem, Group], tuple[int, ...]]
 Score = Callable[[int, int, int], tuple[int, ...]]
 """From first processor, fullest processor's slots and highest byte to a key: smaller is better."""
@@ -88,23 +135,22 @@ _SCORES: tuple[Score, ...] = (
 )
 
 
-def arrangements(problem: Problem) -> tuple[tuple[Arrangement, ...], tuple[Diagnostic, ...]]:
-    """Return the arrangements that fit, best first, and what stopped the strategies that failed."""
-    groups = _tied(problem)
+def arrangements(problem: Problem) -> Iterator[Arrangement | Diagnostic]:
+    """Yield what the strategies find, one after the other: a new arrangement, or what stopped it."""
+    groups = tied(problem)
     found: list[Arrangement] = []
-    failed: list[Diagnostic] = []
     for score in _SCORES:
         for order in _ORDERS:
             result = _arrange(problem, sorted(groups, key=partial(order, problem)), score)
             if isinstance(result, Diagnostic):
-                failed.append(result)
+                yield result
             elif result not in found:
                 found.append(result)
-    return tuple(found), tuple(failed)
+                yield result
 
 
 def _arrange(problem: Problem, groups: Sequence[Group], score: Score) -> Arrangement | Diagnostic:
-    state = _State(problem, np.array(problem.filled, dtype=np.int64))
+    state = _State(problem, _filled_by_others(problem))
     for group in groups:
         best = min(
             (candidate for candidate in _candidates(state, group)),
@@ -128,10 +174,9 @@ _Candidate = tuple[int, int, int, npt.NDArray[np.int64], Mapping[int, int]]
 
 def _candidates(state: _State, group: Group) -> list[_Candidate]:
     """Return base, fullest processor, highest byte, slots by processor, offsets of each place that fits."""
-    problem, cnn = state.problem, state.problem.cnn
-    end = max(delta + problem.buffers[buffer].width for buffer, delta in group)
+    problem = state.problem
     found: list[_Candidate] = []
-    for base in range(0, cnn.processors - end + 1, cnn.processors_per_instance):
+    for base in problem.bases_of(group):
         fill = _filled(state, group, base)
         if fill is None:
             continue
@@ -142,6 +187,15 @@ def _candidates(state: _State, group: Group) -> list[_Candidate]:
     return found
 
 
+def _filled_by_others(problem: Problem) -> npt.NDArray[np.int64]:
+    """Return the weight slots by processor that are not free at the beginning."""
+    fill = np.zeros(problem.cnn.processors, dtype=np.int64)
+    for item in problem.taken:
+        fill[item.processor] += item.end - item.first
+    filled: npt.NDArray[np.int64] = np.maximum(fill, problem.weight_start)
+    return filled
+
+
 def _filled(state: _State, group: Group, base: int) -> npt.NDArray[np.int64] | None:
     """Return the weight slots by processor with ``group`` at ``base``; None if they do not fit."""
     problem, cnn = state.problem, state.problem.cnn
@@ -149,9 +203,8 @@ def _filled(state: _State, group: Group, base: int) -> npt.NDArray[np.int64] | N
     deltas = dict(group)
     for demand in problem.demands:
         if demand.buffer in deltas:
-            first = base + deltas[demand.buffer] + demand.bit
-            step = cnn.processors_per_instance if problem.buffers[demand.buffer].big else 1
-            fill[first : first + demand.width * step : step] += round_up(demand.slots, SLOT_STEP)
+            first = base + deltas[demand.buffer]
+            fill[np.array(demand.processors) + first] += round_up(demand.slots, SLOT_STEP)
     slots = [cnn.slots(processor) for processor in range(cnn.processors)]
     return None if (fill > round_up_all(slots)).any() else fill
 
@@ -164,37 +217,70 @@ def round_up_all(slots: Sequence[int]) -> npt.NDArray[np.int64]:
 def _offsets(state: _State, group: Group, base: int) -> dict[int, int] | None:
     """Return the lowest offsets for the buffers of ``group``; None if they do not fit."""
     offsets: dict[int, int] = {}
-    bases = dict(state.bases)
-    for buffer, delta in group:
-        bases[buffer] = base + delta
-        offset = _lowest_offset(state.problem, buffer, bases, {**state.offsets, **offsets})
-        if offset is None:
-            return None
-        offsets[buffer] = offset
+    bases = {**state.bases, **{buffer: base + delta for buffer, delta in group}}
+    for level in state.problem.levels:
+        if level[0] not in state.bases and any(buffer in level for buffer, _ in group):
+            offset = _lowest_offset(state.problem, level, bases, {**state.offsets, **offsets})
+            if offset is None:
+                return None
+            offsets.update(dict.fromkeys(level, offset))
     return offsets
 
 
 def _lowest_offset(
-    problem: Problem, index: int, bases: Mapping[int, int], offsets: Mapping[int, int]
+    problem: Problem, level: Sequence[int], bases: Mapping[int, int], offsets: Mapping[int, int]
 ) -> int | None:
-    buffer = problem.buffers[index]
-    busy = sorted(
-        (offset, offset + problem.buffers[other].size_bytes)
-        for other, offset in offsets.items()
-        if _meet(problem, index, other, bases)
+    """Return the lowest offset that all buffers of ``level`` can have."""
+    near = {
+        index: {other: offset for other, offset in offsets.items() if meet(problem, index, other, bases)}
+        for index in level
+    }
+    tries = {0}
+    for index, others in near.items():
+        for other, offset in others.items():
+            tries.add(offset + problem.buffers[other].size_bytes)
+            tries.update(_overlaid(problem, index, other, offset))
+    last = problem.cnn.instance_bytes - max(problem.buffers[index].size_bytes for index in level)
+    for own in sorted(tries):
+        if 0 <= own <= last and all(
+            apart(problem, index, own, other, offset)
+            for index, others in near.items()
+            for other, offset in others.items()
+        ):
+            return own
+    return None
+
+
+def _overlaid(problem: Problem, index: int, other: int, offset: int) -> Iterator[int]:
+    """Yield the offset of ``index`` next to ``other`` where one of them may lie over the other."""
+    for overlay in problem.overlays:
+        if (overlay.output, overlay.source) == (index, other):
+            yield offset - overlay.lead_bytes
+        if (overlay.source, overlay.output) == (index, other):
+            yield offset + overlay.lead_bytes
+
+
+def apart(problem: Problem, index: int, offset: int, other: int, other_offset: int) -> bool:
+    """Tell whether two buffers that meet can have these offsets: side by side, or one overlaid rightly."""
+    one, two = problem.buffers[index], problem.buffers[other]
+    if offset + one.size_bytes <= other_offset or other_offset + two.size_bytes <= offset:
+        return True
+    offsets = {index: offset, other: other_offset}
+    return any(
+        {overlay.output, overlay.source} == offsets.keys()
+        and offsets[overlay.source] - offsets[overlay.output] >= overlay.lead_bytes
+        for overlay in problem.overlays
     )
-    offset = 0
-    for start, end in busy:
-        if offset + buffer.size_bytes <= start:
-            break
-        offset = max(offset, end)
-    return offset if offset + buffer.size_bytes <= problem.cnn.instance_bytes else None
 
 
-def _meet(problem: Problem, index: int, other: int, bases: Mapping[int, int]) -> bool:
+def coexist(one: Buffer, two: Buffer) -> bool:
+    """Tell whether two buffers are needed at the same time."""
+    return one.first <= two.last and two.first <= one.last
+
+
+def meet(problem: Problem, index: int, other: int, bases: Mapping[int, int]) -> bool:
     """Tell whether two buffers are needed at the same time in a common memory instance."""
-    a, b = problem.buffers[index], problem.buffers[other]
-    if a.first > b.last or b.first > a.last:
+    if not coexist(problem.buffers[index], problem.buffers[other]):
         return False
     shared = problem.cnn.processors_per_instance
     spans = [
@@ -203,7 +289,7 @@ def _meet(problem: Problem, index: int, other: int, bases: Mapping[int, int]) ->
     return spans[0][0] <= spans[1][1] and spans[1][0] <= spans[0][1]
 
 
-def _tied(problem: Problem) -> tuple[Group, ...]:
+def tied(problem: Problem) -> tuple[Group, ...]:
     """Return groups of (buffer, processors behind the group's first) that ties hold together."""
     groups: dict[int, dict[int, int]] = {index: {index: 0} for index in range(len(problem.buffers))}
     for tie in problem.ties:
@@ -224,11 +310,7 @@ def _tied(problem: Problem) -> tuple[Group, ...]:
 def _stopped(state: _State, group: Group) -> Diagnostic:
     """Say which memory has no room for ``group``."""
     problem, cnn = state.problem, state.problem.cnn
-    end = max(delta + problem.buffers[buffer].width for buffer, delta in group)
-    weights_fit = any(
-        _filled(state, group, base) is not None
-        for base in range(0, cnn.processors - end + 1, cnn.processors_per_instance)
-    )
+    weights_fit = any(_filled(state, group, base) is not None for base in problem.bases_of(group))
     names = ", ".join(member.tensor.name for buffer, _ in group for member in problem.buffers[buffer].members)
     if weights_fit:
         return Diagnostic(
@@ -245,7 +327,7 @@ def _stopped(state: _State, group: Group) -> Diagnostic:
         "weight-memory",
         f"no room in weight memory for the layers that read {names}",
         layer=problem.buffers[group[-1][0]].members[0].tensor.name,
-        need=f"{slots} slots in each of {end} neighbouring processors",
+        need=f"{slots} slots in each of {problem.width_of(group)} neighbouring processors",
         have=f"{free} of {cnn.weight_slots} slots in the emptiest",
         hint="quantize to fewer weight bits, or cut the network into more segments",
     )

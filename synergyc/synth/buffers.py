@@ -14,38 +14,62 @@ from dataclasses import dataclass, replace
 from synergyc.diagnostics import SynergyError, fail
 from synergyc.ir.network import Layer, LayerOp, Network, Tensor
 from synergyc.synth.geometry import passes_of, round_up
+from synergyc.synth.inplace import least_lead_words
 from synergyc.synth.lowering import HardwareForm, hardware_form
 from synergyc.targets import Cnn
 
 
 @dataclass(frozen=True)
+class InputForm:
+    """How the network's input arrives.
+
+    ``big``: CHW, one channel in each memory instance. ``rings``: words of the circular buffers that the
+    leading layers read, which stream from the FIFOs; empty: the input lies in memory before the start.
+    """
+
+    big: bool = False
+    rings: tuple[int, ...] = ()
+
+    @property
+    def streaming(self) -> int:
+        """Number of layers that stream."""
+        return len(self.rings)
+
+
+@dataclass(frozen=True)
 class Member:
-    """A tensor in a buffer: ``bit`` is its first processor, ``word`` its place among interleaved words.
+    """A tensor in a buffer: ``word`` is its place among interleaved words.
 
     ``lead_bytes`` are written before it, by a layer that runs in another form (section 5.7).
     """
 
     tensor: Tensor
-    bit: int = 0
     word: int = 0
     lead_bytes: int = 0
 
 
 @dataclass(frozen=True)
 class Buffer:
-    """A range of bytes, the same in all memory instances of ``width`` neighbouring processors.
+    """A range of bytes, the same in all memory instances that it spans.
 
     ``interleave`` tensors alternate word by word. The buffer is needed from layer ``first`` (-1: it is an
-    input) to layer ``last``. ``big``: CHW, every fourth processor is in use.
+    input) to layer ``last``. ``channels`` are the processors of one pass, relative to the buffer's first:
+    neighbours, for CHW every fourth, for FIFOs the first ones of each quadrant.
     """
 
     members: tuple[Member, ...]
-    width: int
+    channels: tuple[int, ...]
     interleave: int
     first: int
     last: int
-    big: bool
     size_bytes: int
+    big: bool = False
+    fifo: bool = False
+
+    @property
+    def width(self) -> int:
+        """Processors from the first to the last, those between included."""
+        return self.channels[-1] + 1
 
     def member(self, name: str) -> Member | None:
         """Return the member that holds tensor ``name``."""
@@ -58,8 +82,15 @@ class _Group:
 
     tensors: tuple[str, ...]
     interleave: int
-    bits: tuple[int, ...]
     width: int
+
+
+def joined_at(layer: Layer, network: Network, cnn: Cnn) -> dict[str, int]:
+    """Return the tensors that ``layer`` reads side by side, and the first processor of each; may be none."""
+    if len(layer.inputs) < 2 or layer.eltwise is not None or _group(layer, network, cnn).interleave > 1:
+        return {}
+    channels = [network.tensor(name).shape[0] for name in layer.inputs]
+    return {name: sum(channels[:index]) for index, name in enumerate(layer.inputs)}
 
 
 def with_copies(network: Network, cnn: Cnn) -> Network:
@@ -80,10 +111,46 @@ def with_copies(network: Network, cnn: Cnn) -> Network:
     return replace(network, layers=tuple(layers))
 
 
-def buffers_of(network: Network, cnn: Cnn, *, big_input: bool) -> tuple[Buffer, ...]:
+@dataclass(frozen=True)
+class Overlay:
+    """Buffer ``output`` may lie over ``source`` if it begins ``lead_bytes`` before it or earlier."""
+
+    output: int
+    source: int
+    lead_bytes: int
+
+
+def overlays_of(network: Network, buffers: Sequence[Buffer], cnn: Cnn) -> tuple[Overlay, ...]:
+    """Return the outputs that may be written over an input that nobody needs afterwards."""
+    owner = {member.tensor.name: index for index, item in enumerate(buffers) for member in item.members}
+    found = []
+    for number, layer in enumerate(network.layers):
+        target, source = owner[layer.output.name], owner[layer.inputs[0]]
+        output, given = buffers[target], buffers[source]
+        if output.first != number or given.fifo or target == source:
+            continue
+        passes = passes_of(layer.output.shape[0], cnn).count
+        value_words = cnn.processors_per_instance if layer.wide else 1
+        member = output.member(layer.output.name)
+        first = member.word if member else 0
+        lead_words = least_lead_words(
+            layer,
+            cnn,
+            read_words=given.interleave * passes_of(layer.in_shape[0], cnn).count,
+            write_words=output.interleave * passes * value_words,
+            written=first + ((passes - 1) * output.interleave + 1) * value_words,
+            big=given.big,
+        )
+        if lead_words is not None:
+            sources = {owner[name] for name in layer.inputs if buffers[owner[name]].last == number}
+            found += [Overlay(target, index, 4 * lead_words) for index in sorted(sources)]
+    return tuple(found)
+
+
+def buffers_of(network: Network, cnn: Cnn, form: InputForm) -> tuple[Buffer, ...]:
     """Return the buffers that hold all tensors of ``network``, inputs first, in order of making."""
     groups = [_group(layer, network, cnn) for layer in network.layers if len(layer.inputs) > 1]
-    owner = {name: group for group in groups for name in group.tensors}
+    owner = {name: group for group in groups if group.interleave > 1 for name in group.tensors}
     tensors = (*network.inputs, *(layer.output for layer in network.layers))
     buffers: list[Buffer] = []
     done: set[str] = set()
@@ -93,29 +160,50 @@ def buffers_of(network: Network, cnn: Cnn, *, big_input: bool) -> tuple[Buffer, 
         group = owner.get(tensor.name) or _alone(tensor, cnn)
         done.update(group.tensors)
         members = tuple(
-            Member(
-                network.tensor(name),
-                bit,
-                index if group.interleave > 1 else 0,
-                _lead_bytes(network.tensor(name), network, cnn),
-            )
-            for index, (name, bit) in enumerate(zip(group.tensors, group.bits, strict=True))
+            Member(network.tensor(name), index, _lead_bytes(network.tensor(name), network, cnn))
+            for index, name in enumerate(group.tensors)
         )
-        big = big_input and tensor in network.inputs
-        buffers.append(_buffer(members, group, network, cnn, big=big))
-    return tuple(buffers)
+        buffers.append(_buffer(members, group, network, cnn))
+    rings = {network.layers[index].inputs[0]: index for index in range(form.streaming)}
+    if form.streaming:
+        rings[network.layers[form.streaming - 1].output.name] = form.streaming
+    return tuple(_formed(buffer, network, form, rings, cnn) for buffer in buffers)
 
 
-def _buffer(members: tuple[Member, ...], group: _Group, network: Network, cnn: Cnn, *, big: bool) -> Buffer:
+def _formed(buffer: Buffer, network: Network, form: InputForm, rings: dict[str, int], cnn: Cnn) -> Buffer:
+    """Return ``buffer`` as the form of the input asks for: in another layout, circular, or needed earlier."""
+    tensor = buffer.members[0].tensor
+    if tensor in network.inputs:
+        buffer = replace(
+            buffer,
+            channels=_input_channels(tensor.shape[0], form, cnn),
+            size_bytes=round_up(math.prod(tensor.shape[1:]), 4) if form.big else buffer.size_bytes,
+            big=form.big,
+            fifo=form.streaming > 0,
+        )
+    number = rings.get(tensor.name)
+    if number is None:
+        return buffer
+    if number == form.streaming:  # what streaming layers leave behind is written while they run
+        return replace(buffer, first=-1)
+    return replace(buffer, first=-1, last=form.streaming - 1, size_bytes=4 * form.rings[number])
+
+
+def _input_channels(count: int, form: InputForm, cnn: Cnn) -> tuple[int, ...]:
+    """Return the processors that hold the channels of one pass of the input, relative to the first one."""
+    lanes = cnn.processors_per_instance
+    if form.streaming:  # FIFO i feeds the first memory instance of quadrant i (section 1, "FIFO rules")
+        each = 1 if form.big else lanes
+        return tuple(rank // each * cnn.processors_per_quadrant + rank % each for rank in range(count))
+    return tuple(range(0, count * lanes, lanes)) if form.big else tuple(range(passes_of(count, cnn).width))
+
+
+def _buffer(members: tuple[Member, ...], group: _Group, network: Network, cnn: Cnn) -> Buffer:
     tensor = members[0].tensor
     pixels = _written_pixels(tensor, network)
     size_bytes = (
         4 * pixels * group.interleave * passes_of(tensor.shape[0], cnn).count * tensor.width_bits // 8
     )
-    width = group.width
-    if big:
-        width = cnn.processors_per_instance * (tensor.shape[0] - 1) + 1
-        size_bytes = round_up(pixels, 4)
     names = {member.tensor.name for member in members}
     made = [index for index, layer in enumerate(network.layers) if layer.output.name in names]
     inputs = {item.name for item in network.inputs}
@@ -123,11 +211,10 @@ def _buffer(members: tuple[Member, ...], group: _Group, network: Network, cnn: C
     kept = names & set(network.outputs)
     return Buffer(
         members=members,
-        width=width,
+        channels=tuple(range(group.width)),
         interleave=group.interleave,
         first=-1 if names & inputs else min(made),
         last=len(network.layers) if kept else max([*made, *read, -1]),
-        big=big,
         size_bytes=size_bytes,
     )
 
@@ -170,7 +257,7 @@ def _copy_of(tensor: Tensor, reader: Layer, position: int) -> Layer:
 
 
 def _alone(tensor: Tensor, cnn: Cnn) -> _Group:
-    return _Group((tensor.name,), 1, (0,), passes_of(tensor.shape[0], cnn).width)
+    return _Group((tensor.name,), 1, passes_of(tensor.shape[0], cnn).width)
 
 
 def _group(layer: Layer, network: Network, cnn: Cnn) -> _Group:
@@ -178,16 +265,16 @@ def _group(layer: Layer, network: Network, cnn: Cnn) -> _Group:
     count = len(channels)
     if layer.eltwise is not None:
         width = passes_of(channels[0], cnn).width
-        return _Group(layer.inputs, count, (0,) * count, width)
+        return _Group(layer.inputs, count, width)
     total = passes_of(sum(channels), cnn)
     if total.count == 1:
         bits = tuple(sum(channels[:index]) for index in range(count))
         if any(bit % cnn.processors_per_instance for bit in bits):
             raise _unaligned(layer, channels, cnn)
-        return _Group(layer.inputs, 1, bits, total.width)
+        return _Group(layer.inputs, 1, total.width)
     if total.count != count or any(size != total.width for size in channels):
         raise _uneven(layer, channels, total.count, total.width)
-    return _Group(layer.inputs, count, (0,) * count, total.width)
+    return _Group(layer.inputs, count, total.width)
 
 
 def _unaligned(layer: Layer, channels: Sequence[int], cnn: Cnn) -> SynergyError:

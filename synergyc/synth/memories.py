@@ -17,6 +17,10 @@ SLOT_STEP = 4
 """Weights of a layer start at a multiple of this many slots (section 4.4)."""
 
 
+WHOLE_MEMORIES = 4
+"""Physical memories of equal size that make up a processor's weight memory (section 1)."""
+
+
 @dataclass(frozen=True, eq=False)
 class WeightRequest:
     """A layer that needs weight memory in all ``processors``."""
@@ -68,12 +72,10 @@ class _Blocks:
     Kernels of a depthwise layer must not straddle two of them. The comparisons are the tool's, one slot off.
     """
 
-    PARTS = 4
-
     def __init__(self, cnn: Cnn) -> None:
         self.border = cnn.weight_slots
-        self.large = cnn.weight_slots // self.PARTS
-        self.small = max(1, (cnn.large_weight_slots - cnn.weight_slots) // self.PARTS)
+        self.large = cnn.weight_slots // WHOLE_MEMORIES
+        self.small = max(1, (cnn.large_weight_slots - cnn.weight_slots) // WHOLE_MEMORIES)
 
     def size(self, slot: int) -> int:
         """Return the size of the memory that ``slot`` belongs to."""

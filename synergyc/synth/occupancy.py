@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
 
+from synergyc.ir.network import Layer
+from synergyc.synth.arrange import Taken
 from synergyc.synth.biases import bias_columns, has_biases
 from synergyc.synth.geometry import geometry_of
 from synergyc.synth.kernels import FOURFOLD, KernelImage, fourfold_image, kernel_image
+from synergyc.synth.lowering import hardware_form
 from synergyc.synth.memories import WeightMemory
 from synergyc.synth.placed import PlacedLayer, PlacedNetwork
 from synergyc.targets import Cnn
@@ -20,6 +24,24 @@ def placed_image(placed: PlacedLayer, cnn: Cnn) -> KernelImage:
     layer = placed.form.layer
     geometry = geometry_of(layer, cnn)
     return kernel_image(layer, geometry, placed.output_processors, cnn, binary=placed.binary)
+
+
+_IMAGES: WeakKeyDictionary[Layer, dict[tuple[str, bool], KernelImage]] = WeakKeyDictionary()
+"""Packed weights by layer, then chip generation and form: planners ask for the same layers many times."""
+
+
+def aligned_image(layer: Layer, cnn: Cnn, *, streaming: bool = False) -> KernelImage:
+    """Return the packed weights of ``layer`` for output processors that begin at a memory instance.
+
+    ``streaming``: the layer or the one before it streams. The result is kept as long as the layer.
+    """
+    known = _IMAGES.setdefault(layer, {})
+    key = (cnn.generation, streaming)
+    if key not in known:
+        form = hardware_form(layer, streaming=streaming).layer
+        geometry = geometry_of(form, cnn)
+        known[key] = kernel_image(form, geometry, (1 << geometry.out_passes.width) - 1, cnn)
+    return known[key]
 
 
 def weight_slots(placed: PlacedLayer, cnn: Cnn) -> npt.NDArray[np.int64]:
@@ -39,6 +61,19 @@ def weight_memory_beside(beside: Sequence[PlacedNetwork], cnn: Cnn) -> WeightMem
             if not placed.passthrough:
                 memory.take(placed.processors, weight_slots(placed, cnn))
     return memory
+
+
+def taken_slots(beside: Sequence[PlacedNetwork], cnn: Cnn) -> tuple[Taken, ...]:
+    """Return the weight slots that the networks ``beside`` use, as runs by processor."""
+    if not beside:
+        return ()
+    memory = weight_memory_beside(beside, cnn)
+    found = []
+    for processor in range(cnn.processors):
+        used = memory.taken[processor, : cnn.slots(processor)].astype(np.int8)
+        edges = np.flatnonzero(np.diff(used, prepend=0, append=0)).reshape(-1, 2)
+        found += [Taken(processor, int(first), int(end)) for first, end in edges]
+    return tuple(found)
 
 
 def bias_bytes_beside(beside: Sequence[PlacedNetwork], cnn: Cnn) -> dict[int, int]:

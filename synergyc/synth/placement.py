@@ -1,43 +1,40 @@
-"""Automatic placement of a network: processors, data memory, weight slots, bias bytes."""
+"""Automatic placement: processors, data memory, weight slots, bias bytes of one network or of several.
+
+Greedy strategies come first; where they fail, a constraint solver decides. Every result has passed the
+verifier.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-
-import numpy as np
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 from synergyc.diagnostics import Diagnostic, SynergyError
-from synergyc.ir.network import Layer, LayerOp, Network
-from synergyc.synth.arrange import Arrangement, Demand, Problem, Tie, arrangements
+from synergyc.ir.network import Network
+from synergyc.synth.arrange import Arrangement, Problem, arrangements
 from synergyc.synth.biases import BiasRequest, allocate_biases, has_biases
-from synergyc.synth.buffers import Buffer, Member, buffers_of, with_copies
-from synergyc.synth.geometry import geometry_of, passes_of
-from synergyc.synth.kernels import KernelImage, kernel_image
-from synergyc.synth.lowering import hardware_form, needs_reset
-from synergyc.synth.memories import WeightRequest, allocate_weights, used_quadrants
-from synergyc.synth.occupancy import bias_bytes_beside, weight_memory_beside
-from synergyc.synth.placed import BiasPlace, PlacedLayer, PlacedNetwork, PlacedTensor
+from synergyc.synth.buffers import InputForm, with_copies
+from synergyc.synth.draft import Draft, draft_of, part_of, placed_network, problem_of
+from synergyc.synth.forms import memory_forms, streaming_forms
+from synergyc.synth.lowering import needs_reset
+from synergyc.synth.memories import WeightRequest, allocate_weights
+from synergyc.synth.occupancy import bias_bytes_beside, taken_slots, weight_memory_beside
+from synergyc.synth.placed import BiasPlace, PlacedNetwork
+from synergyc.synth.solve import Outcome, Scope, solve
 from synergyc.synth.verify import check_operators, verify
 from synergyc.targets import Chip, Cnn
 
+DEFAULT_BUDGET_S = 8.0
+"""Of the constraint solver, in its own seconds, for each question that is put to it."""
+
 
 @dataclass(frozen=True)
-class _Options:
-    weight_start: int
-    first_layer: int
-    beside: tuple[PlacedNetwork, ...]
+class Options:
+    """``beside``: networks that stay where they are; ``budget_s``: of the solver, in its own seconds."""
 
-
-@dataclass(frozen=True, eq=False)
-class _Draft:
-    """A network whose buffers are arranged; weights and biases are not."""
-
-    network: Network
-    chip: Chip
-    buffers: tuple[Buffer, ...]
-    arrangement: Arrangement
-    images: Mapping[str, KernelImage]
+    weight_start: int = 0
+    beside: tuple[PlacedNetwork, ...] = ()
+    budget_s: float = DEFAULT_BUDGET_S
 
 
 def place(
@@ -47,6 +44,7 @@ def place(
     weight_start: int = 0,
     first_layer: int = 0,
     beside: Sequence[PlacedNetwork] = (),
+    budget_s: float = DEFAULT_BUDGET_S,
 ) -> PlacedNetwork:
     """Return ``network`` with a place on ``chip`` for everything.
 
@@ -54,27 +52,40 @@ def place(
     stay clear of those of the networks ``beside``, so that all are resident together; their layer registers
     are not looked at.
 
-    Tensors that are needed at the same time never overlap; the input of a layer is needed until the layer is
-    done. Raises SynergyError if something does not fit, with the limit and the number asked.
+    Tensors that are needed at the same time never overlap, except that an output may be written over an input
+    that is read for the last time, where reads stay ahead. An input that is too large for the data memory
+    streams through the FIFOs. Raises SynergyError if something does not fit, with the limit and the number
+    asked; the message says whether that is proven or the solver's budget ran out.
     """
-    options = _Options(weight_start, first_layer, tuple(beside))
     expanded = with_copies(network, chip.cnn)
     problems = check_operators(expanded.layers, chip, first_layer=first_layer)
     if problems:
         raise SynergyError(problems)
-    images = _images(expanded, chip.cnn)
-    failures: list[Diagnostic] = []
-    for big_input in _input_formats(expanded, chip.cnn):
-        buffers = buffers_of(expanded, chip.cnn, big_input=big_input)
-        problem = _problem(expanded, buffers, images, chip.cnn, options)
-        found, failed = arrangements(problem)
-        failures += failed
-        for arrangement in found:
-            try:
-                return _finish(_Draft(expanded, chip, buffers, arrangement, images), options)
-            except SynergyError as error:
-                failures += error.diagnostics
-    raise SynergyError(failures[0])
+    options = Options(weight_start, tuple(beside), budget_s)
+    return _Search(chip, options).one(expanded, first_layer)
+
+
+def place_together(
+    placed: Sequence[PlacedNetwork], networks: Sequence[Network], chip: Chip, budget_s: float
+) -> tuple[PlacedNetwork, ...]:
+    """Return ``networks`` placed all at once; ``placed`` are placements of each alone.
+
+    They tell where layer registers begin and how inputs arrive. Raises SynergyError like :func:`place`.
+    """
+    search = _Search(chip, Options(budget_s=budget_s))
+    drafts = [
+        draft_of(with_copies(network, chip.cnn), chip, form_of(alone), alone.first_layer)
+        for network, alone in zip(networks, placed, strict=True)
+    ]
+    found = search.greedy(drafts) or search.solved(drafts)
+    if found is None:
+        raise SynergyError(search.failures[-1])
+    return found
+
+
+def form_of(placed: PlacedNetwork, rings: Sequence[int] = ()) -> InputForm:
+    """Return how the input of a placed network arrives."""
+    return InputForm(placed.layers[0].big, tuple(rings))
 
 
 def hardware_layers(network: Network, cnn: Cnn) -> int:
@@ -85,173 +96,136 @@ def hardware_layers(network: Network, cnn: Cnn) -> int:
     return len(layers) + sum(resets)
 
 
-def _images(network: Network, cnn: Cnn) -> dict[str, KernelImage]:
-    """Return the packed weights by layer; output processors that start aligned all give the same."""
-    images = {}
-    for layer in network.layers:
-        if layer.weight is not None:
-            form = hardware_form(layer).layer
-            geometry = geometry_of(form, cnn)
-            images[layer.name] = kernel_image(form, geometry, (1 << geometry.out_passes.width) - 1, cnn)
-    return images
+@dataclass
+class _Search:
+    """Looks for a placement; ``failures`` say what stopped each attempt."""
 
+    chip: Chip
+    options: Options
+    failures: list[Diagnostic] = field(default_factory=list)
+    weights_fit: bool = True
 
-def _input_formats(network: Network, cnn: Cnn) -> tuple[bool, ...]:
-    """Return which input formats to try: HWC, then CHW where only the first layer reads the input."""
-    if len(network.inputs) != 1:
-        return (False,)
-    name = network.inputs[0].name
-    readers = [layer for layer in network.layers if name in layer.inputs]
-    first = network.layers[0]
-    fits = network.inputs[0].shape[0] <= cnn.instances
-    plain = first.op is not LayerOp.PASSTHROUGH and len(first.inputs) == 1 and not first.flatten
-    if readers == [first] and fits and plain and first.groups == 1 and name not in network.outputs:
-        return (False, True)
-    return (False,)
+    def one(self, network: Network, first_layer: int) -> PlacedNetwork:
+        """Return the first placement found: input in memory, then input that streams."""
+        cnn = self.chip.cnn
+        for forms in (memory_forms(network, cnn), streaming_forms(network, self.chip)):
+            drafts = [draft_of(network, self.chip, form, first_layer) for form in forms]
+            for draft in drafts:
+                found = self.greedy([draft])
+                if found is not None:
+                    return found[0]
+            for draft in drafts:
+                found = self.solved([draft])
+                if found is not None:
+                    return found[0]
+            if not self.weights_fit:
+                break  # streaming does not help
+        raise SynergyError(self.failures[-1])
 
+    def greedy(self, drafts: Sequence[Draft]) -> tuple[PlacedNetwork, ...] | None:
+        """Return what the greedy strategies find, None if they fail."""
+        for overlays in (False, True):
+            for result in arrangements(self._problem(drafts, overlays=overlays)):
+                found = None if isinstance(result, Diagnostic) else self._finished(drafts, result)
+                if isinstance(result, Diagnostic):
+                    self.failures.append(result)
+                if found is not None:
+                    return found
+        return None
 
-def _problem(
-    network: Network,
-    buffers: tuple[Buffer, ...],
-    images: Mapping[str, KernelImage],
-    cnn: Cnn,
-    options: _Options,
-) -> Problem:
-    memory = weight_memory_beside(options.beside, cnn)
-    filled = [
-        max(options.weight_start, int(np.count_nonzero(memory.taken[processor, : cnn.slots(processor)])))
-        for processor in range(cnn.processors)
-    ]
-    demands, ties = [], []
-    for layer in network.layers:
-        index, member = _source(layer, buffers)
-        width = _read_width(layer, cnn)
-        if layer.name in images:
-            demands.append(Demand(index, member.bit, width, images[layer.name].length))
-        if layer.op is LayerOp.PASSTHROUGH or layer.groups > 1:
-            target, written = _home(layer.output.name, buffers)
-            ties.append(Tie(index, target, member.bit - written.bit))
-    return Problem(buffers, tuple(demands), tuple(ties), cnn, tuple(filled))
+    def solved(self, drafts: Sequence[Draft]) -> tuple[PlacedNetwork, ...] | None:
+        """Return what the constraint solver finds, None if there is nothing or its budget ran out."""
+        first = self.failures[0]
+        for rule, scope in (
+            ("weight-memory", Scope(data=False)),
+            ("data-memory", Scope(weights=False)),
+            (None, Scope()),
+        ):
+            problem = self._problem(drafts, overlays=True)
+            result = solve(problem, self.options.budget_s, scope)
+            if isinstance(result, Outcome):
+                self.failures.append(_judged(first, rule, result))
+                self.weights_fit = rule != "weight-memory"
+                return None
+            if rule is None:
+                return self._finished(drafts, result)
+        return None
 
-
-def _home(name: str, buffers: Sequence[Buffer]) -> tuple[int, Member]:
-    """Return index of the buffer and member that hold tensor ``name``."""
-    for index, buffer in enumerate(buffers):
-        member = buffer.member(name)
-        if member is not None:
-            return index, member
-    raise KeyError(name)
-
-
-def _source(layer: Layer, buffers: Sequence[Buffer]) -> tuple[int, Member]:
-    """Return index of the buffer and the first member that ``layer`` reads."""
-    return _home(layer.inputs[0], buffers)
-
-
-def _read_width(layer: Layer, cnn: Cnn) -> int:
-    return passes_of(layer.in_shape[0], cnn).width
-
-
-def _finish(draft: _Draft, options: _Options) -> PlacedNetwork:
-    """Place weights and biases; raises SynergyError if they do not fit or a rule is broken."""
-    cnn = draft.chip.cnn
-    layers = _placed_layers(draft, options.first_layer)
-    outputs = tuple(_placed_tensor(draft, name) for name in draft.network.outputs)
-    maps = [*(layer.processors for layer in layers), *(tensor.processors for tensor in outputs)]
-    quadrants = used_quadrants(maps, cnn)
-    slots = _slots(draft, layers, options)
-    biases = _biases(layers, quadrants, cnn, options)
-    placed = PlacedNetwork(
-        name=draft.network.name,
-        chip=draft.chip.name,
-        layers=tuple(
-            replace(layer, weight_slot=slots.get(layer.layer.name, 0), bias=biases.get(layer.layer.name, ()))
-            for layer in layers
-        ),
-        inputs=tuple(_placed_tensor(draft, tensor.name) for tensor in draft.network.inputs),
-        outputs=outputs,
-        quadrants=quadrants,
-        weight_start=options.weight_start,
-    )
-    problems = verify(placed, draft.chip)
-    if problems:
-        raise SynergyError(problems)
-    return placed
-
-
-def _placed_layers(draft: _Draft, first_layer: int) -> list[PlacedLayer]:
-    """Return the layers in order, numbered, with room for the extra layers that some chips need."""
-    layers: list[PlacedLayer] = []
-    number = first_layer
-    for layer in draft.network.layers:
-        before = layers[-1].operands if layers else 1
-        resets = needs_reset(layer, before, draft.chip.cnn)
-        number += resets
-        layers.append(_placed_layer(draft, layer, number, resets=resets))
-        number += 1
-    return layers
-
-
-def _placed_layer(draft: _Draft, layer: Layer, hardware_layer: int, *, resets: bool) -> PlacedLayer:
-    source, read = _source(layer, draft.buffers)
-    target, written = _home(layer.output.name, draft.buffers)
-    alone = len(layer.inputs) == 1
-    return PlacedLayer(
-        layer=layer,
-        hardware_layer=hardware_layer,
-        processors=_processors(draft, source, read, layer.in_shape[0]),
-        output_processors=_processors(draft, target, written, layer.output.shape[0]),
-        in_offset_bytes=draft.arrangement.offsets_bytes[source] + 4 * read.word + read.lead_bytes,
-        out_offset_bytes=draft.arrangement.offsets_bytes[target] + 4 * written.word + written.lead_bytes,
-        write_gap=draft.buffers[target].interleave - 1,
-        read_gap=draft.buffers[source].interleave - 1 if alone else 0,
-        big=draft.buffers[source].big,
-        reset_before=resets,
-    )
-
-
-def _processors(draft: _Draft, index: int, member: Member, channels: int) -> int:
-    """Return the map of the processors that hold ``channels`` from ``member`` on."""
-    first = draft.arrangement.bases[index] + member.bit
-    cnn = draft.chip.cnn
-    width = passes_of(channels, cnn).width
-    step = cnn.processors_per_instance if draft.buffers[index].big else 1
-    return sum(1 << first + step * rank for rank in range(width))
-
-
-def _placed_tensor(draft: _Draft, name: str) -> PlacedTensor:
-    index, member = _home(name, draft.buffers)
-    tensor, buffer = member.tensor, draft.buffers[index]
-    cnn = draft.chip.cnn
-    words = cnn.processors_per_instance if tensor.width_bits > 8 else 1
-    return PlacedTensor(
-        tensor=tensor,
-        processors=_processors(draft, index, member, tensor.shape[0]),
-        offset_bytes=draft.arrangement.offsets_bytes[index] + 4 * member.word + member.lead_bytes,
-        pixel_words=buffer.interleave * passes_of(tensor.shape[0], cnn).count * words,
-        pass_words=buffer.interleave * words,
-        big=buffer.big,
-    )
-
-
-def _slots(draft: _Draft, layers: Sequence[PlacedLayer], options: _Options) -> dict[str, int]:
-    requests = [
-        WeightRequest(
-            layer.layer.name, layer.processors, draft.images[layer.layer.name], layer.layer.groups > 1
+    def _problem(self, drafts: Sequence[Draft], *, overlays: bool) -> Problem:
+        return problem_of(
+            drafts,
+            overlays=overlays,
+            taken=taken_slots(self.options.beside, self.chip.cnn),
+            weight_start=self.options.weight_start,
         )
-        for layer in layers
-        if layer.layer.name in draft.images
-    ]
-    cnn = draft.chip.cnn
-    memory = weight_memory_beside(options.beside, cnn)
-    found = allocate_weights(requests, cnn, start=options.weight_start, memory=memory)
-    return {request.name: slot for request, slot in zip(requests, found, strict=True)}
+
+    def _finished(
+        self, drafts: Sequence[Draft], arrangement: Arrangement
+    ) -> tuple[PlacedNetwork, ...] | None:
+        """Return the drafts with weights and biases in place; None: they do not fit, or a rule is broken."""
+        found: list[PlacedNetwork] = []
+        for number, draft in enumerate(drafts):
+            part = part_of(arrangement, drafts, number)
+            placed = placed_network(draft, part, self.options.weight_start)
+            try:
+                found.append(self._with_memories(draft, placed, part, found))
+            except SynergyError as error:
+                self.failures += error.diagnostics
+                return None
+        return tuple(found)
+
+    def _with_memories(
+        self, draft: Draft, placed: PlacedNetwork, part: Arrangement, before: Sequence[PlacedNetwork]
+    ) -> PlacedNetwork:
+        """Return ``placed`` with weight slots and bias bytes; raises SynergyError."""
+        beside = (*self.options.beside, *before)
+        slots = self._slots(draft, placed, part, beside)
+        biases = _biases(placed, beside, self.chip.cnn)
+        complete = replace(
+            placed,
+            layers=tuple(
+                replace(
+                    layer, weight_slot=slots.get(layer.layer.name, 0), bias=biases.get(layer.layer.name, ())
+                )
+                for layer in placed
+            ),
+        )
+        problems = verify(complete, self.chip)
+        if problems:
+            raise SynergyError(problems)
+        return complete
+
+    def _slots(
+        self, draft: Draft, placed: PlacedNetwork, part: Arrangement, beside: Sequence[PlacedNetwork]
+    ) -> dict[str, int]:
+        """Return the first weight slots by layer: the arrangement's own, or by the tool's rules."""
+        layers = [layer for layer in placed if layer.layer.name in draft.images]
+        slots = part.slots
+        if slots is None:
+            requests = [
+                WeightRequest(
+                    layer.layer.name,
+                    layer.processors,
+                    draft.images[layer.layer.name],
+                    layer.layer.groups > 1,
+                )
+                for layer in layers
+            ]
+            memory = weight_memory_beside(beside, self.chip.cnn)
+            start = self.options.weight_start
+            slots = allocate_weights(requests, self.chip.cnn, start=start, memory=memory)
+        return {layer.layer.name: slot for layer, slot in zip(layers, slots, strict=True)}
 
 
 def _biases(
-    layers: Sequence[PlacedLayer], quadrants: tuple[int, ...], cnn: Cnn, options: _Options
+    placed: PlacedNetwork, beside: Sequence[PlacedNetwork], cnn: Cnn
 ) -> dict[str, tuple[BiasPlace, ...]]:
     """Return the bias places by layer; biases that are all zero are left out."""
-    requests = [BiasRequest(layer, quadrants) for layer in layers if has_biases(layer)]
-    found = allocate_biases(requests, cnn, start=bias_bytes_beside(options.beside, cnn))
+    requests = [BiasRequest(layer, placed.quadrants) for layer in placed if has_biases(layer)]
+    found = allocate_biases(requests, cnn, start=bias_bytes_beside(beside, cnn))
     return {request.name: places for request, places in zip(requests, found, strict=True)}
+
+
+def _judged(first: Diagnostic, rule: str | None, outcome: Outcome) -> Diagnostic:
+    """Return the diagnostic of the first failure with what the solver says about it."""
+    return replace(first, rule=rule or first.rule, message=f"{first.message} ({outcome})")

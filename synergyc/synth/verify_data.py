@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from synergyc.diagnostics import Diagnostic
 from synergyc.synth.placed import PlacedLayer, PlacedNetwork, PlacedTensor
+from synergyc.synth.verify_order import overwrites_input
 from synergyc.targets import Cnn
 
 _EMPTY = -1
@@ -71,15 +72,13 @@ def _layer_problems(
         yield Diagnostic(
             "data-lost", f"not all of {', '.join(layer.layer.inputs)} is where the layer reads", layer=name
         )
-    touched = np.zeros(memory.shape, dtype=np.bool_)
-    touched[reads] = True
     stray = _stray_bytes(layer, cnn)
     if (problem := _outside(f"{name} (stray output)", stray, cnn)) is not None:
         yield problem
         return
+    if overwrites_input(layer, reads, writes, stray, memory.shape):
+        yield Diagnostic("data-overlap", "the output overwrites input that is still to be read", layer=name)
     memory[stray] = _EMPTY
-    if touched[writes].any() or touched[stray].any():
-        yield Diagnostic("data-overlap", "the output overlaps the input in data memory", layer=name)
     shapes[layer.layer.output.name] = layer.layer.output.shape
     _mark(memory, writes, numbers, layer.layer.output.name)
 

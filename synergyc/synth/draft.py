@@ -1,0 +1,210 @@
+"""A network on its way to a placement: its buffers are known, where they lie is not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from synergyc.ir.network import Layer, LayerOp, Network
+from synergyc.synth.arrange import Arrangement, Demand, Problem, Taken, Tie
+from synergyc.synth.buffers import Buffer, InputForm, Member, Overlay, buffers_of, joined_at, overlays_of
+from synergyc.synth.geometry import passes_of
+from synergyc.synth.kernels import KernelImage
+from synergyc.synth.lowering import needs_reset
+from synergyc.synth.memories import used_quadrants
+from synergyc.synth.occupancy import aligned_image
+from synergyc.synth.placed import PlacedLayer, PlacedNetwork, PlacedTensor
+from synergyc.targets import Chip, Cnn
+
+
+@dataclass(frozen=True, eq=False)
+class Draft:
+    """One network with its buffers and packed weights; copies are among its layers already."""
+
+    network: Network
+    chip: Chip
+    form: InputForm
+    first_layer: int
+    buffers: tuple[Buffer, ...]
+    images: Mapping[str, KernelImage]
+
+    @property
+    def cnn(self) -> Cnn:
+        """The chip's accelerator."""
+        return self.chip.cnn
+
+    def home(self, name: str) -> tuple[int, Member]:
+        """Return the index of the buffer that holds tensor ``name``, and the tensor's part of it."""
+        for index, buffer in enumerate(self.buffers):
+            member = buffer.member(name)
+            if member is not None:
+                return index, member
+        raise KeyError(name)
+
+    def channels(self, index: int, count: int) -> tuple[int, ...]:
+        """Return the processors of ``count`` channels from a buffer's first on, relative to that."""
+        width = passes_of(count, self.cnn).width
+        channels = self.buffers[index].channels
+        return channels[:width] if width <= len(channels) else tuple(range(width))  # tensors side by side
+
+
+def draft_of(network: Network, chip: Chip, form: InputForm, first_layer: int) -> Draft:
+    """Return the draft of ``network``, whose copies have been added."""
+    images = {
+        layer.name: aligned_image(layer, chip.cnn, streaming=stream_kernel(index, form))
+        for index, layer in enumerate(network.layers)
+        if layer.weight is not None
+    }
+    return Draft(network, chip, form, first_layer, buffers_of(network, chip.cnn, form), images)
+
+
+def stream_kernel(index: int, form: InputForm) -> bool:
+    """Tell whether 1x1 kernels of a layer run as 3x3: it streams, or the one before does."""
+    return form.streaming > 0 and index <= form.streaming
+
+
+def problem_of(
+    drafts: Sequence[Draft], *, overlays: bool, taken: Sequence[Taken] = (), weight_start: int = 0
+) -> Problem:
+    """Return the problem of arranging all ``drafts`` at once; they run one after the other."""
+    buffers: list[Buffer] = []
+    demands: list[Demand] = []
+    ties: list[Tie] = []
+    networks: list[tuple[int, ...]] = []
+    lays: list[Overlay] = []
+    time = 0
+    for draft in drafts:
+        first = len(buffers)
+        networks.append(tuple(range(first, first + len(draft.buffers))))
+        buffers += [replace(item, first=item.first + time, last=item.last + time) for item in draft.buffers]
+        demands += [replace(item, buffer=item.buffer + first) for item in demands_of(draft)]
+        ties += [
+            replace(item, buffer=item.buffer + first, other=item.other + first) for item in _ties_of(draft)
+        ]
+        if overlays:
+            found = overlays_of(draft.network, draft.buffers, draft.cnn)
+            lays += [Overlay(item.output + first, item.source + first, item.lead_bytes) for item in found]
+        time += len(draft.network.layers) + 2
+    return Problem(
+        buffers=tuple(buffers),
+        demands=tuple(demands),
+        ties=tuple(ties),
+        cnn=drafts[0].cnn,
+        networks=tuple(networks),
+        overlays=tuple(lays),
+        taken=tuple(taken),
+        weight_start=weight_start,
+    )
+
+
+def demands_of(draft: Draft) -> tuple[Demand, ...]:
+    """Return the weights that layers need in the processors of what they read, in order of the layers."""
+    found = []
+    for layer in draft.network.layers:
+        if layer.name in draft.images:
+            index, _ = draft.home(layer.inputs[0])
+            processors = draft.channels(index, layer.in_shape[0])
+            whole = layer.groups > 1 and draft.cnn.generation == "ai87"
+            found.append(Demand(index, processors, draft.images[layer.name].length, whole))
+    return tuple(found)
+
+
+def _ties_of(draft: Draft) -> list[Tie]:
+    """Return the buffers that a layer joins, and those between which it leaves data in its processors."""
+    found = []
+    for layer in draft.network.layers:
+        source, _ = draft.home(layer.inputs[0])
+        if layer.op is LayerOp.PASSTHROUGH or layer.groups > 1:
+            target, _ = draft.home(layer.output.name)
+            found.append(Tie(source, target, 0))
+        for name, first in joined_at(layer, draft.network, draft.cnn).items():
+            index, _ = draft.home(name)
+            if index != source:
+                found.append(Tie(source, index, first, level=True))
+    return found
+
+
+def part_of(arrangement: Arrangement, drafts: Sequence[Draft], number: int) -> Arrangement:
+    """Return the arrangement of one of several drafts."""
+    first = sum(len(draft.buffers) for draft in drafts[:number])
+    end = first + len(drafts[number].buffers)
+    slots = arrangement.slots
+    if slots is not None:
+        start = sum(len(draft.images) for draft in drafts[:number])
+        slots = slots[start : start + len(drafts[number].images)]
+    return Arrangement(arrangement.bases[first:end], arrangement.offsets_bytes[first:end], slots)
+
+
+def placed_network(draft: Draft, arrangement: Arrangement, weight_start: int) -> PlacedNetwork:
+    """Return the network as ``arrangement`` has it, weight slots and biases left out."""
+    layers = _placed_layers(draft, arrangement)
+    outputs = tuple(_placed_tensor(draft, arrangement, name) for name in draft.network.outputs)
+    maps = [*(layer.processors for layer in layers), *(tensor.processors for tensor in outputs)]
+    return PlacedNetwork(
+        name=draft.network.name,
+        chip=draft.chip.name,
+        layers=tuple(layers),
+        inputs=tuple(_placed_tensor(draft, arrangement, tensor.name) for tensor in draft.network.inputs),
+        outputs=outputs,
+        quadrants=used_quadrants(maps, draft.cnn),
+        fifo=draft.form.streaming > 0,
+        weight_start=weight_start,
+    )
+
+
+def _placed_layers(draft: Draft, arrangement: Arrangement) -> list[PlacedLayer]:
+    """Return the layers in order, numbered, with room for the extra layers that some chips need."""
+    layers: list[PlacedLayer] = []
+    number = draft.first_layer
+    for index, layer in enumerate(draft.network.layers):
+        before = layers[-1].operands if layers else 1
+        resets = needs_reset(layer, before, draft.cnn)
+        number += resets
+        placed = _placed_layer(draft, arrangement, layer, number)
+        layers.append(
+            replace(
+                placed,
+                reset_before=resets,
+                streaming=index < draft.form.streaming,
+                stream_kernel=stream_kernel(index, draft.form),
+            )
+        )
+        number += 1
+    return layers
+
+
+def _placed_layer(draft: Draft, arrangement: Arrangement, layer: Layer, hardware_layer: int) -> PlacedLayer:
+    source, read = draft.home(layer.inputs[0])
+    target, written = draft.home(layer.output.name)
+    alone = len(layer.inputs) == 1
+    return PlacedLayer(
+        layer=layer,
+        hardware_layer=hardware_layer,
+        processors=_map(draft, arrangement, source, layer.in_shape[0]),
+        output_processors=_map(draft, arrangement, target, layer.output.shape[0]),
+        in_offset_bytes=arrangement.offsets_bytes[source] + 4 * read.word + read.lead_bytes,
+        out_offset_bytes=arrangement.offsets_bytes[target] + 4 * written.word + written.lead_bytes,
+        write_gap=draft.buffers[target].interleave - 1,
+        read_gap=draft.buffers[source].interleave - 1 if alone else 0,
+        big=draft.buffers[source].big,
+    )
+
+
+def _map(draft: Draft, arrangement: Arrangement, index: int, count: int) -> int:
+    """Return the map of the processors that hold ``count`` channels from a buffer's first on."""
+    base = arrangement.bases[index]
+    return sum(1 << base + processor for processor in draft.channels(index, count))
+
+
+def _placed_tensor(draft: Draft, arrangement: Arrangement, name: str) -> PlacedTensor:
+    index, member = draft.home(name)
+    tensor, buffer = member.tensor, draft.buffers[index]
+    words = draft.cnn.processors_per_instance if tensor.width_bits > 8 else 1
+    return PlacedTensor(
+        tensor=tensor,
+        processors=_map(draft, arrangement, index, tensor.shape[0]),
+        offset_bytes=arrangement.offsets_bytes[index] + 4 * member.word + member.lead_bytes,
+        pixel_words=buffer.interleave * passes_of(tensor.shape[0], draft.cnn).count * words,
+        pass_words=buffer.interleave * words,
+        big=buffer.big,
+    )
