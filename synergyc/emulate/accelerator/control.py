@@ -67,6 +67,11 @@ class Control:
         return self._bit(15)
 
     @property
+    def fast_fifo(self) -> bool:
+        """The first layer's input comes from the fast FIFO."""
+        return self._bit(22)
+
+    @property
     def big_stream(self) -> bool:
         """The first layer streams with four pixels in a word."""
         return self._bit(6)
@@ -107,14 +112,10 @@ class Control:
 
     def require_master(self, word: Word) -> None:
         """Raise NotModelled for a start in a mode whose results are not known."""
-        refused = {
-            22: "the fast FIFO is not modelled",
-            23: "the fast FIFO is not modelled",
-            31: "the fast FIFO is not modelled",
-        }
-        for bit, reason in refused.items():
-            if self._bit(bit):
-                raise word.refuse(f"CTL[{bit}]: {reason}")
+        if self._bit(31):
+            raise word.refuse("CTL[31]: a fast FIFO that feeds all quadrants is not modelled")
+        if self._bit(22) != self._bit(23) or (self.fast_fifo and not self.fifo):
+            raise word.refuse("CTL[22] and CTL[23] are set together, and for FIFO input only")
         if not self._bit(3):
             raise word.refuse("a start without clock")
         if self.follows != self.fifo:

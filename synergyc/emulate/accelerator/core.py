@@ -7,7 +7,7 @@ from collections.abc import Callable
 from synergyc.emulate.accelerator.addresses import AddressMap, Block, Window
 from synergyc.emulate.accelerator.control import Control, Gatherer
 from synergyc.emulate.accelerator.errors import BusError, NotModelled
-from synergyc.emulate.accelerator.fifo import Fifos
+from synergyc.emulate.accelerator.fifo import FastFifo, Fifos
 from synergyc.emulate.accelerator.formats import FORMATS, Part
 from synergyc.emulate.accelerator.loader import WeightLoader
 from synergyc.emulate.accelerator.memory import Memories
@@ -43,6 +43,7 @@ class Accelerator:
             Gatherer(cnn, self._memories, file, self._form.pointer_bits) for file in self._files
         )
         self._fifos = Fifos(cnn.addresses.fifo, cnn.quadrants)
+        self._fast_fifo = FastFifo(cnn.addresses.fast_fifo, self._fifos)
         self._sequencer = Sequencer(cnn, self._form, self._files, self._memories, self._fifos)
         self._aon = 0
         self._power = 0
@@ -69,6 +70,16 @@ class Accelerator:
         return self._sequencer.layers
 
     @property
+    def missing_input(self) -> dict[int, tuple[int, int]]:
+        """FIFOs a run waits for: words that came, and words it needs."""
+        return self._fifos.missing if self.running else {}
+
+    @property
+    def overwritten_weights(self) -> tuple[tuple[int, int], ...]:
+        """(processor, slot) of weight slots that were written again with another value, since power-up."""
+        return tuple(self._loader.overwritten)
+
+    @property
     def busy_cycles(self) -> int:
         """CNN clock cycles of all runs so far."""
         return self._sequencer.busy_cycles
@@ -92,6 +103,7 @@ class Accelerator:
                     self._clear(quadrant, part)
         if not quadrant_mask:
             self._fifos.clear()
+            self._fast_fifo.clear()
             self._aon = 0
         self._power = quadrant_mask
 
@@ -115,6 +127,8 @@ class Accelerator:
             return self._aon
         if block is Block.FIFO and offset < self._fifos.size_bytes:
             return self._fifos.read(offset)
+        if block is Block.FAST_FIFO:
+            return self._fast_fifo.read(offset)
         raise BusError(address, f"{block.value}: nothing to read here")
 
     def write(self, address: int, size_bytes: int, value: int) -> None:
@@ -142,6 +156,8 @@ class Accelerator:
             self._aon = value
         elif block is Block.FIFO and offset < self._fifos.size_bytes:
             self._fifos.write(offset, value)
+        elif block is Block.FAST_FIFO:
+            self._fast_fifo.write(offset, value)
         else:
             raise NotModelled(block.value, address, value, "the model does not know what is here")
 

@@ -8,6 +8,10 @@ CONTROL, STATUS, DATA = 0, 4, 8
 """Offsets in the FIFO block; data of FIFO i at DATA + 4 * i."""
 ENABLE_BIT = 12
 """Control bit of FIFO 0."""
+FAST_CONTROL, FAST_STATUS, FAST_INTERRUPTS, FAST_FLAGS, FAST_DATA, FAST_DMA = range(0, 24, 4)
+"""Offsets in the fast FIFO's block."""
+FAST_QUADRANT = 0
+"""Quadrant that the fast FIFO feeds."""
 
 
 class Fifos:
@@ -43,7 +47,13 @@ class Fifos:
     @property
     def waiting(self) -> bool:
         """Whether a frame is expected and not complete."""
-        return any(len(frame) < self._frame_words for frame in self._frames.values())
+        return bool(self.missing)
+
+    @property
+    def missing(self) -> dict[int, tuple[int, int]]:
+        """Words that came and words of a frame, by FIFO, where the frame is not complete."""
+        wanted = self._frame_words
+        return {i: (len(frame), wanted) for i, frame in self._frames.items() if len(frame) < wanted}
 
     def read(self, offset: int) -> int:
         """Return a register; no FIFO is ever full."""
@@ -68,3 +78,33 @@ class Fifos:
         """Forget everything: power was off."""
         self.control = 0
         self._frames = {}
+
+
+class FastFifo:
+    """The FIFO beside the main core's bus, which takes the place of the FIFO of quadrant 0.
+
+    Its threshold, interrupts and DMA are not modelled; it is never full either.
+    """
+
+    def __init__(self, base: int, fifos: Fifos) -> None:
+        self._base = base
+        self._fifos = fifos
+        self._control = 0
+
+    def read(self, offset: int) -> int:
+        """Return a register: never full, no flags."""
+        return self._control if offset == FAST_CONTROL else 0
+
+    def write(self, offset: int, value: int) -> None:
+        """Write the control register or push a word; raises NotModelled for what else is asked for."""
+        if offset == FAST_DATA:
+            self._fifos.push(FAST_QUADRANT, value)
+        elif offset == FAST_CONTROL:
+            self._control = value
+        elif value:
+            reason = "interrupts, flags and DMA of the fast FIFO are not modelled"
+            raise NotModelled("fast FIFO", self._base + offset, value, reason)
+
+    def clear(self) -> None:
+        """Forget everything: power was off."""
+        self._control = 0

@@ -19,6 +19,9 @@ class WeightLoader:
         self._next: dict[int, int] = {}
         self._rest: dict[int, bytearray] = {}
         self._words: dict[tuple[int, int], list[int]] = {}
+        self._stored: dict[tuple[int, int], bytes] = {}
+        self.overwritten: list[tuple[int, int]] = []
+        """(processor, slot) of slots that were stored again with another value, since power-up."""
 
     def set_address(self, processor: int, address: int, offset: int) -> None:
         """Start an express stream; ``offset`` in the processor's window is 4 * slot + 1."""
@@ -38,7 +41,7 @@ class WeightLoader:
             slot = self._next[processor]
             if slot >= self._cnn.slots(processor):
                 raise BusError(address, f"processor {processor} has no weight slot {slot}")
-            self._memories.write_slot(processor, slot, bytes(rest[:SLOT_BYTES]))
+            self._store(processor, slot, bytes(rest[:SLOT_BYTES]))
             del rest[:SLOT_BYTES]
             self._next[processor] = slot + 1
 
@@ -51,8 +54,13 @@ class WeightLoader:
         words[part // 4] = value
         if part == SLOT_WINDOW_BYTES - 4:
             packed = b"".join(word.to_bytes(4, "big") for word in words[:3])
-            self._memories.write_slot(processor, slot, packed[3:])
+            self._store(processor, slot, packed[3:])
             del self._words[processor, slot]
+
+    def _store(self, processor: int, slot: int, value: bytes) -> None:
+        if self._stored.setdefault((processor, slot), value) != value:
+            self.overwritten.append((processor, slot))
+        self._memories.write_slot(processor, slot, value)
 
     def read(self, processor: int, address: int, offset: int) -> int:
         """Return a word of a slot as plain mode writes it."""
@@ -69,3 +77,5 @@ class WeightLoader:
             self._next.pop(processor, None)
             self._rest.pop(processor, None)
         self._words = {key: words for key, words in self._words.items() if key[0] // count != quadrant}
+        self._stored = {key: value for key, value in self._stored.items() if key[0] // count != quadrant}
+        self.overwritten = [key for key in self.overwritten if key[0] // count != quadrant]

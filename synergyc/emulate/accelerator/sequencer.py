@@ -8,7 +8,7 @@ from synergyc.emulate.accelerator.control import Control
 from synergyc.emulate.accelerator.cycles import START_CYCLES, layer_cycles
 from synergyc.emulate.accelerator.decode import Mode, decode
 from synergyc.emulate.accelerator.errors import NotModelled
-from synergyc.emulate.accelerator.fifo import Fifos
+from synergyc.emulate.accelerator.fifo import FAST_QUADRANT, Fifos
 from synergyc.emulate.accelerator.formats import RegisterFormat
 from synergyc.emulate.accelerator.hazards import check_rings, touched
 from synergyc.emulate.accelerator.memory import Memories
@@ -106,7 +106,7 @@ class Sequencer:
             raise self._refused(configs[0], error) from error
         self._run = Run(self._cnn, self._memories, self.kernels, configs)
         if control.fifo:
-            self._open_fifos()
+            self._open_fifos(control)
 
     def _require_member(self, file: RegisterFile, control: Control) -> None:
         """Raise NotModelled if a quadrant that takes part does not fit the master."""
@@ -118,8 +118,13 @@ class Sequencer:
         if file.get("LCNT") != self._files[self.master].get("LCNT"):
             raise file.word("LCNT").refuse("differs from the master's")
 
-    def _open_fifos(self) -> None:
+    def _open_fifos(self, control: Control) -> None:
         frame, enabled = self._files[self.master].word("IFRM"), self._fifos.enabled
+        if control.fast_fifo:
+            if enabled or self.master != FAST_QUADRANT:
+                word = self._files[self.master].word("CTL")
+                raise word.refuse("CTL[22]: the fast FIFO in another quadrant, or besides other FIFOs")
+            enabled = (FAST_QUADRANT,)
         if not enabled or any(quadrant not in self.members for quadrant in enabled):
             raise self._files[self.master].word("CTL").refuse("FIFO input, but no FIFO of a quadrant is on")
         if not frame.value:

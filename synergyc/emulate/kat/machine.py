@@ -43,7 +43,7 @@ def execute(image: Image, *, limit_s: float) -> KatReport:
     limit_ns = round(limit_s * _NS_PER_S)
     watch = _Watch(board, limit_ns)
     outcome = Simulation([board]).run(limit_ns, watch.is_decided)
-    status, diagnostic = _judge(board, outcome, watch)
+    status, diagnostic = _judge(board, accelerator, outcome, watch)
     statistics = board.statistics()
     layers = tuple(LayerTrace(run.number, run.cycles, run.summary, run.output) for run in accelerator.layers)
     used = memory_use(chip.cnn, [run.config for run in accelerator.layers])
@@ -112,15 +112,15 @@ class _Watch:
         return chip.now_ps - self._changed_ps > _STUCK_PS
 
 
-def _judge(board: Board, outcome: Outcome, watch: _Watch) -> Verdict:
+def _judge(board: Board, accelerator: Accelerator, outcome: Outcome, watch: _Watch) -> Verdict:
     halt = board.chip.halt
     if halt is not None:
         status = Status.FAULT if halt.kind == "fault" else Status.NOT_MODELLED
         return status, halt.diagnostic(board.name, board.image.symbol_at)
     if FAIL in board.console:
-        return Status.FAIL, Diagnostic("kat-answer", "the program found a difference from the known answer")
+        return Status.FAIL, _wrong_answer(accelerator)
     if watch.stuck:
-        return Status.HANG, _hang(board, "polls for something that nothing will bring")
+        return Status.HANG, _hang(board, accelerator, "polls for something that nothing will bring")
     if outcome.ending is Ending.STOPPED:
         return Status.PASS, None
     result = int.from_bytes(board.peek("standin_status"), "little")
@@ -129,9 +129,9 @@ def _judge(board: Board, outcome: Outcome, watch: _Watch) -> Verdict:
     if board.image.symbol_at(board.chip.cpu.read("pc")).partition("+")[0] == "standin_halt":
         return _judge_result(board, result)
     if outcome.ending is Ending.IDLE:
-        return Status.HANG, _hang(board, "waits for something that nothing will bring")
+        return Status.HANG, _hang(board, accelerator, "waits for something that nothing will bring")
     limit_s = outcome.at_ns / _NS_PER_S
-    return Status.HANG, _hang(board, f"gives no verdict within {limit_s:g} s of virtual time")
+    return Status.HANG, _hang(board, accelerator, f"gives no verdict within {limit_s:g} s of virtual time")
 
 
 def _judge_result(board: Board, result: int) -> Verdict:
@@ -144,6 +144,18 @@ def _judge_result(board: Board, result: int) -> Verdict:
     return Status.PASS, None
 
 
+def _wrong_answer(accelerator: Accelerator) -> Diagnostic:
+    hint = "--reference NET.yaml CHECKPOINT names the first layer, channel and pixel that differ"
+    clashes = accelerator.overwritten_weights
+    if clashes:
+        processor, slot = clashes[0]
+        hint = (
+            f"{len(clashes)} weight slots were written twice with different values, the first is slot {slot}"
+            f" of processor {processor}: do two layers share weight memory?"
+        )
+    return Diagnostic("kat-answer", "the program found a difference from the known answer", hint=hint)
+
+
 def _unhandled(board: Board, number: int) -> Diagnostic:
     return Diagnostic(
         "kat-exception",
@@ -152,7 +164,10 @@ def _unhandled(board: Board, number: int) -> Diagnostic:
     )
 
 
-def _hang(board: Board, what: str) -> Diagnostic:
+def _hang(board: Board, accelerator: Accelerator, what: str) -> Diagnostic:
     runs = board.chip.accelerator_port.runs
-    idle = "" if runs else "; the accelerator has not finished a single run"
-    return Diagnostic("kat-hang", f"the program {what}{idle}\n  {board.where()}")
+    reason = "" if runs else "; the accelerator has not finished a single run"
+    missing = [f"FIFO {i} ({had} of {need} words)" for i, (had, need) in accelerator.missing_input.items()]
+    if missing:
+        reason = f"; the accelerator waits for {' and '.join(missing)}"
+    return Diagnostic("kat-hang", f"the program {what}{reason}\n  {board.where()}")

@@ -155,6 +155,17 @@ def test_plain_words_fill_slots() -> None:
     assert [accelerator.read(0x50184020 + 4 * i, 4) for i in range(4)] == [1, 0x02030405, 0x06070809, 0]
 
 
+def test_slots_that_change_are_noted() -> None:
+    accelerator = powered(FIRST)
+    for value in (1, 1, 2):
+        for part, word in enumerate((value, 0, 0, 0)):
+            accelerator.write(0x50184020 + 4 * part, 4, word)
+        assert accelerator.overwritten_weights == (((1, 2),) if value == 2 else ())
+    accelerator.set_power(0)
+    accelerator.set_power(1)
+    assert accelerator.overwritten_weights == ()
+
+
 def test_express_needs_its_mode_and_an_address() -> None:
     accelerator = powered(FIRST)
     with pytest.raises(BusError, match="does not select express"):
@@ -347,42 +358,3 @@ def test_the_byte_gatherer() -> None:
     accelerator.write(control, 4, 0x8)
     with pytest.raises(BusError, match="gatherer is off"):
         accelerator.read(port, 4)
-
-
-def fifo_run(words: int) -> Accelerator:
-    accelerator = Accelerator(FIRST)
-    layer = Layer(4, 3, 2, 4, (1, 1))
-    encoder.configure(accelerator, FIRST, layer)
-    encoder.load_weights(accelerator, FIRST, layer, 64 * np.eye(4, dtype=np.int64)[:, :, None])
-    accelerator.write(FIRST.register_address(0, "IFRM"), 4, 6)
-    accelerator.write(FIRST.addresses.fifo, 4, 0x1908)
-    for value in (0x8808, 0x8809):
-        accelerator.write(FIRST.register_address(0, "CTL"), 4, value)
-    for i in range(words):
-        assert accelerator.cycles_to_done() is None
-        assert accelerator.read(FIRST.addresses.fifo + 4, 4) == 0
-        accelerator.write(FIRST.addresses.fifo + 8, 4, 0x08060402 + 0x10101010 * i)
-    return accelerator
-
-
-def test_input_from_a_fifo() -> None:
-    accelerator = fifo_run(6)
-    assert accelerator.running
-    assert accelerator.cycles_to_done() == 1 + 3 * (2 * 2 + 2 * 4)
-    accelerator.finish()
-    data = FIRST.data_address(0)
-    assert [accelerator.read(data + 4 * i, 4) for i in range(6)] == [
-        0x08060402 + 0x10101010 * i for i in range(6)
-    ]
-    assert accelerator.read(data + 4 * (encoder.OUT_WORD + 1), 4) == 0x0C0B0A09
-
-
-def test_a_fifo_waits_for_its_frame_and_takes_no_more() -> None:
-    accelerator = fifo_run(5)
-    with pytest.raises(ValueError, match="all its input"):
-        accelerator.finish()
-    accelerator = fifo_run(6)
-    with pytest.raises(NotModelled, match="FIFO 0"):
-        accelerator.write(FIRST.addresses.fifo + 8, 4, 0)
-    with pytest.raises(NotModelled, match="FIFO 1"):
-        powered(FIRST).write(FIRST.addresses.fifo + 12, 4, 0)

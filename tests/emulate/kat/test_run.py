@@ -82,6 +82,18 @@ def test_flipped_weight_fails(project: Change) -> None:
     assert report.time_s < 2.1, "a program that reports FAIL and spins must not run into the limit"
 
 
+def test_weights_that_two_layers_share_are_named(project: Change) -> None:
+    """A second chunk that begins in processor 0's slot 3 puts the bias pattern 0x7F there."""
+    end = "0xffffffff }"
+    address, words = "0x00000001, 0x5018000d, 0x00000001, 0x00000001, ", "0x00000003, 0x7f000000, 0, 0, "
+    clash = f"{address}0x00000004, 0x5018000c, {words}"
+    project.replace(end, clash + end, "weights.h")
+    report = project.run()
+    only_diagnostic(report, "fail", "kat-answer")
+    assert "1 weight slots" in str(report.diagnostics[0].hint)
+    assert "slot 3 of processor 0" in str(report.diagnostics[0].hint)
+
+
 def test_results_read_early(project: Change) -> None:
     report = project.replace("while (cnn_time == 0)\n        MXC_LP_EnterSleepMode();", "").run()
     assert only_diagnostic(report, "fail", "kat-answer")
