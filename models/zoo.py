@@ -19,8 +19,8 @@ from synergyc.frontend import capture
 from synergyc.ir.graph import Convolution, Graph, Linear
 from synergyc.ir.network import Network
 from synergyc.ir.types import Shape
-from synergyc.legalize import legalize
-from synergyc.quantize import fold_batch_norm, quantize, real_input
+from synergyc.legalize import legalize, rewrite
+from synergyc.quantize import quantize, real_input
 from synergyc.targets import Chip, load_chip
 
 CALIBRATION_SAMPLES = 8
@@ -94,7 +94,7 @@ def _normalize(part: nn.Module, inputs: tuple[torch.Tensor], output: torch.Tenso
 
 def graph(name: str, chip: str) -> Graph:
     """Return the captured float graph of a network."""
-    return fold_batch_norm(capture(build(name, chip), ZOO[name].input_shape, name))
+    return rewrite(capture(build(name, chip), ZOO[name].input_shape, name))
 
 
 def weight_bits(name: str, captured: Graph) -> dict[str, int]:

@@ -15,6 +15,7 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from synergyc.ir.kernels import plain_kernel
 from synergyc.ir.network import Layer, LayerOp, Network
 from synergyc.ir.types import Activation, Array, EltwiseOp, Pool, PoolKind, Shape
 
@@ -189,14 +190,12 @@ def _as_plain_convolution(
     rows, columns = layer.padding
     if layer.op is LayerOp.CONV2D:
         return value, weight, (rows, columns)
-    inputs, outputs, *kernel = weight.shape
-    grouped = weight.reshape(layer.groups, inputs // layer.groups, outputs, *kernel).swapaxes(1, 2)
-    flipped = grouped.reshape(layer.groups * outputs, -1, *kernel)[:, :, ::-1, ::-1]
+    flipped = plain_kernel(weight, layer.groups)
     channels, height, width = layer.pooled_shape
     apart = builder.reshape(value, (channels, height, 1, width, 1))
     behind = builder.constant(np.array([0] * 6 + [0, 0, 0, 1, 0, 1], dtype=np.int64))
     spread = builder.reshape(builder.add("Pad", apart, behind), (channels, 2 * height, 2 * width))
-    return spread, np.ascontiguousarray(flipped), (kernel[0] - 1 - rows, kernel[1] - 1 - columns)
+    return spread, np.ascontiguousarray(flipped), (layer.kernel[0] - 1 - rows, layer.kernel[1] - 1 - columns)
 
 
 def _requantized(builder: _Builder, layer: Layer, value: str) -> str:

@@ -1,140 +1,89 @@
-"""ATen operators, one reader each: from a call's arguments to an operator of the graph.
+"""ATen operators, one reader each: from a call's arguments to operators of the graph.
 
-Operators are keyed by the name torch 2.13 prints for them after ``run_decompositions({})``. A reader raises
-``UnsupportedOperatorError`` for a use of its operator that the accelerator cannot carry out.
+Names are those that torch 2.13 prints after ``run_decompositions({})``. A reader raises
+``UnsupportedOperatorError`` for a use of its operator that cannot be carried out.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
-from synergyc.ir.graph import (
-    Abs,
-    BatchNorm,
-    Concatenation,
-    Convolution,
-    Elementwise,
-    Flatten,
-    Linear,
-    Operator,
-    Pooling,
-    Relu,
-)
-from synergyc.ir.types import Array, EltwiseOp, Pool, PoolKind, Shape
+import numpy as np
+
+from synergyc.frontend import pools, shapes, weighted
+from synergyc.frontend.builder import Call, UnsupportedOperatorError, Value
+from synergyc.ir.graph import Abs, BatchNorm, Convolution, Operator, Relu
+from synergyc.ir.preparation import TailOp
+from synergyc.ir.types import EltwiseOp, PoolKind, Shape, frozen_array
+
+Reader = Callable[[Call], Value | tuple[Value, ...]]
 
 
-class UnsupportedOperatorError(Exception):
-    """An operator, or a use of it, that the front end refuses."""
-
-    def __init__(self, message: str, hint: str | None = None) -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
+def _source(call: Call) -> Value:
+    return call.value("input", "self")
 
 
-@dataclass(frozen=True)
-class Value:
-    """A tensor of the graph: its name there and its shape without the batch axis."""
-
-    name: str
-    shape: Shape
-
-
-@dataclass(frozen=True)
-class Call:
-    """One operator call; ``arguments`` holds :class:`Value` for activations, arrays for constants."""
-
-    arguments: Mapping[str, Any]
-    shape: Shape
-
-    def value(self, key: str) -> Value:
-        """Return the activation passed as ``key``."""
-        argument = self.arguments[key]
-        if not isinstance(argument, Value):
-            raise UnsupportedOperatorError(
-                f"argument {key!r} must be computed from the input, not a constant",
-                "fold constants into the weights or the bias of a neighbouring layer",
-            )
-        return argument
-
-    def constant(self, key: str) -> Array:
-        """Return the parameter or buffer passed as ``key``."""
-        array = self.optional_constant(key)
-        if array is None:
-            raise UnsupportedOperatorError(f"argument {key!r} must be given")
-        return array
-
-    def optional_constant(self, key: str) -> Array | None:
-        """Return the parameter or buffer passed as ``key``, or None where there is none."""
-        argument = self.arguments[key]
-        if isinstance(argument, Value):
-            raise UnsupportedOperatorError(
-                f"argument {key!r} must be a parameter, not computed from the input"
-            )
-        array: Array | None = argument
-        return array
+def _axis(call: Call, key: str = "dim", default: int = 0) -> int:
+    """Return an axis argument, counted without the batch axis: the channels are 0."""
+    number = int(call.arguments.get(key, default))
+    rank = len(_rank_shape(call)) + 1
+    if number < 0:
+        number += rank
+    if number == 0:
+        raise UnsupportedOperatorError("the images of a batch must not be mixed")
+    return number - 1
 
 
-Reading = tuple[Operator | None, tuple[Value, ...]]
-"""The operator (None: the value passes unchanged) and the values that it reads."""
+def _rank_shape(call: Call) -> Shape:
+    for key in ("input", "self"):
+        if isinstance(call.arguments.get(key), Value):
+            return _source(call).shape
+    return call.shape
 
 
-def _convolution(call: Call) -> Reading:
+def _convolution(call: Call) -> Value:
     weight = call.constant("weight")
     dilation = tuple(call.arguments["dilation"])
     transposed = "output_padding" in call.arguments
-    padding = _padding(call.arguments["padding"], weight.shape[2:], dilation)
-    if transposed and any(
-        pad > step * (size - 1) for pad, step, size in zip(padding, dilation, weight.shape[2:], strict=True)
-    ):
-        raise UnsupportedOperatorError("padding of a transposed convolution must be smaller than the kernel")
+    padding, asymmetric = call.arguments["padding"], None
+    if isinstance(padding, str):
+        if padding == "same":
+            asymmetric = weighted.same_padding(weight.shape[2:], dilation)
+        padding = [0] * (weight.ndim - 2)
     operator = Convolution(
         weight=weight,
         bias=call.optional_constant("bias"),
         stride=tuple(call.arguments["stride"]),
-        padding=padding,
+        padding=tuple(padding),
         dilation=dilation,
         groups=call.arguments["groups"],
         transposed=transposed,
         output_padding=tuple(call.arguments.get("output_padding", ())),
     )
-    return operator, (_of_rank(call.value("input"), weight.ndim - 1),)
+    if asymmetric is not None and asymmetric[0] == asymmetric[1]:
+        operator, asymmetric = replace(operator, padding=asymmetric[0]), None
+    return weighted.convolve(call, call.value("input"), operator, asymmetric)
 
 
-def _of_rank(source: Value, rank: int) -> Value:
-    """Return ``source`` if it has channels and the given number of axes; torch also takes single images."""
-    if len(source.shape) != rank:
-        raise UnsupportedOperatorError(
-            f"its input must have a batch axis and {rank} more, not shape {source.shape}"
-        )
-    return source
+def _linear(call: Call) -> Value:
+    return weighted.multiply(
+        call, call.value("input"), call.constant("weight"), call.optional_constant("bias")
+    )
 
 
-def _padding(padding: str | list[int], kernel: Shape, dilation: Shape) -> tuple[int, ...]:
-    if padding == "valid":
-        return (0,) * len(kernel)
-    if padding != "same":
-        return tuple(int(size) for size in padding)
-    total = [(size - 1) * step for size, step in zip(kernel, dilation, strict=True)]
-    if any(size % 2 for size in total):
-        raise UnsupportedOperatorError("padding 'same' of an even kernel pads one side more than the other")
-    return tuple(size // 2 for size in total)
+def _matrix_product(call: Call) -> Value:
+    other = call.constant("mat2" if "mat2" in call.arguments else "other")
+    bias = None
+    if "mat1" in call.arguments:
+        if call.arguments.get("alpha", 1) != 1 or call.arguments.get("beta", 1) != 1:
+            raise UnsupportedOperatorError("it must not scale its operands (alpha=1, beta=1)")
+        return weighted.multiply(call, call.value("mat1"), frozen_array(other.T), call.constant("input"))
+    return weighted.multiply(call, _source(call), frozen_array(other.T), bias)
 
 
-def _linear(call: Call) -> Reading:
-    source = call.value("input")
-    if len(source.shape) != 1:
-        raise UnsupportedOperatorError(
-            f"linear must read a vector, not shape {source.shape}",
-            "flatten its input, or use a 1x1 convolution",
-        )
-    return Linear(call.constant("weight"), call.optional_constant("bias")), (source,)
-
-
-def _batch_norm(call: Call) -> Reading:
+def _batch_norm(call: Call) -> Value:
     operator = BatchNorm(
         mean=call.constant("running_mean"),
         variance=call.constant("running_var"),
@@ -142,132 +91,332 @@ def _batch_norm(call: Call) -> Reading:
         offset=call.optional_constant("bias"),
         epsilon=call.arguments["eps"],
     )
-    return operator, (call.value("input"),)
+    return call.emit(operator, call.value("input"))
 
 
-def _pooling(kind: PoolKind) -> Callable[[Call], Reading]:
-    def read(call: Call) -> Reading:
-        window = _rows_columns(call.arguments["kernel_size"])
-        steps = _rows_columns(call.arguments["stride"] or call.arguments["kernel_size"])
-        source = _of_rank(call.value("input"), len(call.arguments["kernel_size"]) + 1)
-        one_axis = len(source.shape) == 2
-        if any(call.arguments["padding"]):
-            raise UnsupportedOperatorError("pooling must not pad", "pad in the convolution that follows")
-        if call.arguments["ceil_mode"]:
-            raise UnsupportedOperatorError("pooling must round its output size down (ceil_mode=False)")
+def _pooling(kind: PoolKind) -> Reader:
+    def read(call: Call) -> Value:
+        window = tuple(call.arguments["kernel_size"])
+        rank = len(window)
+        padding = _spread(call.arguments["padding"], rank)
         if call.arguments.get("divisor_override") is not None:
             raise UnsupportedOperatorError(
                 "average pooling must divide by the window size (divisor_override=None)"
             )
-        if steps[0] != steps[1] and not one_axis:
-            raise UnsupportedOperatorError(f"pooling stride must be equal for rows and columns, not {steps}")
-        dilation = _rows_columns(call.arguments.get("dilation", [1, 1]))
-        return Pooling(Pool(kind, window, steps[0], dilation)), (source,)
+        form = pools.PoolForm(
+            kind,
+            window,
+            _spread(call.arguments["stride"] or window, rank),
+            _spread(call.arguments.get("dilation", 1), rank),
+            padding,
+            padding,
+            call.arguments["ceil_mode"],
+            call.arguments.get("count_include_pad", True),
+        )
+        return pools.pool(call, _source(call), form)
 
     return read
 
 
-def _rows_columns(sizes: list[int]) -> tuple[int, int]:
-    """Return pooling sizes as (rows, columns); one-dimensional pools work on a single column."""
-    return (sizes[0], sizes[1]) if len(sizes) == 2 else (sizes[0], 1)
+def _spread(sizes: Any, rank: int) -> Shape:
+    """Return one size for each axis; torch takes a single one for all."""
+    values = tuple(sizes) if isinstance(sizes, list | tuple) else (sizes,)
+    return values * rank if len(values) == 1 else values
 
 
-def _adaptive_average(call: Call) -> Reading:
-    wanted = tuple(call.arguments["output_size"])
-    source = _of_rank(call.value("input"), len(wanted) + 1)
-    sizes = source.shape[1:]
-    if any(size % parts for size, parts in zip(sizes, wanted, strict=True)):
-        raise UnsupportedOperatorError(
-            f"adaptive pooling from {sizes} to {wanted} needs windows of several sizes"
+def _adaptive(kind: PoolKind) -> Reader:
+    def read(call: Call) -> Value:
+        source = _source(call)
+        wanted = tuple(call.arguments["output_size"])
+        weighted.of_rank(source, len(wanted) + 1)
+        kept = tuple(
+            size if count is None else int(count)
+            for count, size in zip(wanted, source.shape[1:], strict=False)
         )
-    window = _rows_columns([size // parts for size, parts in zip(sizes, wanted, strict=True)])
-    stride = window[0]
-    if len(sizes) == 2 and window[0] != window[1]:
-        if wanted != (1, 1):
-            raise UnsupportedOperatorError(f"pooling stride must be equal for rows and columns, not {window}")
-        stride = 1  # a single window: the stride has no effect
-    return Pooling(Pool(PoolKind.AVERAGE, window, stride)), (source,)
-
-
-def _reshape(call: Call) -> Reading:
-    source = call.value("self" if "self" in call.arguments else "input")
-    if call.shape == source.shape:
-        return None, (source,)
-    if call.shape != (math.prod(source.shape),):
-        raise UnsupportedOperatorError(
-            f"reshaping {source.shape} to {call.shape} is not supported", "only flattening to a vector is"
-        )
-    return Flatten(), (source,)
-
-
-def _elementwise(op: EltwiseOp) -> Callable[[Call], Reading]:
-    def read(call: Call) -> Reading:
-        operands = (call.value("input"), call.value("other"))
-        if call.arguments.get("alpha", 1) != 1:
-            raise UnsupportedOperatorError(f"{op} must not scale its operand (alpha=1)")
-        if operands[0].shape != operands[1].shape:
-            raise UnsupportedOperatorError(
-                f"{op} needs operands of equal shape, not {operands[0].shape} and {operands[1].shape}"
-            )
-        return Elementwise(op), operands
+        return pools.pool_evenly(call, source, kind, kept)
 
     return read
 
 
-def _concatenation(call: Call) -> Reading:
-    operands: tuple[Any, ...] = tuple(call.arguments["tensors"])
-    if not all(isinstance(operand, Value) for operand in operands):
-        raise UnsupportedOperatorError("concatenation must not have constant operands")
-    if call.arguments["dim"] not in {1, -len(call.shape)}:
-        raise UnsupportedOperatorError("concatenation must be by channel (dim=1)")
-    return Concatenation(), operands
+def _reduction(kind: PoolKind) -> Reader:
+    def read(call: Call) -> Value:
+        source = _source(call)
+        chosen = call.arguments.get("dim")
+        numbers = _spread(chosen, 1) if chosen not in (None, []) else ()
+        axes = {(int(number) % (len(source.shape) + 1)) - 1 for number in numbers}
+        if not axes or -1 in axes:
+            raise UnsupportedOperatorError("the images of a batch must not be mixed")
+        return pools.pool_axes(call, source, kind, axes)
+
+    return read
 
 
-def _unary(operator: Operator) -> Callable[[Call], Reading]:
-    return lambda call: (operator, (call.value("self" if "self" in call.arguments else "input"),))
+def _elementwise(op: EltwiseOp, *, swapped: bool = False) -> Reader:
+    def read(call: Call) -> Value:
+        first = call.arguments.get("input", call.arguments.get("self"))
+        second = call.arguments["other"]
+        alpha = call.arguments.get("alpha", 1)
+        if alpha != 1 and not swapped:
+            second = weighted.scale(call, second, alpha, 0) if isinstance(second, Value) else second * alpha
+        elif alpha != 1:
+            first = weighted.scale(call, first, alpha, 0)
+        return weighted.combine(call, op, *((second, first) if swapped else (first, second)))
+
+    return read
 
 
-def _pass_through(call: Call) -> Reading:
-    return None, (call.value("self" if "self" in call.arguments else "input"),)
+def _product(call: Call) -> Value:
+    return weighted.times(
+        call, call.arguments.get("input", call.arguments.get("self")), call.arguments["other"]
+    )
 
 
-READERS: Mapping[str, Callable[[Call], Reading]] = {
-    "aten.conv1d.default": _convolution,
-    "aten.conv1d.padding": _convolution,
-    "aten.conv2d.default": _convolution,
-    "aten.conv2d.padding": _convolution,
-    "aten.conv_transpose2d.input": _convolution,
-    "aten.linear.default": _linear,
-    "aten._native_batch_norm_legit_no_training.default": _batch_norm,
-    "aten.max_pool1d.default": _pooling(PoolKind.MAX),
-    "aten.max_pool2d.default": _pooling(PoolKind.MAX),
-    "aten.avg_pool1d.default": _pooling(PoolKind.AVERAGE),
-    "aten.avg_pool2d.default": _pooling(PoolKind.AVERAGE),
-    "aten.adaptive_avg_pool1d.default": _adaptive_average,
-    "aten.adaptive_avg_pool2d.default": _adaptive_average,
-    "aten.relu.default": _unary(Relu()),
-    "aten.abs.default": _unary(Abs()),
-    "aten.add.Tensor": _elementwise(EltwiseOp.ADD),
-    "aten.sub.Tensor": _elementwise(EltwiseOp.SUB),
-    "aten.cat.default": _concatenation,
-    "aten.view.default": _reshape,
-    "aten.reshape.default": _reshape,
-    "aten._unsafe_view.default": _reshape,
-    "aten.clone.default": _pass_through,
-    "aten.alias.default": _pass_through,
-    "aten.dropout.default": _pass_through,
+def _quotient(call: Call) -> Value:
+    divisor = call.arguments["other"]
+    if isinstance(divisor, Value) or call.arguments.get("rounding_mode"):
+        raise UnsupportedOperatorError("the divisor must be constant, and the quotient exact")
+    return weighted.times(call, _source(call), 1.0 / np.asarray(divisor, dtype=np.float64))
+
+
+def _negation(call: Call) -> Value:
+    return weighted.scale(call, _source(call), -1.0, 0.0)
+
+
+def _concatenation(call: Call) -> Value:
+    return shapes.concatenate(call, call.arguments["tensors"], _axis(call))
+
+
+def _unary(operator: Operator) -> Reader:
+    return lambda call: call.emit(operator, _source(call))
+
+
+def _clip(low_key: str | float | None, high_key: str | float | None) -> Reader:
+    def limit(call: Call, key: str | float | None) -> float | None:
+        found = call.arguments.get(key) if isinstance(key, str) else key
+        if isinstance(found, Value):
+            raise UnsupportedOperatorError("the limits must be constant")
+        return None if found is None else float(found)
+
+    return lambda call: weighted.clamp(call, _source(call), limit(call, low_key), limit(call, high_key))
+
+
+def _leaky(key: str) -> Reader:
+    def read(call: Call) -> Value:
+        slope = call.arguments.get(key, 0.01)
+        if isinstance(slope, Value):
+            raise UnsupportedOperatorError("the slope must be a parameter")
+        return weighted.leaky(call, _source(call), slope)
+
+    return read
+
+
+def _reshape(call: Call) -> Value:
+    return shapes.reshape(call, _source(call))
+
+
+def _permute(call: Call) -> Value:
+    source = _source(call)
+    rank = len(source.shape) + 1
+    if "dims" in call.arguments:
+        order = [int(axis) % rank for axis in call.arguments["dims"]]
+    else:
+        order = list(range(rank))
+        a, b = int(call.arguments["dim0"]) % rank, int(call.arguments["dim1"]) % rank
+        order[a], order[b] = order[b], order[a]
+    if order[0] != 0:
+        raise UnsupportedOperatorError("the images of a batch must not be mixed")
+    return shapes.transpose(call, source, [axis - 1 for axis in order[1:]])
+
+
+def _slice(call: Call) -> Value:
+    source, number = _source(call), int(call.arguments.get("dim", 0))
+    if number in {0, -len(source.shape) - 1}:
+        start, stop = call.arguments.get("start"), call.arguments.get("end")
+        if (start or 0) == 0 and (stop is None or stop >= 1):
+            return source
+    axis = _axis(call)
+    start, stop = call.arguments.get("start"), call.arguments.get("end")
+    size = source.shape[axis]
+    return shapes.slice_axis(
+        call, source, axis, start or 0, size if stop is None else stop, call.arguments.get("step", 1)
+    )
+
+
+def _select(call: Call) -> Value:
+    source, axis = _source(call), _axis(call)
+    index = int(call.arguments["index"]) % source.shape[axis]
+    part_shape = tuple(1 if number == axis else size for number, size in enumerate(source.shape))
+    part = shapes.slice_axis(replace(call, shape=part_shape), source, axis, index, index + 1, 1)
+    return shapes.reshape(call, part)
+
+
+def _split(call: Call) -> tuple[Value, ...]:
+    source, axis = _source(call), _axis(call)
+    size = source.shape[axis]
+    sizes = call.arguments.get("split_sizes", call.arguments.get("split_size"))
+    if "chunks" in call.arguments:
+        sizes = -(-size // int(call.arguments["chunks"]))
+    if not isinstance(sizes, list | tuple):
+        sizes = [min(sizes, size - start) for start in range(0, size, sizes)]
+    parts, start = [], 0
+    for length in sizes:
+        shape = tuple(length if number == axis else count for number, count in enumerate(source.shape))
+        part = replace(call, shape=shape)
+        parts.append(shapes.slice_axis(part, source, axis, start, start + length, 1))
+        start += length
+    return tuple(parts)
+
+
+def _pad(call: Call) -> Value:
+    source, sizes = _source(call), [int(size) for size in call.arguments["pad"]]
+    if float(call.arguments.get("value") or 0) != 0 or call.arguments.get("mode", "constant") != "constant":
+        raise UnsupportedOperatorError("maps can be padded with zeros only", "use padding_mode='zeros'")
+    pairs = [(sizes[index], sizes[index + 1]) for index in range(0, len(sizes), 2)][::-1]
+    rank = len(source.shape) - 1
+    if len(pairs) > rank and any(any(pair) for pair in pairs[: len(pairs) - rank]):
+        raise UnsupportedOperatorError(
+            "channels cannot be padded", "use more output channels in the layer before"
+        )
+    pairs = [*[(0, 0)] * (rank - len(pairs)), *pairs[max(0, len(pairs) - rank) :]]
+    return weighted.pad(call, source, tuple(a for a, _ in pairs), tuple(b for _, b in pairs))
+
+
+def _upsample(call: Call) -> Value:
+    return shapes.upsample(call, _source(call))
+
+
+def _unshuffle(call: Call) -> Value:
+    return shapes.fold(call, _source(call), int(call.arguments["downscale_factor"]))
+
+
+def _shuffle_channels(call: Call) -> Value:
+    source, groups = _source(call), int(call.arguments["groups"])
+    order = np.arange(source.shape[0]).reshape(groups, -1).T.reshape(-1)
+    return shapes.pick(call, source, order.tolist())
+
+
+def _finish(op: TailOp) -> Reader:
+    def read(call: Call) -> Value:
+        source = _source(call)
+        if op in {TailOp.SIGMOID, TailOp.TANH}:
+            return shapes.finish(call, source, op)
+        if op is TailOp.ARGMAX and (call.arguments.get("dim") is None or call.arguments.get("keepdim")):
+            raise UnsupportedOperatorError("the largest value must be looked for among the classes (dim=1)")
+        return shapes.finish(call, source, op, _axis(call, default=-1))
+
+    return read
+
+
+def _pass_through(call: Call) -> Value:
+    return _source(call)
+
+
+READERS: dict[str, Reader] = {
+    "conv1d.default": _convolution,
+    "conv1d.padding": _convolution,
+    "conv2d.default": _convolution,
+    "conv2d.padding": _convolution,
+    "conv3d.default": _convolution,
+    "conv_transpose1d.default": _convolution,
+    "conv_transpose2d.input": _convolution,
+    "linear.default": _linear,
+    "matmul.default": _matrix_product,
+    "mm.default": _matrix_product,
+    "addmm.default": _matrix_product,
+    "_native_batch_norm_legit_no_training.default": _batch_norm,
+    "max_pool1d.default": _pooling(PoolKind.MAX),
+    "max_pool2d.default": _pooling(PoolKind.MAX),
+    "max_pool2d_with_indices.default": _pooling(PoolKind.MAX),
+    "avg_pool1d.default": _pooling(PoolKind.AVERAGE),
+    "avg_pool2d.default": _pooling(PoolKind.AVERAGE),
+    "adaptive_avg_pool1d.default": _adaptive(PoolKind.AVERAGE),
+    "adaptive_avg_pool2d.default": _adaptive(PoolKind.AVERAGE),
+    "adaptive_max_pool1d.default": _adaptive(PoolKind.MAX),
+    "adaptive_max_pool2d.default": _adaptive(PoolKind.MAX),
+    "mean.dim": _reduction(PoolKind.AVERAGE),
+    "amax.default": _reduction(PoolKind.MAX),
+    "relu.default": _unary(Relu()),
+    "abs.default": _unary(Abs()),
+    "relu6.default": _clip(0.0, 6.0),
+    "hardtanh.default": _clip("min_val", "max_val"),
+    "clamp.default": _clip("min", "max"),
+    "clamp_min.default": _clip("min", None),
+    "clamp_max.default": _clip(None, "max"),
+    "leaky_relu.default": _leaky("negative_slope"),
+    "prelu.default": _leaky("weight"),
+    "add.Tensor": _elementwise(EltwiseOp.ADD),
+    "add.Scalar": _elementwise(EltwiseOp.ADD),
+    "sub.Tensor": _elementwise(EltwiseOp.SUB),
+    "sub.Scalar": _elementwise(EltwiseOp.SUB),
+    "rsub.Tensor": _elementwise(EltwiseOp.SUB, swapped=True),
+    "rsub.Scalar": _elementwise(EltwiseOp.SUB, swapped=True),
+    "mul.Tensor": _product,
+    "mul.Scalar": _product,
+    "div.Tensor": _quotient,
+    "div.Scalar": _quotient,
+    "neg.default": _negation,
+    "cat.default": _concatenation,
+    "view.default": _reshape,
+    "reshape.default": _reshape,
+    "_unsafe_view.default": _reshape,
+    "flatten.using_ints": _reshape,
+    "squeeze.default": _reshape,
+    "squeeze.dim": _reshape,
+    "squeeze.dims": _reshape,
+    "unsqueeze.default": _reshape,
+    "permute.default": _permute,
+    "transpose.int": _permute,
+    "slice.Tensor": _slice,
+    "select.int": _select,
+    "split.Tensor": _split,
+    "split_with_sizes.default": _split,
+    "chunk.default": _split,
+    "constant_pad_nd.default": _pad,
+    "pad.default": _pad,
+    "upsample_nearest2d.default": _upsample,
+    "upsample_nearest2d.vec": _upsample,
+    "pixel_unshuffle.default": _unshuffle,
+    "channel_shuffle.default": _shuffle_channels,
+    "softmax.int": _finish(TailOp.SOFTMAX),
+    "_softmax.default": _finish(TailOp.SOFTMAX),
+    "log_softmax.int": _finish(TailOp.LOG_SOFTMAX),
+    "_log_softmax.default": _finish(TailOp.LOG_SOFTMAX),
+    "sigmoid.default": _finish(TailOp.SIGMOID),
+    "tanh.default": _finish(TailOp.TANH),
+    "argmax.default": _finish(TailOp.ARGMAX),
+    "clone.default": _pass_through,
+    "alias.default": _pass_through,
+    "detach.default": _pass_through,
+    "contiguous.default": _pass_through,
+    "dropout.default": _pass_through,
+    "feature_dropout.default": _pass_through,
 }
+"""By the operator's name without the ``aten.`` in front."""
 
-HINTS: Mapping[str, str] = {
-    "aten.hardtanh.default": "use ReLU: the accelerator clips at the top of its 8-bit range anyway",
-    "aten.clamp.default": "use ReLU: the accelerator clips at the top of its 8-bit range anyway",
-    "aten.sigmoid.default": "the accelerator has ReLU and Abs; apply it to the output after inference",
-    "aten.softmax.int": "leave softmax out: the largest output stays the largest",
-    "aten._softmax.default": "leave softmax out: the largest output stays the largest",
-    "aten.log_softmax.int": "leave softmax out: the largest output stays the largest",
-    "aten._log_softmax.default": "leave softmax out: the largest output stays the largest",
-    "aten.mean.dim": "use nn.AdaptiveAvgPool2d(1) followed by a flatten",
-    "aten.mul.Tensor": "the accelerator cannot multiply two tensors; fold constant factors into weights",
-    "aten.matmul.default": "the accelerator multiplies by constant weights only; use nn.Linear",
+_SMOOTH = (
+    "use ReLU, ReLU6 or LeakyReLU and train the model again: the accelerator has piecewise linear functions"
+)
+_MULTIPLY = "the accelerator multiplies by constant weights only: attention cannot be carried out"
+_RECURRENT = "use 1-D convolutions (dilated, causal) over the last samples instead of recurrence"
+
+HINTS: dict[str, str] = {
+    **dict.fromkeys(
+        (
+            *("silu.default", "hardswish.default", "hardsigmoid.default", "gelu.default", "elu.default"),
+            *("selu.default", "mish.default", "softplus.default", "exp.default", "celu.default"),
+        ),
+        _SMOOTH,
+    ),
+    **dict.fromkeys(("bmm.default", "scaled_dot_product_attention.default", "baddbmm.default"), _MULTIPLY),
+    **dict.fromkeys(("lstm.input", "gru.input", "rnn_tanh.input", "rnn_relu.input"), _RECURRENT),
+    "native_layer_norm.default": "use batch normalization, which folds into weights",
+    "layer_norm.default": "use batch normalization, which folds into weights",
+    "group_norm.default": "use batch normalization, which folds into weights",
+    "native_group_norm.default": "use batch normalization, which folds into weights",
+    "instance_norm.default": "use batch normalization, which folds into weights",
+    "embedding.default": "the network reads sensor data: look values up before it",
+    "pixel_shuffle.default": "use nn.ConvTranspose2d or nn.Upsample with nearest neighbours",
+    "upsample_bilinear2d.vec": "use nearest neighbours (scale_factor=2), or enlarge the result afterwards",
+    "sum.dim_IntList": "use the mean, which differs by a constant factor",
 }
 """What to do instead, for operators that users often bring."""

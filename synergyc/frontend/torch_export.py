@@ -20,9 +20,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from synergyc.diagnostics import Diagnostic, Location, SynergyError, fail
-from synergyc.frontend.aten import HINTS, READERS, Call, UnsupportedOperatorError, Value
+from synergyc.frontend.aten import HINTS, READERS
+from synergyc.frontend.builder import Call, GraphBuilder, UnsupportedOperatorError, Value
 from synergyc.frontend.load import user_location
-from synergyc.ir.graph import Graph, GraphInput, Node
+from synergyc.ir.graph import Graph
 from synergyc.ir.types import Array, Origin, Shape, frozen_array
 
 if TYPE_CHECKING:
@@ -31,7 +32,8 @@ if TYPE_CHECKING:
 
 _FRAME = re.compile(r'File "(?P<file>[^"]+)", line (?P<line>\d+)')
 _LIBRARY_MODULES = "torch.nn.modules."
-_INPUT = "input"
+_CHECKS = ("sym_", "_assert", "_guards")
+"""Operators that check or measure, and compute nothing of the result."""
 
 
 def capture(module: nn.Module, input_shape: Shape, name: str) -> Graph:
@@ -107,10 +109,8 @@ class _Reader:
 
     def __init__(self, program: ExportedProgram, name: str, input_shape: Shape) -> None:
         self._program = program
-        self._name = name
-        self._input = GraphInput(_INPUT, input_shape)
-        self._known: dict[str, Value | Array] = dict(_constants(program))
-        self._nodes: list[Node] = []
+        self._builder = GraphBuilder(name, input_shape)
+        self._known: dict[str, Any] = dict(_constants(program))
         self._problems: list[Diagnostic] = []
 
     def graph(self) -> Graph:
@@ -122,44 +122,38 @@ class _Reader:
                 f"the model must take one tensor and return one, not {counts[0]} and {counts[1]},"
                 " and must not change its own buffers",
             )
-        self._known[str(signature.user_inputs[0])] = Value(_INPUT, self._input.shape)
+        self._known[str(signature.user_inputs[0])] = self._builder.input
         for node in self._program.graph.nodes:
             if node.op == "call_function":
                 self._read(node)
+        if self._problems:
+            raise SynergyError([*self._builder.misplaced(), *self._problems])
         output = self._known.get(str(signature.user_outputs[0]))
-        if not self._problems and (not isinstance(output, Value) or output.name == _INPUT):
+        if not isinstance(output, Value):
             raise fail("capture-signature", "the model must compute its output from its input")
-        if self._problems or not isinstance(output, Value):
-            raise SynergyError(self._problems)
-        return Graph(self._name, self._input, tuple(self._nodes), output.name)
+        return self._builder.graph(output)
 
     def _read(self, node: fx.Node) -> None:
-        if node.target is operator.getitem:  # the first of batch norm's three results is the only one used
-            self._known[node.name] = self._known[str(node.args[0])]
+        if node.target is operator.getitem:  # batch norm's and pooling's further results are never used
+            found, index = self._known.get(str(node.args[0])), node.args[1]
+            self._known[node.name] = found[int(str(index))] if isinstance(found, tuple) else found
             return
-        if not any(isinstance(self._known.get(used.name), Value) for used in node.all_input_nodes):
+        if not any(_is_computed(self._known.get(used.name)) for used in node.all_input_nodes):
             self._fold_constant(node)
             return
+        name = str(node.target).removeprefix("aten.")
         try:
-            reader = READERS.get(str(node.target))
+            reader = READERS.get(name)
             if reader is None:
-                raise UnsupportedOperatorError(
-                    "it cannot be carried out by the accelerator", HINTS.get(str(node.target))
-                )
-            result, operands = reader(Call(self._arguments(node), _fixed_shape(node)))
+                if name.startswith(_CHECKS):
+                    return
+                raise UnsupportedOperatorError("it cannot be carried out by the accelerator", HINTS.get(name))
+            call = Call(self._builder, self._arguments(node), _fixed_shape(node), _origin(node))
+            self._known[node.name] = reader(call)
         except UnsupportedOperatorError as error:
             self._problems.append(_refusal(node, error))
             # The graph is lost, but the operators that follow are still read, to report them all at once.
             self._known[node.name] = Value(node.name, _sizes(node)[1:])
-            return
-        if result is None:
-            self._known[node.name] = operands[0]
-            return
-        origin = _origin(node)
-        value = Value(self._unique(origin.module), _fixed_shape(node))
-        self._known[node.name] = value
-        names = tuple(operand.name for operand in operands)
-        self._nodes.append(Node(value.name, result, names, value.shape, origin))
 
     def _fold_constant(self, node: fx.Node) -> None:
         """Compute what depends on parameters alone, such as a masked or normalized weight."""
@@ -167,12 +161,21 @@ class _Reader:
         from torch import fx
 
         def tensor(used: fx.Node) -> Any:
-            return torch.from_numpy(np.array(self._known[used.name]))
+            known = self._known[used.name]
+            return torch.from_numpy(np.array(known)) if isinstance(known, np.ndarray) else known
 
-        arguments, keywords = fx.map_arg((node.args, dict(node.kwargs)), tensor)
-        result = node.target(*arguments, **keywords)  # type: ignore[operator]
+        try:
+            arguments, keywords = fx.map_arg((node.args, dict(node.kwargs)), tensor)
+            result = node.target(*arguments, **keywords)  # type: ignore[operator]
+        except KeyError:
+            return
         if isinstance(result, torch.Tensor):
             self._known[node.name] = frozen_array(result.detach().numpy())
+        elif isinstance(result, tuple | list):
+            self._known[node.name] = tuple(
+                frozen_array(part.detach().numpy()) if isinstance(part, torch.Tensor) else part
+                for part in result
+            )
 
     def _arguments(self, node: fx.Node) -> dict[str, Any]:
         normalized = node.normalized_arguments(  # torch leaves trailing defaults out
@@ -188,14 +191,10 @@ class _Reader:
         name = getattr(argument, "name", "")  # of the node that computes the argument
         return self._known.get(name, argument)
 
-    def _unique(self, module: str) -> str:
-        stem = re.sub(r"[^A-Za-z0-9_]", "_", module)
-        taken = {_INPUT, *(node.name for node in self._nodes)}
-        name, count = stem, 1
-        while name in taken:
-            count += 1
-            name = f"{stem}_{count}"
-        return name
+
+def _is_computed(known: object) -> bool:
+    """Return whether a known value depends on the input."""
+    return isinstance(known, Value) or (isinstance(known, tuple) and any(map(_is_computed, known)))
 
 
 def _constants(program: ExportedProgram) -> dict[str, Array]:

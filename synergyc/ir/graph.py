@@ -7,9 +7,13 @@ the other. Values are named after the node that makes them.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
+
+from synergyc.ir.preparation import Preparation, Tail
 from synergyc.ir.types import Array, EltwiseOp, Origin, Pool, Shape, describe_array, describe_shape
 
 
@@ -96,6 +100,25 @@ class Relu:
 
 
 @dataclass(frozen=True)
+class Saturation:
+    """Clipping to ``low``..``high``, done by the ends of the 8-bit range: it fixes the scale of its values.
+
+    ``low`` is 0 or about ``-high``.
+    """
+
+    low: float
+    high: float
+
+    @property
+    def fraction_bits(self) -> int:
+        """The scale at which ``high`` is the largest integer, 127, or one more."""
+        return math.floor(math.log2(128 / self.high) + 1e-9)
+
+    def __str__(self) -> str:
+        return f"saturation {self.low:g}..{self.high:g}"
+
+
+@dataclass(frozen=True)
 class Abs:
     """``|x|``."""
 
@@ -129,7 +152,103 @@ class Flatten:
         return "flatten"
 
 
-Operator = Convolution | Linear | BatchNorm | Pooling | Relu | Abs | Elementwise | Concatenation | Flatten
+@dataclass(frozen=True)
+class Reshape:
+    """Axes of one pixel come or go: (C, L), (C, L, 1) and (C, 1, L) hold the same values in one order."""
+
+    def __str__(self) -> str:
+        return "reshape"
+
+
+@dataclass(frozen=True, eq=False)
+class Copy:
+    """Values moved, not changed: a convolution of zeros and ones, with at most a single 1 for each output.
+
+    Shifts, crops, pads with zeros, picks and repeats channels. ``weight`` is int8, shaped as in
+    :class:`Convolution`; ``transposed`` ones have stride 2 and output padding 1, and repeat pixels.
+    """
+
+    weight: Array
+    padding: tuple[int, ...]
+    groups: int = 1
+    transposed: bool = False
+
+    @property
+    def convolution(self) -> Convolution:
+        """The same as a convolution with real weights."""
+        rank = self.weight.ndim - 2
+        stride = (2 if self.transposed else 1,) * rank
+        return Convolution(
+            self.weight.astype(np.float32),
+            None,
+            stride,
+            self.padding,
+            (1,) * rank,
+            self.groups,
+            self.transposed,
+            (1,) * rank if self.transposed else (),
+        )
+
+    def __str__(self) -> str:
+        kernel = describe_shape(self.weight.shape[2:])
+        kind = "copy transposed" if self.transposed else "copy"
+        return f"{kind} {kernel} pad {describe_shape(self.padding)}, {describe_array(self.weight)}"
+
+
+@dataclass(frozen=True)
+class Padding:
+    """Pixels put around a map, or cut off where negative; (rows, columns) or (length,).
+
+    Zeros, or with ``lowest`` what no maximum picks. No accelerator layer: rewritten before quantization.
+    """
+
+    before: tuple[int, ...]
+    after: tuple[int, ...]
+    lowest: bool = False
+
+    def __str__(self) -> str:
+        sizes = ", ".join(f"{a}+{b}" for a, b in zip(self.before, self.after, strict=True))
+        return f"pad {sizes}{' lowest' if self.lowest else ''}"
+
+
+@dataclass(frozen=True)
+class Clamp:
+    """Clipping to ``low``..``high``, either may be infinite. Rewritten before quantization."""
+
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"clamp {self.low:g}..{self.high:g}"
+
+
+@dataclass(frozen=True, eq=False)
+class LeakyRelu:
+    """``max(x, 0) + slope * min(x, 0)``; ``slope`` is (channels,). Rewritten before quantization."""
+
+    slope: Array
+
+    def __str__(self) -> str:
+        return f"leaky relu {describe_array(self.slope)}"
+
+
+Operator = (
+    Convolution
+    | Linear
+    | BatchNorm
+    | Pooling
+    | Relu
+    | Saturation
+    | Abs
+    | Elementwise
+    | Concatenation
+    | Flatten
+    | Reshape
+    | Copy
+    | Padding
+    | Clamp
+    | LeakyRelu
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,21 +264,35 @@ class Node:
 
 @dataclass(frozen=True)
 class GraphInput:
-    """The tensor that the sensor delivers."""
+    """The tensor that the network reads: what the sensor delivers, after its ``preparation``."""
 
     name: str
     shape: Shape
+    preparation: Preparation | None = None
+
+    @property
+    def source_shape(self) -> Shape:
+        """Shape of a sample as the sensor delivers it."""
+        return self.shape if self.preparation is None else self.preparation.source_shape
+
+    def prepared(self, samples: Array) -> Array:
+        """Return samples (N, *source_shape) as the network reads them, (N, *shape), same type."""
+        return samples if self.preparation is None else self.preparation.apply(samples)
 
 
 @dataclass(frozen=True, eq=False)
 class Graph:
-    """A model as captured. ``fraction_bits[v] = f`` means: the integers of value ``v`` are real * 2**f."""
+    """A model as captured. ``fraction_bits[v] = f`` means: the integers of value ``v`` are real * 2**f.
+
+    ``tail`` is what the CPU makes of the output.
+    """
 
     name: str
     input: GraphInput
     nodes: tuple[Node, ...]
     output: str
     fraction_bits: Mapping[str, int] = field(default_factory=dict)
+    tail: tuple[Tail, ...] = ()
 
     def __iter__(self) -> Iterator[Node]:
         return iter(self.nodes)
@@ -178,13 +311,16 @@ class Graph:
     def __str__(self) -> str:
         lines = [f"graph {self.name}", f"  %{self.input.name}: {describe_shape(self.input.shape)}"]
         lines[1] += self._scale(self.input.name)
+        if self.input.preparation is not None:
+            lines[1] += f" from {self.input.preparation}"
         for node in self.nodes:
             operands = ", ".join(f"%{name}" for name in node.inputs)
             lines.append(
                 f"  %{node.name}: {describe_shape(node.shape)}{self._scale(node.name)}"
                 f" = {node.operator} ({operands})  # {node.origin.module}"
             )
-        return "\n".join([*lines, f"  return %{self.output}", ""])
+        lines.append(f"  return {' of '.join([*map(str, reversed(self.tail)), f'%{self.output}'])}")
+        return "\n".join([*lines, ""])
 
     def _scale(self, name: str) -> str:
         return f" q{self.fraction_bits[name]}" if name in self.fraction_bits else ""

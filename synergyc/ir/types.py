@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from synergyc.diagnostics import Location
+
 Array = npt.NDArray[Any]
 Shape = tuple[int, ...]
 """Without the batch axis: ``(channels, height, width)``, ``(channels, length)`` or ``(features,)``."""
@@ -65,6 +67,11 @@ class Origin:
     module: str
     file: str = ""
     line: int = 0
+
+    @property
+    def location(self) -> Location | None:
+        """The place in the user's file, if it is known."""
+        return Location(self.file, self.line) if self.file else None
 
     def __str__(self) -> str:
         return f"{self.module} ({self.file}:{self.line})" if self.file else self.module

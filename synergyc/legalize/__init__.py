@@ -2,5 +2,6 @@
 
 from synergyc.legalize.legalize import check_limits, legalize
 from synergyc.legalize.outline import outline
+from synergyc.legalize.rewrite import rewrite
 
-__all__ = ["check_limits", "legalize", "outline"]
+__all__ = ["check_limits", "legalize", "outline", "rewrite"]

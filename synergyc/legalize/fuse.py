@@ -16,6 +16,7 @@ from synergyc.ir.graph import (
     Abs,
     Concatenation,
     Convolution,
+    Copy,
     Elementwise,
     Flatten,
     Graph,
@@ -23,6 +24,8 @@ from synergyc.ir.graph import (
     Node,
     Pooling,
     Relu,
+    Reshape,
+    Saturation,
 )
 from synergyc.ir.network import Layer, LayerOp, Network, Tensor
 from synergyc.ir.types import Activation, Origin, Pool, Shape, frozen_array
@@ -95,10 +98,16 @@ class _Fuser:
                 return self._weighted(node, operator, reading)
             case Flatten():
                 return replace(reading, flatten=True)
+            case Reshape():
+                return replace(reading, shape=node.shape, flatten=False)
+            case Copy():
+                return self._copied(node, operator, reading)
+            case Saturation() if operator.low != 0:  # clipping is part of storing
+                return reading
             case Pooling():
                 joined = replace(reading, pool=operator.pool, origins=(*reading.origins, node.origin))
                 return joined if self._is_absorbed(node, joined) else self._stored(node, joined)
-            case Relu() | Abs():
+            case Relu() | Abs() | Saturation():
                 return self._identity(node, reading, _activation(node))
             case Elementwise():
                 return self._combined(node, operator)
@@ -145,7 +154,7 @@ class _Fuser:
         if (
             len(readers) == 1
             and node.name != self._graph.output
-            and isinstance(readers[0].operator, Relu | Abs)
+            and isinstance(readers[0].operator, Relu | Abs | Saturation)
         ):
             return readers[0]
         return node
@@ -159,7 +168,7 @@ class _Fuser:
 
         def absorbs(reader: Node) -> bool:
             if not isinstance(reader.operator, Flatten):
-                return isinstance(reader.operator, Convolution | Linear)
+                return isinstance(reader.operator, Convolution | Linear | Copy)
             if reader.name == self._graph.output or (reading.pool and math.prod(reading.pixels) > 1):
                 return False
             return all(isinstance(after.operator, Linear) for after in self._graph.consumers(reader.name))
@@ -246,6 +255,28 @@ class _Fuser:
         )
         return replace(self._emit(layer), flatten=reading.flatten)
 
+    def _copied(self, node: Node, operator: Copy, reading: _Reading) -> _Reading:
+        """Emit a convolution of zeros and ones that hands values on."""
+        rank = operator.weight.ndim - 2
+        kind = LayerOp.CONV1D if rank == 1 else LayerOp.CONV2D
+        layer = Layer(
+            name=node.name,
+            op=LayerOp.CONV_TRANSPOSE2D if operator.transposed else kind,
+            inputs=reading.tensors,
+            output=self._tensor(node, node.shape),
+            in_shape=reading.shape,
+            kernel=operator.weight.shape[2:],
+            padding=operator.padding,
+            dilation=(1,) * rank,
+            groups=operator.groups,
+            weight=operator.weight,
+            weight_bits=_IDENTITY_BITS,
+            output_shift=_IDENTITY_SHIFT,
+            pool=reading.pool,
+            origins=(*reading.origins, node.origin),
+        )
+        return self._emit(layer)
+
     def _tensor(self, node: Node, shape: Shape) -> Tensor:
         return Tensor(node.name, shape, self._graph.fraction_bits[node.name])
 
@@ -269,7 +300,7 @@ def _layer_op(operator: Convolution | Linear) -> LayerOp:
 
 def _activation(node: Node) -> Activation:
     match node.operator:
-        case Relu():
+        case Relu() | Saturation(low=0):
             return Activation.RELU
         case Abs():
             return Activation.ABS

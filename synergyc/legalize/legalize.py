@@ -5,8 +5,10 @@ from __future__ import annotations
 from synergyc.diagnostics import Diagnostic, SynergyError
 from synergyc.ir.graph import Graph
 from synergyc.ir.network import Layer, Network
+from synergyc.ir.types import Origin
 from synergyc.legalize.fuse import fuse
 from synergyc.legalize.rules import LAYER_RULES, NETWORK_RULES, NODE_RULES, Finding
+from synergyc.legalize.suit import suit
 from synergyc.targets import Chip
 
 
@@ -16,9 +18,9 @@ def legalize(graph: Graph, chip: Chip) -> Network:
     Raises SynergyError with one diagnostic for each limit that a layer breaks. The network as a whole may be
     too big for one chip, for it may be split over several: ``check_limits`` tells.
     """
-    network = fuse(graph, chip.cnn)
+    network = suit(fuse(graph, chip.cnn), chip.cnn)
     problems = [
-        _diagnostic(name, finding, node.origin.module)
+        _diagnostic(name, finding, node.origin)
         for node in graph.nodes
         for name, rule in NODE_RULES.items()
         if (finding := rule(node, chip.cnn)) is not None
@@ -45,22 +47,26 @@ def check_limits(network: Network, chip: Chip) -> tuple[Diagnostic, ...]:
 
 def _layer_problems(network: Network, chip: Chip) -> list[Diagnostic]:
     return [
-        _diagnostic(name, finding, _model_name(layer))
+        _diagnostic(name, finding, _origin(layer))
         for layer in network.layers
         for name, rule in LAYER_RULES.items()
         if (finding := rule(layer, chip.cnn)) is not None
     ]
 
 
-def _model_name(layer: Layer) -> str:
-    """Return the layer's name in the user's model: that of its weighted part, which names the layer."""
-    return next(
-        (origin.module for origin in layer.origins if origin.module.replace(".", "_") == layer.name),
-        layer.name,
-    )
+def _origin(layer: Layer) -> Origin:
+    """Return where the layer stands in the user's model: its weighted part, which names the layer."""
+    named = (origin for origin in layer.origins if origin.module.replace(".", "_") == layer.name)
+    return next(named, Origin(layer.name) if not layer.origins else layer.origins[-1])
 
 
-def _diagnostic(rule: str, finding: Finding, layer: str | None) -> Diagnostic:
+def _diagnostic(rule: str, finding: Finding, origin: Origin | None) -> Diagnostic:
     return Diagnostic(
-        rule, finding.message, layer=layer, need=finding.need, have=finding.have, hint=finding.hint
+        rule,
+        finding.message,
+        location=origin.location if origin else None,
+        layer=origin.module if origin else None,
+        need=finding.need,
+        have=finding.have,
+        hint=finding.hint,
     )

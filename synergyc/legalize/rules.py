@@ -13,6 +13,7 @@ from synergyc.ir.graph import Convolution, Node
 from synergyc.ir.network import Layer, LayerOp, Network
 from synergyc.ir.types import Activation, describe_shape
 from synergyc.legalize import memory
+from synergyc.legalize.suit import has_groups
 from synergyc.targets import Cnn
 
 _MAX_SHIFT = 15
@@ -126,11 +127,9 @@ def conv1d_padding(layer: Layer, cnn: Cnn) -> Finding | None:
 
 def groups(layer: Layer, cnn: Cnn) -> Finding | None:
     """Grouped convolutions are depthwise (as many groups as channels), on chips that have them."""
-    if layer.groups == 1:
+    if has_groups(layer, cnn):
         return None
     depthwise = layer.groups == layer.in_shape[0] == layer.output.shape[0]
-    if depthwise and "depthwise" in cnn.features and layer.op is not LayerOp.CONV1D:
-        return None
     hint = "use a plain convolution (groups=1)"
     if not depthwise:
         return Finding("groups must be 1 or equal the channels", str(layer.groups), "1", hint)

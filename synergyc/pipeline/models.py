@@ -13,10 +13,10 @@ import numpy.typing as npt
 from synergyc import quantize, reference
 from synergyc.config import App, PythonModel
 from synergyc.diagnostics import SynergyError, fail, file_location
-from synergyc.ir.graph import Graph
+from synergyc.ir.graph import Graph, GraphInput
 from synergyc.ir.network import Network
-from synergyc.ir.types import Array, Shape, describe_shape
-from synergyc.legalize import legalize, outline
+from synergyc.ir.types import Array, describe_shape
+from synergyc.legalize import legalize, outline, rewrite
 from synergyc.quantize.evaluate import evaluate_float
 from synergyc.targets import Chip
 
@@ -55,7 +55,7 @@ def prepare(app: App, chips: Sequence[Chip]) -> PreparedModel:
     Layers must be legal on at least one of ``chips``; whether a segment fits on a device is the planner's
     question.
     """
-    graph = quantize.fold_batch_norm(capture(app))
+    graph = rewrite(capture(app))
     if app.quantize is not None and not isinstance(app.quantize.bits, str):
         legalize_for(outline(graph, app.quantize.bits), chips)  # before calibration, which may take long
     network = legalize_for(quantized(app, graph), chips)
@@ -90,7 +90,7 @@ def quantized(app: App, graph: Graph) -> Graph:
     bits = app.quantize.bits
     if isinstance(bits, str):
         raise fail("weight-bits", f"bits: {bits} is not supported yet", hint="8, 4, 2 or 1")
-    return quantize.quantize(graph, read_array(app.quantize.calibrate), bits)
+    return quantize.quantize(graph, read_calibration(app.quantize.calibrate, graph.input), bits)
 
 
 def legalize_for(graph: Graph, chips: Sequence[Chip]) -> Network:
@@ -150,12 +150,15 @@ def _samples(app: App, graph: Graph) -> npt.NDArray[np.int8]:
             f"app {app.name!r} needs samples that its replay sensor delivers",
             hint="samples: test.npy with int8 or float values of shape (N, channels, height, width)",
         )
-    return read_samples(app.samples, graph.input.shape)
+    return read_samples(app.samples, graph.input)
 
 
-def read_samples(path: Path, shape: Shape) -> npt.NDArray[np.int8]:
-    """Return the inputs in ``path`` as a sensor delivers them, int8 (N, *shape); raises SynergyError."""
-    values = read_array(path)
+def read_samples(path: Path, source: GraphInput) -> npt.NDArray[np.int8]:
+    """Return the inputs in ``path`` as the network reads them, int8 (N, *shape); raises SynergyError.
+
+    The file holds them as a sensor delivers them, before the preparation that ``source`` may ask for.
+    """
+    values, shape = read_array(path), source.source_shape
     if values.ndim == 0 or values.shape[1:] != shape or not len(values):
         raise fail(
             "samples-shape",
@@ -165,14 +168,20 @@ def read_samples(path: Path, shape: Shape) -> npt.NDArray[np.int8]:
             have=describe_shape(values.shape),
         )
     if values.dtype == np.int8:
-        return values
+        return source.prepared(values)
     if not np.issubdtype(values.dtype, np.floating):
         raise fail(
             "samples-type",
             f"samples must be int8 or floating-point, not {values.dtype}",
             location=file_location(path),
         )
-    return quantize.quantize_input(values)
+    return source.prepared(quantize.quantize_input(values))
+
+
+def read_calibration(path: Path, source: GraphInput) -> Array:
+    """Return calibration data in ``path`` as the network reads it; what is wrong with it shows later."""
+    values = read_array(path)
+    return source.prepared(values) if values.shape[1:] == source.source_shape else values
 
 
 def read_labels(path: Path, count: int) -> npt.NDArray[np.int64]:

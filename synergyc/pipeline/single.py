@@ -15,8 +15,8 @@ from synergyc.ir import store
 from synergyc.ir.graph import Graph
 from synergyc.ir.network import Network
 from synergyc.ir.types import Shape
-from synergyc.legalize import legalize, outline
-from synergyc.pipeline.models import Accuracy, measured_accuracy, read_array, read_labels, read_samples
+from synergyc.legalize import legalize, outline, rewrite
+from synergyc.pipeline.models import Accuracy, measured_accuracy, read_calibration, read_labels, read_samples
 from synergyc.targets import Board, known, load_board, load_chip
 
 _SYNTHETIC_SAMPLES = 32
@@ -78,7 +78,7 @@ def capture_model(request: ModelRequest) -> tuple[Graph, tuple[str, ...]]:
     else:
         frontend.load_weights(module, request.weights)
     name = request.spec.rpartition(":")[2].lower()
-    return quantize.fold_batch_norm(frontend.capture(module, request.input_shape, name)), tuple(notes)
+    return rewrite(frontend.capture(module, request.input_shape, name)), tuple(notes)
 
 
 def quantize_model(request: ModelRequest, board: Board | None = None) -> IntegerModel:
@@ -91,9 +91,9 @@ def quantize_model(request: ModelRequest, board: Board | None = None) -> Integer
         legalize(outline(graph, request.bits), load_chip(board.chip))
     if request.calibrate is None:
         notes = (*notes, "no calibration data given: random inputs, so accuracy means nothing")
-        data: npt.NDArray[np.generic] = random_inputs(request.input_shape, _SYNTHETIC_SAMPLES, seed=0)
+        data: npt.NDArray[np.generic] = random_inputs(graph.input.shape, _SYNTHETIC_SAMPLES, seed=0)
     else:
-        data = read_array(request.calibrate)
+        data = read_calibration(request.calibrate, graph.input)
     return IntegerModel(graph, quantize.quantize(graph, data, request.bits), notes)
 
 
@@ -104,7 +104,7 @@ def network_for(model: IntegerModel, board: Board) -> Network:
 
 def labelled_accuracy(model: IntegerModel, network: Network, samples: Path, labels: Path) -> Accuracy:
     """Return the share of right answers on labelled inputs, float and integer; raises SynergyError."""
-    inputs = read_samples(samples, model.graph.input.shape)
+    inputs = read_samples(samples, model.graph.input)
     accuracy = measured_accuracy(model.graph, network, inputs, read_labels(labels, len(inputs)))
     if accuracy is None:
         raise fail("accuracy", "accuracy needs a model with at least two outputs")

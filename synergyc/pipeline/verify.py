@@ -68,7 +68,7 @@ def verify(request: ModelRequest, device: str, runs: int, progress: Callable[[st
     problems = fits((network,), load_chip(board.chip))
     if problems:
         raise SynergyError(problems)
-    samples = random_inputs(request.input_shape, runs, seed=1)
+    samples = random_inputs(model.graph.input.shape, runs, seed=1)
     prepared = PreparedModel(_APP, model.graph, network, samples, None, None)
     system = _system(request, board)
     plan = choose_plan(system, [prepared]).plan

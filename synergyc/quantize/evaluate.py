@@ -13,16 +13,23 @@ import numpy as np
 from synergyc.ir.graph import (
     Abs,
     BatchNorm,
+    Clamp,
     Concatenation,
     Convolution,
+    Copy,
     Elementwise,
     Flatten,
+    LeakyRelu,
     Linear,
     Node,
     Operator,
+    Padding,
     Pooling,
     Relu,
+    Reshape,
+    Saturation,
 )
+from synergyc.ir.kernels import plain_kernel
 from synergyc.ir.types import Activation, Array, EltwiseOp, Pool, PoolKind
 from synergyc.reference import arithmetic
 
@@ -86,7 +93,7 @@ def product(operator: Convolution | Linear) -> Product:
     rows, width = (
         step * (size - 1) - pad for size, step, pad in zip(weight.shape[2:], dilation, padding, strict=True)
     )
-    plain = arithmetic.plain_kernel(weight, operator.groups)
+    plain = plain_kernel(weight, operator.groups)
     trailing = _pair(operator.output_padding, 0)
     return Product(plain, (rows, width), dilation, operator.groups, spread=stride, trailing=trailing)
 
@@ -97,7 +104,7 @@ def _pair(values: tuple[int, ...], column: int) -> tuple[int, int]:
 
 def evaluate_float(node: Node, inputs: list[Array]) -> Array:
     """Return the node's value, float32, for float inputs."""
-    operator = node.operator
+    operator = node.operator.convolution if isinstance(node.operator, Copy) else node.operator
     if isinstance(operator, Convolution | Linear):
         plain = product(operator)
         result = plain.sums(plain.data(inputs[0]))
@@ -107,6 +114,15 @@ def evaluate_float(node: Node, inputs: list[Array]) -> Array:
         result = _pool_float(as_maps(inputs[0]), operator.pool)
     elif isinstance(operator, Elementwise):
         result = _combine_float(inputs, operator.op)
+    elif isinstance(operator, Clamp | Saturation):
+        result = np.clip(inputs[0], operator.low, operator.high)
+    elif isinstance(operator, LeakyRelu):
+        slope = operator.slope.reshape(-1, *(1,) * (inputs[0].ndim - 2))
+        result = np.where(inputs[0] < 0, inputs[0] * slope, inputs[0])
+    elif isinstance(operator, Padding):
+        result = _padded_float(inputs[0], operator)
+    elif isinstance(operator, BatchNorm):
+        result = _normalized(inputs[0], operator)
     else:
         result = _shared(operator, inputs)
     return np.asarray(result.reshape(len(result), *node.shape), dtype=np.float32)
@@ -128,6 +144,11 @@ def evaluate_integer(node: Node, inputs: list[Array]) -> Array:
         result = arithmetic.combine(inputs, operator.op)
     elif isinstance(operator, Abs):
         result = arithmetic.activate(inputs[0], Activation.ABS)
+    elif isinstance(operator, Copy):
+        plain = product(operator.convolution)
+        result = plain.sums(plain.data(inputs[0]).astype(np.float32)).astype(np.int8)
+    elif isinstance(operator, Saturation):  # clipping has happened: the scale says so
+        result = np.maximum(inputs[0], np.int8(0)) if operator.low == 0 else inputs[0]
     else:
         result = _shared(operator, inputs)
     return result.reshape(len(result), *node.shape)
@@ -145,13 +166,31 @@ def _shared(operator: Operator, inputs: list[Array]) -> Array:
             return np.asarray(np.maximum(inputs[0], inputs[0].dtype.type(0)))
         case Abs():
             return np.abs(inputs[0])
-        case Flatten():
+        case Flatten() | Reshape():
             return inputs[0].reshape(len(inputs[0]), -1)
         case Concatenation():
             return np.concatenate(inputs, axis=1)
-        case BatchNorm():
-            raise ValueError("batch normalization must be folded first")
     raise TypeError(f"no way to evaluate {operator}")
+
+
+def _normalized(data: Array, norm: BatchNorm) -> Array:
+    columns = (-1, *(1,) * (data.ndim - 2))
+    factor = 1 / np.sqrt(norm.variance.astype(np.float64) + norm.epsilon)
+    result = (data - norm.mean.reshape(columns)) * factor.reshape(columns)
+    if norm.gain is not None:
+        result = result * norm.gain.reshape(columns)
+    return np.asarray(result if norm.offset is None else result + norm.offset.reshape(columns))
+
+
+def _padded_float(data: Array, padding: Padding) -> Array:
+    pairs = list(zip(padding.before, padding.after, strict=True))
+    added = [(0, 0), (0, 0), *((max(0, low), max(0, high)) for low, high in pairs)]
+    padded = np.pad(data, added, constant_values=-np.inf if padding.lowest else 0.0)
+    kept = [
+        slice(max(0, -low), size - max(0, -high))
+        for (low, high), size in zip(pairs, padded.shape[2:], strict=True)
+    ]
+    return padded[(slice(None), slice(None), *kept)]
 
 
 def _pool_float(data: Array, spec: Pool) -> Array:

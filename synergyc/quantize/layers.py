@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from synergyc.ir.graph import Convolution, Linear, Node, Requantization
+from synergyc.ir.kernels import plain_kernel
 from synergyc.ir.types import Array, frozen_array
 from synergyc.quantize.evaluate import Product, product
 from synergyc.quantize.rounding import Moments, RealLayer, round_layer, weight_fraction_bits
@@ -96,5 +97,5 @@ def _own_layout(operator: Convolution | Linear, plain: Product, weight: Array) -
     """Return correlation weights (out, K) in the operator's own layout."""
     shaped = weight.reshape(plain.weight.shape)
     if isinstance(operator, Convolution) and operator.transposed:
-        return arithmetic.plain_kernel(shaped, plain.groups)  # its own inverse
+        return plain_kernel(shaped, plain.groups)  # its own inverse
     return shaped.reshape(operator.weight.shape)

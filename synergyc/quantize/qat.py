@@ -28,6 +28,7 @@ from synergyc.ir.graph import (
     Abs,
     Concatenation,
     Convolution,
+    Copy,
     Elementwise,
     Flatten,
     Graph,
@@ -37,6 +38,8 @@ from synergyc.ir.graph import (
     Pooling,
     Relu,
     Requantization,
+    Reshape,
+    Saturation,
 )
 from synergyc.ir.types import Array, EltwiseOp, Pool, PoolKind, frozen_array
 from synergyc.quantize.rounding import bias_step, weight_range
@@ -93,6 +96,8 @@ class QuantizedModel(nn.Module):
         if node.name in self._place:
             result: Tensor = self._layers[self._place[node.name]](operands[0])
             return result
+        if isinstance(node.operator, Reshape):
+            return operands[0].reshape(len(operands[0]), *node.shape)
         return _evaluate(node.operator, operands)
 
     def integers(self) -> Graph:
@@ -228,6 +233,11 @@ def _evaluate(operator: Operator, operands: list[Tensor]) -> Tensor:
             return data.abs().clamp(max=INT8_MAX)
         case Flatten():
             return data.flatten(1)
+        case Saturation():  # clipping has happened: the scale says so
+            return functional.relu(data) if operator.low == 0 else data
+        case Copy():
+            weight = torch.from_numpy(operator.weight.astype(np.float32))
+            return _product(operator.convolution, data, weight, None)
         case Concatenation():
             return torch.cat(operands, dim=1)
         case Pooling():

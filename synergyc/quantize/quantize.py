@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from synergyc.diagnostics import Diagnostic, SynergyError, did_you_mean
-from synergyc.ir.graph import BatchNorm, Convolution, Flatten, Graph, Linear, Node
+from synergyc.ir.graph import BatchNorm, Convolution, Flatten, Graph, Linear, Node, Reshape
 from synergyc.ir.types import Array
 from synergyc.quantize.evaluate import evaluate_float, evaluate_integer
 from synergyc.quantize.layers import real_layer, rounded_node
@@ -128,7 +128,7 @@ def wide_node(graph: Graph) -> str | None:
         node = graph.node(name)
         if isinstance(node.operator, Convolution | Linear):
             return name if math.prod(node.shape[1:]) == 1 else None
-        if not isinstance(node.operator, Flatten) or len(graph.consumers(node.inputs[0])) > 1:
+        if not isinstance(node.operator, Flatten | Reshape) or len(graph.consumers(node.inputs[0])) > 1:
             return None
         name = node.inputs[0]
     return None

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from synergyc.ir.graph import Abs, Convolution, Graph, Linear, Node, Relu
+from synergyc.ir.graph import Abs, Convolution, Graph, Linear, Node, Relu, Saturation
 from synergyc.ir.types import Array
 
 _CLIPPED_BITS = 3
@@ -52,7 +52,7 @@ def stored_values(graph: Graph) -> tuple[str, ...]:
 
     def is_stored(node: Node) -> bool:
         readers = graph.consumers(node.name)
-        activated = len(readers) == 1 and isinstance(readers[0].operator, Relu | Abs)
+        activated = len(readers) == 1 and isinstance(readers[0].operator, Relu | Abs | Saturation)
         return not (isinstance(node.operator, Convolution | Linear) and activated)
 
     return tuple(node.name for node in graph.nodes if is_stored(node))
@@ -87,12 +87,16 @@ def _relative_error(values: Array, fraction_bits: int) -> float:
 def choose_scales(graph: Graph, samples: Mapping[str, Array], input_fraction_bits: int) -> dict[str, int]:
     """Return the fraction bits of every value, given float samples of each of its values.
 
-    The graph input's scale is fixed at ``input_fraction_bits``, and so is that of all that share it.
+    The graph input's scale is fixed at ``input_fraction_bits``, and so is that of all that share it; a
+    saturation fixes its own.
     """
     groups = common_scales(graph)
     members: dict[str, list[Array]] = {}
     for name in stored_values(graph):
         members.setdefault(groups[name], []).append(samples[name])
     chosen = {group: best_fraction_bits(arrays) for group, arrays in members.items()}
+    for node in graph.nodes:
+        if isinstance(node.operator, Saturation):
+            chosen[groups[node.name]] = node.operator.fraction_bits
     chosen[groups[graph.input.name]] = input_fraction_bits
     return {name: chosen[group] for name, group in groups.items()}

@@ -101,16 +101,6 @@ def spread_transposed(data: Array) -> Array:
     return spread
 
 
-def plain_kernel(weight: Array, groups: int) -> Array:
-    """Return transposed-convolution weights (in, out/groups, kh, kw) as (out, in/groups, kh, kw), flipped.
-
-    Correlating the spread data with them, padded by kernel - 1 - padding, is the transposed convolution.
-    """
-    inputs, outputs, rows, columns = weight.shape
-    grouped = weight.reshape(groups, inputs // groups, outputs, rows, columns).swapaxes(1, 2)
-    return grouped.reshape(groups * outputs, inputs // groups, rows, columns)[:, :, ::-1, ::-1]
-
-
 def sums_dtype(weight: Array, bias: Array | None) -> npt.DTypeLike:
     """Return the floating-point type in which sums with 8-bit data are exact.
 

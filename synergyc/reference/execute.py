@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from synergyc.diagnostics import Diagnostic, SynergyError, fail
+from synergyc.ir.kernels import plain_kernel
 from synergyc.ir.network import Layer, LayerOp, Network, Tensor
 from synergyc.ir.types import Array, describe_shape
 from synergyc.reference import arithmetic
@@ -39,7 +40,7 @@ def run_layer(layer: Layer, operands: Sequence[Array], *, average_rounding: bool
 
     ``average_rounding``: average pooling rounds instead of truncating.
     """
-    data = _pooled_and_combined(layer, [_as_maps(operand) for operand in operands], average_rounding)
+    data = _pooled_and_combined(layer, [_as_maps(operand, layer) for operand in operands], average_rounding)
     values = data if layer.weight is None else _weighted(layer, data)
     if math.prod(values.shape[1:]) != math.prod(layer.output.shape):
         raise fail(
@@ -50,9 +51,10 @@ def run_layer(layer: Layer, operands: Sequence[Array], *, average_rounding: bool
     return values.reshape(len(values), *layer.output.shape)
 
 
-def _as_maps(data: Array) -> Array:
-    """Return (N, C), (N, C, L) or (N, C, H, W) as (N, C, H, W)."""
-    return data.reshape(*data.shape, *(1,) * (4 - data.ndim))
+def _as_maps(data: Array, layer: Layer) -> Array:
+    """Return an operand as (N, C, H, W), with the rows and columns that ``layer`` reads it in."""
+    plane = (*layer.in_shape[1:], 1, 1)[:2]
+    return data.reshape(len(data), -1, *plane)
 
 
 def _pooled_and_combined(layer: Layer, operands: list[Array], average_rounding: bool) -> Array:
@@ -80,7 +82,7 @@ def _weighted(layer: Layer, data: Array) -> Array:
             padding, dilation = (layer.padding[0], 0), (layer.dilation[0], 1)
         case LayerOp.CONV_TRANSPOSE2D:
             data = arithmetic.spread_transposed(data)
-            weight = arithmetic.plain_kernel(weight, layer.groups)
+            weight = plain_kernel(weight, layer.groups)
             rows, columns = layer.padding
             padding = (layer.kernel[0] - 1 - rows, layer.kernel[1] - 1 - columns)
         case _:

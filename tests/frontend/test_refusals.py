@@ -40,41 +40,44 @@ def test_all_unsupported_operators_are_reported_at_once() -> None:
         return functional.softmax(x.flatten(1), dim=1)
 
     diagnostics = refused(forward)
-    assert [item.layer for item in diagnostics] == ["sigmoid", "mul", "softmax"]
-    assert {item.rule for item in diagnostics} == {"unsupported-operator"}
+    assert [item.layer for item in diagnostics] == ["sigmoid", "mul"]
+    assert [item.rule for item in diagnostics] == ["cpu-place", "unsupported-operator"]
     source = Path(__file__).read_text().splitlines()
-    for item, text in zip(diagnostics, ["torch.sigmoid", "x * x", "functional.softmax"], strict=True):
+    for item, text in zip(diagnostics, ["torch.sigmoid", "x * x"], strict=True):
         assert item.location is not None
-        assert item.location.file == __file__
+        assert Path(item.location.file).name == Path(__file__).name
         assert text in source[item.location.line - 1]
 
 
 @pytest.mark.parametrize(
     ("function", "message"),
     [
-        (lambda x: functional.max_pool2d(x, 3, padding=1), "pooling must not pad"),
+        (lambda x: functional.avg_pool2d(x, 3, 2, ceil_mode=True), "must not reach beyond the map"),
+        (
+            lambda x: functional.avg_pool2d(x, 3, padding=1, count_include_pad=False),
+            "must divide by the window size everywhere",
+        ),
         (lambda x: functional.max_pool2d(x, (2, 2), stride=(1, 2)), "pooling stride must be equal"),
-        (lambda x: functional.max_pool2d(x, 4, 3, ceil_mode=True), "ceil_mode=False"),
         (lambda x: functional.avg_pool2d(x, 2, divisor_override=3), "divisor_override=None"),
         (lambda x: functional.adaptive_avg_pool2d(x, 4), "windows of several sizes"),
-        (lambda x: x.reshape(1, 4, 3, 6), "reshaping (2, 6, 6) to (4, 3, 6) is not supported"),
+        (lambda x: x.relu().reshape(1, 4, 3, 6), "reshape 4x3x6 must stand at the beginning"),
+        (lambda x: x.relu().permute(0, 2, 1, 3), "transpose 1x0x2 must stand at the beginning"),
         (lambda x: x.reshape(2, 36), "mixes the images of a batch"),
-        (lambda x: x + 1.0, "argument 'other' must be computed from the input"),
-        (lambda x: torch.add(x, x, alpha=2), "must not scale its operand"),
-        (lambda x: x + x[:, :1], "operator aten.slice"),
+        (lambda x: x + torch.arange(6.0), "differs from pixel to pixel"),
+        (lambda x: x * torch.relu(x), "cannot multiply two tensors"),
+        (lambda x: torch.clamp(x, 1.0, -1.0), "clips everything"),
+        (lambda x: x + x[:, :1], "operands of equal shape"),
+        (lambda x: x[:, :, ::2], "a slice with a step"),
+        (lambda x: functional.pad(x, (1, 1), value=1.0), "padded with zeros only"),
+        (lambda x: functional.interpolate(x, scale_factor=3.0), "enlarged by 2, 4 or 8 only"),
+        (functional.silu, "aten.silu"),
         (lambda x: torch.cat([x, x], dim=2), "concatenation must be by channel"),
-        (lambda x: functional.conv2d(x, torch.ones(1, 2, 2, 2), padding="same"), "one side more"),
         (lambda x: functional.conv2d(x, x[:, :, :3, :3]), "must be a parameter"),
         (lambda x: functional.linear(x, torch.ones(3, 6)), "linear must read a vector"),
-        (
-            lambda x: functional.conv_transpose2d(x, torch.ones(2, 2, 1, 1), padding=1),
-            "must be smaller than the kernel",
-        ),
         (lambda x: functional.max_pool1d(x.flatten(1), 2), "must have a batch axis and 2 more"),
         (lambda x: functional.conv1d(x.flatten(1), torch.ones(1, 1, 3)), "must have a batch axis and 2 more"),
         (lambda x: functional.adaptive_avg_pool1d(x.flatten(1), 1), "must have a batch axis and 2 more"),
-        (functional.hardtanh, "aten.hardtanh"),
-        (lambda x: x.mean(dim=(2, 3)), "aten.mean"),
+        (lambda x: x.mean(dim=1), "it must be over rows and columns"),
     ],
 )
 def test_unsupported_uses_say_why(function: Callable[[torch.Tensor], object], message: str) -> None:

@@ -14,6 +14,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from synergyc.ir.kernels import plain_kernel
 from synergyc.ir.types import Activation, EltwiseOp, Pool, PoolKind
 from synergyc.reference import arithmetic
 
@@ -140,9 +141,7 @@ def test_float32_is_chosen_only_where_it_is_exact() -> None:
 def test_plain_kernel_is_its_own_inverse(data: st.DataObject) -> None:
     groups = data.draw(st.integers(1, 3))
     weight = _int8(data.draw(st.integers(0, 1 << 32)), (2 * groups, 3, 3, 3))
-    np.testing.assert_array_equal(
-        arithmetic.plain_kernel(arithmetic.plain_kernel(weight, groups), groups), weight
-    )
+    np.testing.assert_array_equal(plain_kernel(plain_kernel(weight, groups), groups), weight)
 
 
 def _int8(seed: int, shape: tuple[int, ...]) -> np.ndarray:

@@ -7,7 +7,6 @@ import pytest
 import torch
 from torch import nn
 
-from synergyc.diagnostics import SynergyError
 from synergyc.frontend import capture
 from synergyc.ir.graph import BatchNorm
 from synergyc.ir.types import Shape
@@ -68,7 +67,7 @@ def test_readers_of_the_norm_read_the_layer() -> None:
 class Shared(nn.Module):
     def __init__(self) -> None:
         super().__init__()
-        self.conv, self.norm = nn.Conv2d(1, 1, 1), nn.BatchNorm2d(1)
+        self.conv, self.norm = nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = self.conv(x)
@@ -77,16 +76,30 @@ class Shared(nn.Module):
 
 
 @pytest.mark.parametrize(
-    ("module", "layers"),
+    "module",
     [
-        (nn.Sequential(nn.BatchNorm2d(1), nn.Conv2d(1, 1, 1)), ["0"]),
-        (nn.Sequential(nn.Conv2d(1, 1, 1), nn.ReLU(), nn.BatchNorm2d(1)), ["2"]),
-        (nn.Sequential(nn.BatchNorm2d(1), nn.MaxPool2d(2), nn.BatchNorm2d(1)), ["0", "2"]),
-        (Shared(), ["norm"]),
+        nn.Sequential(nn.BatchNorm2d(3), nn.Conv2d(3, 2, 1), nn.ReLU()),
+        nn.Sequential(nn.Conv2d(3, 4, 1), nn.ReLU(), nn.BatchNorm2d(4), nn.Conv2d(4, 2, 3, padding=1)),
+        nn.Sequential(nn.BatchNorm2d(3), nn.MaxPool2d(2), nn.BatchNorm2d(3)),
+        nn.Sequential(nn.Conv2d(3, 4, 1), nn.ReLU(), nn.BatchNorm2d(4), nn.Conv2d(4, 6, 3, groups=2)),
+        Shared(),
     ],
+    ids=["in front", "behind relu", "around a pool", "before groups", "shared"],
 )
-def test_norms_elsewhere_are_refused(module: nn.Module, layers: list[str]) -> None:
-    with pytest.raises(SynergyError) as caught:
-        fold_batch_norm(capture(module, (1, 4, 4), "net"))
-    assert [item.layer for item in caught.value.diagnostics] == layers
-    assert {item.rule for item in caught.value.diagnostics} == {"batch-norm-place"}
+def test_norms_elsewhere_join_what_follows_or_become_layers(module: nn.Module) -> None:
+    torch.manual_seed(0)
+    for part in module.modules():
+        if isinstance(part, nn.BatchNorm2d):
+            assert part.running_mean is not None
+            assert part.running_var is not None
+            nn.init.normal_(part.running_mean)
+            nn.init.uniform_(part.running_var, 0.5, 2.0)
+    graph = fold_batch_norm(capture(module.eval(), (3, 6, 6), "net"))
+    assert not any(isinstance(node.operator, BatchNorm) for node in graph)
+    images = torch.randn(4, 3, 6, 6)
+    values = {"input": images.numpy()}
+    for node in graph:
+        values[node.name] = evaluate_float(node, [values[name] for name in node.inputs])
+    with torch.no_grad():
+        expected = module(images).numpy()
+    np.testing.assert_allclose(values[graph.output], expected, rtol=1e-4, atol=1e-5)

@@ -1,0 +1,211 @@
+"""Building a float graph, operator by operator: what all source formats share.
+
+Work that the accelerator leaves to the CPU, reordering the input and functions of the output, is set aside
+and must stand at the model's beginning or end.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from synergyc.diagnostics import Diagnostic, SynergyError, fail
+from synergyc.ir.graph import Graph, GraphInput, Node, Operator
+from synergyc.ir.preparation import Preparation, Step, Tail
+from synergyc.ir.types import Array, Origin, Shape
+
+INPUT = "input"
+
+
+class UnsupportedOperatorError(Exception):
+    """An operator, or a use of it, that the front end refuses."""
+
+    def __init__(self, message: str, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+@dataclass(frozen=True)
+class Value:
+    """A tensor of the graph: its name there and its shape without the batch axis."""
+
+    name: str
+    shape: Shape
+
+
+@dataclass(frozen=True)
+class _Aside:
+    """Work of the CPU: what it reads, and where the model says so."""
+
+    work: Step | Tail
+    source: Value
+    shape: Shape
+    origin: Origin
+
+
+class GraphBuilder:
+    """Collects nodes; names are unique and made of the module's names."""
+
+    def __init__(self, name: str, input_shape: Shape) -> None:
+        self._name = name
+        self.input = Value(INPUT, input_shape)
+        self._nodes: list[Node] = []
+        self._aside: dict[str, _Aside] = {}
+        self._taken = {INPUT}
+
+    def emit(self, operator: Operator, sources: tuple[Value, ...], shape: Shape, origin: Origin) -> Value:
+        """Add a node and return its value."""
+        value = Value(self._unique(origin.module), shape)
+        self._nodes.append(Node(value.name, operator, tuple(item.name for item in sources), shape, origin))
+        return value
+
+    def set_aside(self, work: Step | Tail, source: Value, shape: Shape, origin: Origin) -> Value:
+        """Note work of the CPU and return its result."""
+        value = Value(self._unique(origin.module), shape)
+        self._aside[value.name] = _Aside(work, source, shape, origin)
+        return value
+
+    def graph(self, output: Value) -> Graph:
+        """Return the graph; raises SynergyError for work of the CPU between layers of the accelerator."""
+        tail: list[Tail] = []
+        while (last := self._aside.get(output.name)) is not None and isinstance(last.work, Tail):
+            tail.insert(0, last.work)
+            output = last.source
+        kept = _needed(self._nodes, output.name)
+        start, steps = self._head(kept)
+        problems = self.misplaced(kept, start, output)
+        if problems:
+            raise SynergyError(problems)
+        if not kept:
+            raise fail("capture-signature", "the model must compute its output from its input")
+        preparation = Preparation(self.input.shape, tuple(steps)) if steps else None
+        renamed = {start.name: INPUT}
+        nodes = [
+            Node(
+                node.name,
+                node.operator,
+                tuple(renamed.get(name, name) for name in node.inputs),
+                node.shape,
+                node.origin,
+            )
+            for node in kept
+        ]
+        source = GraphInput(INPUT, start.shape, preparation)
+        return Graph(self._name, source, tuple(nodes), output.name, tail=tuple(tail))
+
+    def _head(self, nodes: list[Node]) -> tuple[Value, list[Step]]:
+        """Return the value that the first layers read, and the steps that make it of the input."""
+        current = self.input
+        steps: list[Step] = []
+        while True:
+            readers = [node for node in nodes if current.name in node.inputs]
+            following = [
+                (name, item) for name, item in self._aside.items() if item.source.name == current.name
+            ]
+            work = following[0][1].work if len(following) == 1 and not readers else None
+            if not isinstance(work, Step):
+                return current, steps
+            name, item = following[0]
+            current = Value(name, item.shape)
+            steps.append(work)
+
+    def misplaced(
+        self, nodes: list[Node] | None = None, start: Value | None = None, output: Value | None = None
+    ) -> list[Diagnostic]:
+        """Return what stands against work of the CPU that layers of the accelerator read."""
+        nodes = self._nodes if nodes is None else nodes
+        start = start or self._head(nodes)[0]
+        read = {name for node in nodes for name in node.inputs} | {output.name if output else ""}
+        names = self._aside_chain(read - {start.name})
+        return [
+            Diagnostic(
+                "cpu-place",
+                f"{item.work} must stand at the {where} of the model: the accelerator cannot do it",
+                layer=item.origin.module,
+                location=item.origin.location,
+            )
+            for item in (self._aside[name] for name in names)
+            for where in ("beginning" if isinstance(item.work, Step) else "end",)
+        ]
+
+    def _aside_chain(self, names: set[str]) -> list[str]:
+        """Return ``names`` that were set aside, with those that they read, in order."""
+        found: set[str] = set()
+        pending = set(names)
+        while pending:
+            name = pending.pop()
+            if name in self._aside and name not in found:
+                found.add(name)
+                pending.add(self._aside[name].source.name)
+        return [name for name in self._aside if name in found]
+
+    def _unique(self, module: str) -> str:
+        stem = re.sub(r"[^A-Za-z0-9_]", "_", module) or "layer"
+        name, count = stem, 1
+        while name in self._taken:
+            count += 1
+            name = f"{stem}_{count}"
+        self._taken.add(name)
+        return name
+
+
+def _needed(nodes: list[Node], output: str) -> list[Node]:
+    """Return the nodes that ``output`` depends on."""
+    needed, kept = {output}, []
+    for node in reversed(nodes):
+        if node.name in needed:
+            needed.update(node.inputs)
+            kept.append(node)
+    return kept[::-1]
+
+
+@dataclass(frozen=True)
+class Call:
+    """One operator call; ``arguments`` holds :class:`Value` for activations, arrays for constants.
+
+    ``shape`` is that of its (first) result, without the batch axis.
+    """
+
+    builder: GraphBuilder
+    arguments: Mapping[str, Any]
+    shape: Shape
+    origin: Origin
+
+    def value(self, *keys: str) -> Value:
+        """Return the activation passed under one of ``keys``."""
+        key = next((key for key in keys if key in self.arguments), keys[0])
+        argument = self.arguments.get(key)
+        if not isinstance(argument, Value):
+            raise UnsupportedOperatorError(
+                f"argument {key!r} must be computed from the input, not a constant",
+                "fold constants into the weights or the bias of a neighbouring layer",
+            )
+        return argument
+
+    def constant(self, key: str) -> Array:
+        """Return the parameter or buffer passed as ``key``."""
+        array = self.optional_constant(key)
+        if array is None:
+            raise UnsupportedOperatorError(f"argument {key!r} must be given")
+        return array
+
+    def optional_constant(self, key: str) -> Array | None:
+        """Return the parameter or buffer passed as ``key``, or None where there is none."""
+        argument = self.arguments.get(key)
+        if isinstance(argument, Value):
+            raise UnsupportedOperatorError(
+                f"argument {key!r} must be a parameter, not computed from the input"
+            )
+        array: Array | None = argument
+        return array
+
+    def emit(self, operator: Operator, *sources: Value, shape: Shape | None = None) -> Value:
+        """Add an operator to the graph, with the call's shape where none is given."""
+        return self.builder.emit(operator, sources, self.shape if shape is None else shape, self.origin)
+
+    def set_aside(self, work: Step | Tail, source: Value) -> Value:
+        """Leave work to the CPU."""
+        return self.builder.set_aside(work, source, self.shape, self.origin)

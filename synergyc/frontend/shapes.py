@@ -1,0 +1,132 @@
+"""Operators that move values: reshaping, slicing, joining, padding, and work that the CPU does."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from synergyc.frontend.builder import Call, UnsupportedOperatorError, Value
+from synergyc.frontend.weighted import pad
+from synergyc.ir.graph import Concatenation, Copy, Flatten, Pooling, Reshape
+from synergyc.ir.preparation import PreparationStep, Step, Tail, TailOp
+from synergyc.ir.types import Pool, PoolKind, frozen_array
+
+
+def reshape(call: Call, source: Value) -> Value:
+    """Emit a change to the call's shape that moves no value between channels and pixels."""
+    target = call.shape
+    if target == source.shape:
+        return source
+    if math.prod(target) != math.prod(source.shape):
+        raise UnsupportedOperatorError("the images of a batch must not be mixed")
+    if len(target) == 1:
+        return call.emit(Flatten(), source)
+    if target[0] == source.shape[0]:  # pixels lie in rows, however long a row is said to be
+        return call.emit(Reshape(), source)
+    return call.set_aside(Step(PreparationStep.RESHAPE, target), source)
+
+
+def transpose(call: Call, source: Value, order: Sequence[int]) -> Value:
+    """Emit a new order of axes, counted from 0 without the batch axis."""
+    moved = [axis for axis in order if source.shape[axis] > 1]
+    if tuple(order) == tuple(range(len(order))):
+        return source
+    if moved == sorted(moved) and source.shape[0] == call.shape[0]:
+        return call.emit(Reshape(), source)
+    return call.set_aside(Step(PreparationStep.TRANSPOSE, tuple(order)), source)
+
+
+def fold(call: Call, source: Value, factor: int) -> Value:
+    """Emit the folding of ``factor`` x ``factor`` pixels into channels."""
+    return call.set_aside(Step(PreparationStep.FOLD, (factor,) * (len(source.shape) - 1)), source)
+
+
+def finish(call: Call, source: Value, op: TailOp, axis: int = 0) -> Value:
+    """Emit a function that only the CPU can compute, at the model's end."""
+    return call.set_aside(Tail(op, axis), source)
+
+
+def concatenate(call: Call, operands: Sequence[object], axis: int) -> Value:
+    """Emit operands joined by channel (axis 0 without the batch axis)."""
+    values = [operand for operand in operands if isinstance(operand, Value)]
+    if len(values) != len(operands):
+        raise UnsupportedOperatorError("concatenation must not have constant operands")
+    if axis != 0:
+        raise UnsupportedOperatorError("concatenation must be by channel (dim=1)")
+    if len(values) == 1:
+        return values[0]
+    if len(set(values)) == len(values):
+        return call.emit(Concatenation(), *values)
+    distinct = list(dict.fromkeys(values))
+    starts = dict(
+        zip(distinct, np.cumsum([0, *(value.shape[0] for value in distinct)]).tolist(), strict=False)
+    )
+    joined = distinct[0]
+    if len(distinct) > 1:
+        channels = sum(value.shape[0] for value in distinct)
+        joined = call.emit(Concatenation(), *distinct, shape=(channels, *call.shape[1:]))
+    return pick(call, joined, [starts[value] + index for value in values for index in range(value.shape[0])])
+
+
+def pick(call: Call, source: Value, channels: Sequence[int]) -> Value:
+    """Emit the given channels of ``source``, in that order."""
+    rank = len(source.shape) - 1
+    if list(channels) == list(range(source.shape[0])):
+        return source
+    weight = np.zeros((len(channels), source.shape[0]), dtype=np.int8)
+    weight[np.arange(len(channels)), list(channels)] = 1
+    shaped = frozen_array(weight.reshape(*weight.shape, *(1,) * max(rank, 1)))
+    if rank == 0:  # a vector is read as a sequence of one value
+        one = call.emit(Reshape(), source, shape=(source.shape[0], 1))
+        picked = call.emit(Copy(shaped, (0,)), one, shape=(len(channels), 1))
+        return call.emit(Flatten(), picked, shape=(len(channels),))
+    return call.emit(Copy(shaped, (0,) * rank), source, shape=(len(channels), *source.shape[1:]))
+
+
+def slice_axis(call: Call, source: Value, axis: int, start: int, stop: int, step: int) -> Value:
+    """Emit the part ``start:stop:step`` of an axis, counted from 0 without the batch axis."""
+    size = source.shape[axis]
+    chosen = range(size)[start:stop:step]
+    if len(chosen) == size:
+        return source
+    if not chosen:
+        raise UnsupportedOperatorError("nothing is left of its input")
+    if axis == 0:
+        return pick(call, source, list(chosen))
+    rank = len(source.shape) - 1
+    if step != 1:
+        return _thinned(call, source, axis, chosen)
+    before = tuple(-chosen.start if index == axis - 1 else 0 for index in range(rank))
+    after = tuple(chosen.stop - size if index == axis - 1 else 0 for index in range(rank))
+    return pad(call, source, before, after)
+
+
+def _thinned(call: Call, source: Value, axis: int, chosen: range) -> Value:
+    """Emit every n-th pixel: pooling with a window of one, where the other axis has one pixel."""
+    others = [size for index, size in enumerate(source.shape) if index not in {0, axis}]
+    if chosen.start != 0 or any(size > 1 for size in others):
+        raise UnsupportedOperatorError(
+            "a slice with a step must start at 0, of data with one spatial axis", "use pooling instead"
+        )
+    shape = tuple(len(chosen) if index == axis else size for index, size in enumerate(source.shape))
+    return call.emit(Pooling(Pool(PoolKind.MAX, (1, 1), chosen.step)), source, shape=shape)
+
+
+def upsample(call: Call, source: Value) -> Value:
+    """Emit every pixel repeated twice (four times ...) along rows and columns, as nearest neighbours."""
+    factors = {target / size for target, size in zip(call.shape[1:], source.shape[1:], strict=True)}
+    factor = factors.pop()
+    if factors or factor not in {1, 2, 4, 8} or len(source.shape) != 3:
+        raise UnsupportedOperatorError(
+            "maps can be enlarged by 2, 4 or 8 only, in both axes", "choose scale_factor=2"
+        )
+    channels, rows, columns = source.shape
+    weight = np.zeros((channels, 1, 3, 3), dtype=np.int8)
+    weight[:, :, 1:, 1:] = 1
+    copy = Copy(frozen_array(weight), (1, 1), channels, transposed=True)
+    while rows < call.shape[1]:
+        rows, columns = 2 * rows, 2 * columns
+        source = call.emit(copy, source, shape=(channels, rows, columns))
+    return source

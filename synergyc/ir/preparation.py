@@ -1,0 +1,122 @@
+"""What happens to a sample before the accelerator reads it, and to a result after: work of the CPU.
+
+A model may begin by reordering its input (a transposition, pixels folded into channels) and end with a
+function that the accelerator does not have (softmax). Both are taken off the network and done beside it.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+
+from synergyc.ir.types import Array, Shape, describe_shape
+
+
+class PreparationStep(StrEnum):
+    """How a sample is reordered; no step changes a value, ``FOLD`` may add zeros at the end of an axis."""
+
+    TRANSPOSE = "transpose"
+    RESHAPE = "reshape"
+    FOLD = "fold"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step; axes and sizes are without the batch axis.
+
+    ``sizes``: of ``TRANSPOSE`` the order of axes, from 0; of ``RESHAPE`` the new shape; of ``FOLD`` the
+    pixels along each axis that become channels: channel ``c`` of phase ``p`` goes to channel
+    ``c * phases + p``, as ``torch.nn.PixelUnshuffle`` does.
+    """
+
+    kind: PreparationStep
+    sizes: tuple[int, ...]
+
+    def apply(self, values: Array) -> Array:
+        """Return samples (N, ...) after this step."""
+        match self.kind:
+            case PreparationStep.TRANSPOSE:
+                return np.ascontiguousarray(values.transpose(0, *(axis + 1 for axis in self.sizes)))
+            case PreparationStep.RESHAPE:
+                return values.reshape(len(values), *self.sizes)
+            case PreparationStep.FOLD:
+                return _folded(values, self.sizes)
+
+    def __str__(self) -> str:
+        return f"{self.kind} {describe_shape(self.sizes)}"
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """How the sensor side makes the network's input from a sample of shape ``source_shape``."""
+
+    source_shape: Shape
+    steps: tuple[Step, ...]
+
+    def apply(self, samples: Array) -> Array:
+        """Return samples (N, *source_shape) as the network reads them, same type."""
+        for step in self.steps:
+            samples = step.apply(samples)
+        return samples
+
+    def __str__(self) -> str:
+        return f"{describe_shape(self.source_shape)}, " + ", ".join(map(str, self.steps))
+
+
+class TailOp(StrEnum):
+    """What follows the network's output, per sample, on real numbers."""
+
+    SOFTMAX = "softmax"
+    LOG_SOFTMAX = "log_softmax"
+    SIGMOID = "sigmoid"
+    TANH = "tanh"
+    ARGMAX = "argmax"
+
+
+@dataclass(frozen=True)
+class Tail:
+    """One function after the network; ``axis`` counts without the batch axis (not for element-wise ones)."""
+
+    op: TailOp
+    axis: int = 0
+
+    def apply(self, values: Array) -> Array:
+        """Return real results (N, *shape), float32, or class numbers, int64, after this function."""
+        axis = self.axis + 1
+        match self.op:
+            case TailOp.SIGMOID:
+                return np.asarray(1 / (1 + np.exp(-values)), dtype=np.float32)
+            case TailOp.TANH:
+                return np.asarray(np.tanh(values), dtype=np.float32)
+            case TailOp.ARGMAX:
+                return np.asarray(values.argmax(axis))
+        shifted = values - values.max(axis, keepdims=True)
+        sums = np.exp(shifted).sum(axis, keepdims=True)
+        if self.op is TailOp.LOG_SOFTMAX:
+            return np.asarray(shifted - np.log(sums), dtype=np.float32)
+        return np.asarray(np.exp(shifted) / sums, dtype=np.float32)
+
+    def __str__(self) -> str:
+        return str(self.op)
+
+
+def folded_shape(shape: Shape, factors: tuple[int, ...]) -> Shape:
+    """Return the shape (C, ...) after folding ``factors`` pixels of each axis into channels."""
+    pixels = [-(-size // factor) for size, factor in zip(shape[1:], factors, strict=True)]
+    return (shape[0] * math.prod(factors), *pixels)
+
+
+def _folded(values: Array, factors: tuple[int, ...]) -> Array:
+    count, channels, *sizes = values.shape
+    missing = [-size % factor for size, factor in zip(sizes, factors, strict=True)]
+    padded = np.pad(values, [(0, 0), (0, 0), *((0, extra) for extra in missing)])
+    target = folded_shape((channels, *sizes), factors)
+    apart = padded.reshape(
+        count, channels, *(n for pair in zip(target[1:], factors, strict=True) for n in pair)
+    )
+    rank = len(factors)
+    order = (0, 1, *(3 + 2 * axis for axis in range(rank)), *(2 + 2 * axis for axis in range(rank)))
+    return np.ascontiguousarray(apart.transpose(order)).reshape(count, *target)

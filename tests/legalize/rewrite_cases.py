@@ -1,0 +1,242 @@
+"""Models with operators that the accelerator lacks, and that can be rewritten without them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from torch.nn import functional as f
+
+from synergyc.ir.types import Shape
+
+
+@dataclass(frozen=True)
+class Case:
+    """A function of layers ``a``, ``b`` ... and an input."""
+
+    shape: Shape
+    layers: tuple[Callable[[], nn.Module], ...]
+    forward: Callable[..., torch.Tensor]
+
+
+class Model(nn.Module):
+    """Layers by name and the function that uses them."""
+
+    def __init__(self, case: Case) -> None:
+        super().__init__()
+        self.parts = nn.ModuleList(make() for make in case.layers)
+        self.function = case.forward
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        result: torch.Tensor = self.function(x, *self.parts)
+        return result
+
+
+def conv(*arguments: int | tuple[int, int], **options: object) -> Callable[[], nn.Module]:
+    return lambda: nn.Conv2d(*arguments, **options)  # type: ignore[arg-type]
+
+
+def line(*arguments: int, **options: object) -> Callable[[], nn.Module]:
+    return lambda: nn.Conv1d(*arguments, **options)  # type: ignore[arg-type]
+
+
+def up(*arguments: int, **options: object) -> Callable[[], nn.Module]:
+    return lambda: nn.ConvTranspose2d(*arguments, **options)  # type: ignore[arg-type]
+
+
+def chain(x: torch.Tensor, *parts: nn.Module) -> torch.Tensor:
+    for part in parts:
+        x = part(x)
+    return x
+
+
+def causal(x: torch.Tensor, a: nn.Module, b: nn.Module) -> torch.Tensor:
+    x = torch.relu(a(f.pad(x, (2, 0))))
+    y: torch.Tensor = b(f.pad(x, (4, 0))) + x
+    return y
+
+
+def chomp(x: torch.Tensor, a: nn.Module, b: nn.Module) -> torch.Tensor:
+    x = torch.relu(a(x)[:, :, :-2])
+    y: torch.Tensor = b(x)[:, :, :-2]
+    return y
+
+
+def halves(x: torch.Tensor, a: nn.Module, b: nn.Module) -> torch.Tensor:
+    one, two = torch.chunk(a(x), 2, dim=1)
+    return torch.cat([b(one), two], dim=1)
+
+
+def doubled(x: torch.Tensor, a: nn.Module) -> torch.Tensor:
+    x = a(x)
+    return x + x
+
+
+def joined_twice(x: torch.Tensor, a: nn.Module, b: nn.Module) -> torch.Tensor:
+    x = a(x)
+    y: torch.Tensor = b(torch.cat([x, x], 1))
+    return y
+
+
+CASES = {
+    "5x5": Case((3, 8, 9), (conv(3, 4, 5, padding=2), nn.ReLU, conv(4, 2, 1)), chain),
+    "5x5 unpadded": Case((2, 8, 9), (conv(2, 4, 5),), chain),
+    "5x5 padded by one": Case((2, 8, 9), (conv(2, 4, 5, padding=1),), chain),
+    "7x7": Case((2, 10, 9), (conv(2, 3, 7, padding=3),), chain),
+    "7x7 unpadded": Case((2, 10, 9), (conv(2, 3, 7),), chain),
+    "9x9": Case((1, 12, 12), (conv(1, 3, 9, padding=4),), chain),
+    "1x3": Case((2, 6, 6), (conv(2, 3, (1, 3), padding=(0, 1)), conv(3, 3, (3, 1), padding=(1, 0))), chain),
+    "1x3 unpadded": Case((2, 6, 6), (conv(2, 3, (1, 3)),), chain),
+    "1x5": Case((2, 8, 8), (conv(2, 3, (1, 5), padding=(0, 2)),), chain),
+    "1x7 and 7x1": Case(
+        (2, 8, 8), (conv(2, 3, (1, 7), padding=(0, 3)), conv(3, 2, (7, 1), padding=(3, 0))), chain
+    ),
+    "dilated": Case((2, 9, 9), (conv(2, 3, 3, padding=2, dilation=2),), chain),
+    "dilated unpadded": Case((2, 9, 9), (conv(2, 3, 3, dilation=2), nn.ReLU), chain),
+    "same": Case((2, 7, 7), (conv(2, 3, 3, padding="same"), conv(3, 3, 5, padding="same", groups=3)), chain),
+    "2x2 same": Case((2, 6, 6), (conv(2, 3, 2, padding="same"),), chain),
+    "one side": Case((2, 6, 6), (lambda: nn.ZeroPad2d((1, 0, 0, 1)), conv(2, 3, 2)), chain),
+    "wide padding": Case((2, 6, 6), (conv(2, 3, 3, padding=3), nn.ReLU, conv(3, 2, 1)), chain),
+    "1x1 padded": Case((2, 6, 6), (conv(2, 3, 1, padding=1),), chain),
+    "strided first": Case((3, 8, 8), (conv(3, 4, 3, stride=2, padding=1), nn.ReLU, conv(4, 4, 1)), chain),
+    "strided first, odd": Case((3, 9, 9), (conv(3, 4, 3, stride=2, padding=1), nn.ReLU), chain),
+    "strided first 7x7": Case((3, 16, 16), (conv(3, 4, 7, stride=2, padding=3), nn.ReLU), chain),
+    "patches": Case((3, 8, 8), (conv(3, 6, 4, stride=4), nn.ReLU, conv(6, 4, 1)), chain),
+    "strided": Case(
+        (2, 8, 8),
+        (conv(2, 4, 3, padding=1), nn.ReLU, conv(4, 4, 3, stride=2, padding=1), nn.ReLU, conv(4, 3, 1)),
+        chain,
+    ),
+    "strided, no activation": Case(
+        (2, 8, 8), (conv(2, 4, 1), nn.ReLU, conv(4, 4, 3, stride=2, padding=1)), chain
+    ),
+    "strided 1x1": Case((2, 8, 8), (conv(2, 4, 1), nn.ReLU, conv(4, 4, 1, stride=2)), chain),
+    "strided, normalized": Case(
+        (2, 8, 8),
+        (
+            conv(2, 4, 1),
+            conv(4, 4, 3, stride=2, padding=1, bias=False),
+            lambda: nn.BatchNorm2d(4),
+            nn.ReLU,
+            conv(4, 2, 1),
+        ),
+        chain,
+    ),
+    "strided then pooled": Case(
+        (2, 16, 16),
+        (
+            conv(2, 4, 1),
+            conv(4, 4, 3, stride=2, padding=1),
+            nn.ReLU,
+            lambda: nn.MaxPool2d(3, 2, 1),
+            conv(4, 2, 1),
+        ),
+        chain,
+    ),
+    "strided line": Case(
+        (1, 64), (line(1, 4, 16, stride=4), nn.ReLU, line(4, 4, 3, stride=2, padding=1), nn.ReLU), chain
+    ),
+    "transposed 2x2": Case((2, 4, 4), (up(2, 3, 2, stride=2), nn.ReLU), chain),
+    "transposed 4x4": Case((2, 4, 4), (up(2, 3, 4, stride=2, padding=1), nn.ReLU), chain),
+    "transposed 3x3, no stride": Case((2, 4, 4), (up(2, 3, 3, padding=1),), chain),
+    "transposed groups": Case((4, 4, 4), (up(4, 4, 4, stride=2, padding=1, groups=2),), chain),
+    "nearest": Case((3, 4, 4), (lambda: nn.Upsample(scale_factor=2), conv(3, 2, 3, padding=1)), chain),
+    "nearest by four": Case((3, 4, 4), (conv(3, 2, 1), lambda: nn.Upsample(scale_factor=4)), chain),
+    "relu6": Case(
+        (2, 6, 6), (conv(2, 4, 3, padding=1), nn.ReLU6, lambda: nn.MaxPool2d(2), conv(4, 3, 1)), chain
+    ),
+    "relu6 last": Case((2, 6, 6), (conv(2, 4, 3, padding=1), nn.ReLU6), chain),
+    "relu6 of a sum": Case(
+        (2, 6, 6), (conv(2, 2, 1), conv(2, 2, 1)), lambda x, a, b: f.relu6(8 * (a(x) + b(x)))
+    ),
+    "hardtanh": Case((2, 6, 6), (conv(2, 4, 3), nn.Hardtanh, conv(4, 2, 1)), chain),
+    "clamps": Case(
+        (2, 6, 6),
+        (conv(2, 4, 1), conv(4, 2, 1)),
+        lambda x, a, b: torch.clamp(b(torch.clamp(a(x), -0.2, 0.3)), max=0.1),
+    ),
+    "clamp from below": Case((2, 6, 6), (conv(2, 4, 1),), lambda x, a: torch.clamp(a(x), min=-0.1)),
+    "leaky": Case(
+        (2, 6, 6),
+        (conv(2, 4, 3, padding=1), lambda: nn.LeakyReLU(0.1), conv(4, 4, 3, padding=1), lambda: nn.PReLU(4)),
+        chain,
+    ),
+    "leaky branch": Case(
+        (2, 6, 6),
+        (conv(2, 4, 1), conv(4, 4, 1)),
+        lambda x, a, b: f.leaky_relu(a(x), 0.2) + b(f.leaky_relu(a(x))),
+    ),
+    "leaky vector": Case(
+        (8,), (lambda: nn.Linear(8, 6), lambda: nn.LeakyReLU(0.3), lambda: nn.Linear(6, 3)), chain
+    ),
+    "norm in front": Case(
+        (3, 6, 6),
+        (
+            lambda: nn.BatchNorm2d(3),
+            conv(3, 4, 3, padding=1),
+            nn.ReLU,
+            lambda: nn.BatchNorm2d(4),
+            conv(4, 2, 1),
+        ),
+        chain,
+    ),
+    "dense block": Case(
+        (3, 6, 6),
+        (conv(3, 4, 3, padding=1), conv(7, 4, 3, padding=1)),
+        lambda x, a, b: torch.cat([x, a(x), b(torch.cat([x, a(x)], 1))], 1),
+    ),
+    "input normalized": Case((3, 6, 6), (conv(3, 4, 3, padding=1),), lambda x, a: a((x - 0.25) / 0.5)),
+    "arithmetic": Case(
+        (3, 6, 6), (conv(3, 3, 1),), lambda x, a: 1.0 - 2 * a(x) / 3 + torch.ones(3, 1, 1) / 4 - (-x)
+    ),
+    "doubled": Case((3, 6, 6), (conv(3, 3, 1),), doubled),
+    "maximum padded": Case(
+        (2, 7, 7), (conv(2, 3, 1), nn.ReLU, lambda: nn.MaxPool2d(3, 2, 1), conv(3, 2, 1)), chain
+    ),
+    "maximum padded before relu": Case(
+        (2, 8, 8), (conv(2, 3, 1), lambda: nn.MaxPool2d(3, 1, 1), nn.ReLU), chain
+    ),
+    "ceil mode": Case(
+        (2, 8, 8), (conv(2, 3, 1), nn.ReLU, lambda: nn.MaxPool2d(3, 2, ceil_mode=True), conv(3, 2, 1)), chain
+    ),
+    "average padded": Case((2, 8, 8), (conv(2, 3, 1), lambda: nn.AvgPool2d(3, 1, 1), conv(3, 2, 1)), chain),
+    "mean": Case((2, 6, 7), (conv(2, 3, 3),), lambda x, a: a(x).mean(dim=(2, 3))),
+    "mean of rows": Case((2, 6, 7), (conv(2, 3, 3), line(3, 2, 3)), lambda x, a, b: b(a(x).mean(dim=3))),
+    "amax": Case(
+        (2, 6, 7), (conv(2, 3, 3), lambda: nn.Linear(3, 2)), lambda x, a, b: b(torch.relu(a(x)).amax((2, 3)))
+    ),
+    "global 32": Case((2, 32, 32), (conv(2, 3, 3, padding=1), lambda: nn.AdaptiveAvgPool2d(1)), chain),
+    "adaptive 3": Case((2, 7, 7), (conv(2, 3, 1), lambda: nn.AdaptiveAvgPool2d(3), conv(3, 2, 1)), chain),
+    "adaptive maximum": Case(
+        (2, 6, 6), (conv(2, 3, 1), lambda: nn.AdaptiveMaxPool2d(2), conv(3, 2, 1)), chain
+    ),
+    "causal": Case((3, 20), (line(3, 4, 3), line(4, 4, 3, dilation=2)), causal),
+    "chomped": Case((3, 20), (line(3, 4, 3, padding=2), line(4, 4, 3, padding=2)), chomp),
+    "dilated line": Case(
+        (3, 40), (line(3, 4, 3, padding=4, dilation=4), nn.ReLU, line(4, 4, 2, padding=2, dilation=4)), chain
+    ),
+    "one row": Case(
+        (2, 1, 20),
+        (conv(2, 4, (1, 5), padding=(0, 2)), nn.ReLU, lambda: nn.MaxPool2d((1, 2)), conv(4, 3, (1, 3))),
+        chain,
+    ),
+    "lines of maps": Case(
+        (3, 20),
+        (conv(3, 4, (3, 1), padding=(1, 0)), line(4, 2, 3)),
+        lambda x, a, b: b(a(x.unsqueeze(-1)).squeeze(-1)),
+    ),
+    "halves": Case((2, 6, 6), (conv(2, 6, 1), conv(3, 4, 3, padding=1)), halves),
+    "shuffled": Case(
+        (2, 6, 6), (conv(2, 6, 1), lambda: nn.ChannelShuffle(2), conv(6, 6, 3, padding=1, groups=3)), chain
+    ),
+    "cropped": Case((2, 10, 10), (conv(2, 3, 3),), lambda x, a: torch.relu(a(x))[:, :, 1:-1, 2:]),
+    "same twice": Case((2, 6, 6), (conv(2, 3, 1), conv(6, 2, 1)), joined_twice),
+    "grouped": Case(
+        (4, 6, 6), (conv(4, 8, 3, padding=1, groups=2), nn.ReLU, conv(8, 16, 3, groups=8)), chain
+    ),
+    "grouped line": Case(
+        (4, 12), (line(4, 4, 3, padding=1, groups=4), nn.ReLU, line(4, 8, 1, groups=2)), chain
+    ),
+}
