@@ -164,6 +164,8 @@ def _show_comparison(report: KatReport, comparison: Comparison | None) -> bool:
 
 
 def _show_verdict(report: KatReport) -> None:
+    for item in report.warnings:
+        click.echo(item.render().replace("error:", "warning:", 1), err=True)
     for item in report.diagnostics:
         click.echo(item.render(), err=True)
     click.echo(

@@ -51,7 +51,7 @@ class UnitStatistics:
 class Board:
     """An emulated device, powered up with its program at the reset vector.
 
-    Raises SynergyError when the program does not fit the chip.
+    ``chip`` replaces the one that the board carries. Raises SynergyError when the program does not fit it.
     """
 
     def __init__(
@@ -60,13 +60,16 @@ class Board:
         image: ElfImage,
         name: str,
         *,
+        chip: targets.Chip | None = None,
         accelerator: AcceleratorModel | None = None,
         native_clock: bool | None = None,
     ) -> None:
         self.target = target
         self.image = image
         self.name = name
-        self.chip = Chip(targets.load_chip(target.chip), accelerator=accelerator, native_clock=native_clock)
+        self.chip = Chip(
+            chip or targets.load_chip(target.chip), accelerator=accelerator, native_clock=native_clock
+        )
         self.console_bytes: list[ConsoleByte] = []
         self.output_changes: dict[str, list[tuple[int, int]]] = {}
         """For each GPIO port: (time in ns, levels of the pins that are outputs) at each change."""

@@ -6,10 +6,10 @@ import string
 from dataclasses import dataclass
 from pathlib import Path
 
-from synergyc.diagnostics import fail
+from synergyc.diagnostics import Diagnostic, SynergyError, fail
 from synergyc.emulate.kat.project import Project
 from synergyc.targets import Board, Chip, known, load_board
-from synergyc.toolchain import Sizes, find_cross_compiler
+from synergyc.toolchain import CompileResult, Sizes, find_cross_compiler
 
 STANDIN = Path(__file__).parent / "standin"
 
@@ -27,25 +27,59 @@ _FLAGS = (
 )
 
 
+_ROOM = 8
+"""Ours: how many times the chip's flash and SRAM an image may take; both stay within their bus regions."""
+
+
 @dataclass(frozen=True)
 class Image:
-    """A linked known-answer program and what it takes of the chip's memories."""
+    """A linked known-answer program and what it takes of the memories of ``chip``.
+
+    ``excess`` tells what does not fit the real chip; ``chip`` then is one with more flash and SRAM.
+    """
 
     elf: Path
     board: Board
+    chip: Chip
     sizes: Sizes
+    excess: tuple[Diagnostic, ...] = ()
 
 
 def compile_project(project: Project, folder: Path) -> Image:
     """Compile ``project`` into ``folder`` (which must exist) and return the image.
 
-    Raises SynergyError: ``cross-compiler``, ``compile-error``, ``link-error``, ``memory-overflow``.
+    A known-answer program holds sample input, expected output and a buffer for the results besides the
+    network; where these are too large for the chip, the image is linked for one with more memory. Raises
+    SynergyError: ``cross-compiler``, ``compile-error``, ``link-error``, ``memory-overflow``.
     """
     board = board_of(project.chip)
-    (folder / "chip.h").write_text(render_chip_header(project.chip, board), encoding="utf-8")
+    try:
+        result = _compile(project, project.chip, board, folder)
+    except SynergyError as error:
+        if any(item.rule != "memory-overflow" for item in error.diagnostics):
+            raise
+        excess = error.diagnostics
+    else:
+        return Image(result.elf, board, project.chip, result.sizes)
+    chip = _with_room(project.chip)
+    try:
+        result = _compile(project, chip, board, folder)
+    except SynergyError:
+        raise SynergyError(excess) from None
+    return Image(result.elf, board, chip, result.sizes, excess)
+
+
+def _with_room(chip: Chip) -> Chip:
+    flash = chip.flash.model_copy(update={"size_bytes": _ROOM * chip.flash.size_bytes})
+    sram = chip.sram.model_copy(update={"size_bytes": _ROOM * chip.sram.size_bytes})
+    return chip.model_copy(update={"flash": flash, "sram": sram})
+
+
+def _compile(project: Project, chip: Chip, board: Board, folder: Path) -> CompileResult:
+    (folder / "chip.h").write_text(render_chip_header(chip, board), encoding="utf-8")
     script = folder / "link.ld"
-    script.write_text(render_linker_script(project.chip), encoding="utf-8")
-    result = find_cross_compiler().compile(
+    script.write_text(render_linker_script(chip), encoding="utf-8")
+    return find_cross_compiler().compile(
         [*project.sources, *sorted(STANDIN.glob("*.c"))],
         [project.folder, STANDIN, folder],
         script,
@@ -53,7 +87,6 @@ def compile_project(project: Project, folder: Path) -> Image:
         extra_flags=_FLAGS,
         cwd=project.folder,
     )
-    return Image(result.elf, board, result.sizes)
 
 
 def board_of(chip: Chip) -> Board:

@@ -14,7 +14,6 @@ from synergyc.emulate.kat.build import Image
 from synergyc.emulate.kat.report import KatReport, LayerTrace, MemoryUsed, Status
 from synergyc.emulate.simulation import Ending, Outcome, Simulation
 from synergyc.emulate.timeline import PS_PER_NS, PS_PER_S
-from synergyc.targets import load_chip
 
 PASS, FAIL = b"*** PASS ***", b"*** FAIL ***"
 """What the vendor's main.c prints (docs/kat.md)."""
@@ -37,9 +36,9 @@ def execute(image: Image, *, limit_s: float) -> KatReport:
 
     Raises SynergyError for an image that does not fit the chip.
     """
-    chip = load_chip(image.board.chip)
+    chip = image.chip
     accelerator = Accelerator(chip.cnn)
-    board = Board(image.board, load_elf(image.elf), chip.part, accelerator=accelerator)
+    board = Board(image.board, load_elf(image.elf), chip.part, chip=chip, accelerator=accelerator)
     limit_ns = round(limit_s * _NS_PER_S)
     watch = _Watch(board, limit_ns)
     outcome = Simulation([board]).run(limit_ns, watch.is_decided)
@@ -60,6 +59,7 @@ def execute(image: Image, *, limit_s: float) -> KatReport:
         time_s=outcome.at_ns / _NS_PER_S,
         memory=MemoryUsed(image.sizes.flash_bytes, image.sizes.ram_bytes, **asdict(used)),
         diagnostics=() if diagnostic is None else (diagnostic,),
+        warnings=image.excess,
     )
 
 

@@ -53,6 +53,7 @@ class KatReport:
     ``cycles`` and ``layers`` are accelerator clock cycles of the last inference; ``accelerator_busy_cycles``
     counts all ``accelerator_runs`` (in one-shot mode, a run for each layer). ``instructions`` and
     ``cpu_cycles`` are the processor's, from reset to the end; ``time_s`` is that span in virtual time.
+    ``diagnostics`` say why ``status`` is not PASS; ``warnings`` what is wrong whatever the status.
     """
 
     status: Status
@@ -67,6 +68,7 @@ class KatReport:
     time_s: float
     memory: MemoryUsed
     diagnostics: tuple[Diagnostic, ...] = ()
+    warnings: tuple[Diagnostic, ...] = ()
 
     def to_json(self) -> dict[str, object]:
         """Return the document that ``synergyc kat --json`` prints; tensors are left out."""
@@ -81,5 +83,6 @@ class KatReport:
             for layer in self.layers
         ]
         document["memory"] = asdict(self.memory)
-        document["diagnostics"] = [item.to_json() for item in self.diagnostics]
+        for name in ("diagnostics", "warnings"):
+            document[name] = [item.to_json() for item in getattr(self, name)]
         return document

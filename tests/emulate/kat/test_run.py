@@ -220,6 +220,19 @@ def test_image_too_large(project: Change) -> None:
         "static const uint32_t expected[]",
         "const char ballast[600000] = {1};\nstatic const uint32_t expected[]",
     ).replace('printf("Waiting...\\n");', 'printf("Waiting...%s\\n", ballast);')
+    report = project.run()
+    assert report.status == "pass", "sample data and expected output are no part of the network"
+    (warning,) = report.warnings
+    assert warning.rule == "memory-overflow"
+    assert warning.have == "524288 bytes"
+    assert report.memory.flash_bytes > 600_000
+
+
+def test_image_far_too_large(project: Change) -> None:
+    project.replace(
+        "static const uint32_t expected[]",
+        "const char ballast[6000000] = {1};\nstatic const uint32_t expected[]",
+    ).replace('printf("Waiting...\\n");', 'printf("Waiting...%s\\n", ballast);')
     with pytest.raises(SynergyError) as caught:
         project.run()
     (diagnostic,) = caught.value.diagnostics
