@@ -15,7 +15,7 @@ from pathlib import Path
 import click
 
 from synergyc.pipeline.build import BuildOptions, build
-from synergyc.pipeline.run import run
+from synergyc.pipeline.run import RunOptions, run
 
 EXAMPLE = Path(__file__).parent.parent / "examples" / "digits.yaml"
 
@@ -46,7 +46,7 @@ def main(runs: int, as_json: bool) -> None:
         build(EXAMPLE, Path(folder) / "build", BuildOptions(), watch)
         watch("")
         began = time.perf_counter()
-        outcome = run(Path(folder) / "build", runs)
+        outcome = run(Path(folder) / "build", RunOptions(runs))
         run_s = time.perf_counter() - began
     instructions = sum(device.instructions for device in outcome.devices)
     figures = {

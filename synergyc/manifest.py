@@ -116,8 +116,8 @@ class AccuracyRecord(_Record):
 class AppRecord(_Record):
     """One app: where it senses, runs and interacts, and the files to check it with.
 
-    The replay sensor holds the first ``replay_samples`` of ``samples``. A result is reported as
-    ``output_bytes`` bytes; entry i of ``output_elements`` is the place of value i in them.
+    The replay sensor holds the first ``replay_samples`` of ``samples``, each as ``input_bytes`` bytes; entry
+    i of ``input_elements`` is the place of value i in them. The same for a result as it is reported.
     """
 
     name: str
@@ -131,6 +131,8 @@ class AppRecord(_Record):
     samples: FileRecord
     replay_samples: int
     labels: FileRecord | None
+    input_elements: FileRecord
+    input_bytes: int
     output_elements: FileRecord
     output_bytes: int
     accuracy: AccuracyRecord | None

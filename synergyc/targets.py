@@ -55,6 +55,8 @@ class Peripheral(_Data):
     """GPIO port, and mask of the pins that carry its signals as their alternate function."""
     pin_function: int = 1
     """Number of that alternate function."""
+    dma_transmit: int | None = None
+    """Request number by which a DMA channel feeds a UART's transmitter."""
 
 
 class Clocks(_Data):
@@ -276,12 +278,20 @@ class Medium(_Data):
     bits_per_byte: int
     mtu_bytes: int
     frame_overhead_bytes: int
+    uart_kbps: float | None = None
+    """Rate of the UART between chip and radio module; None: that of the medium itself."""
+    air_overhead_bytes: int = 0
+    """Part of the overhead that the radio adds on air: preamble, its own headers, waiting, as bytes."""
     cpu_ns_per_byte: float
     """CPU time of interrupt, framing and CRC for each byte, on either side."""
     send_mw: float = 0.0
     """Power of the sending side's transceiver while it sends; 0 for a wire."""
     receive_mw: float = 0.0
     """The same of the receiving side."""
+
+    def uart_rate_kbps(self, rate_kbps: float) -> float:
+        """Return the rate of the UART that drives a link of ``rate_kbps``."""
+        return rate_kbps if self.uart_kbps is None else self.uart_kbps
 
 
 _Model = TypeVar("_Model", bound=_Data)

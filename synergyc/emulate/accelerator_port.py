@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from synergyc import targets
@@ -64,6 +65,8 @@ class AcceleratorPort:
         self._began_ps = 0
         self.busy_ps = 0
         self.runs = 0
+        self.on_busy: Callable[[int, int], None] | None = None
+        """Called with begin and end of each time of computing, for timelines."""
         clocks, timing = services.target.clocks, services.target.cnn.timing
         loop_ps = _COPY_LOOP_CYCLES * PS_PER_S // clocks.cpu_hz
         self._stall_ps = max(0, round(timing.word_ns * PS_PER_NS) - loop_ps)
@@ -127,16 +130,21 @@ class AcceleratorPort:
         """Stop the time of a run; remember what is left of it as long as it may go on."""
         if self._event is not None:
             now_ps = self._services.timeline.now_ps
-            self.busy_ps += now_ps - self._began_ps
+            self._note_busy(now_ps)
             self._left_cycles = -(-max(0, self._event.at_ps - now_ps) * self._cnn_hz // PS_PER_S)
             self._event.cancel()
             self._event = None
         if not self._model.paused:
             self._left_cycles = None
 
+    def _note_busy(self, end_ps: int) -> None:
+        self.busy_ps += end_ps - self._began_ps
+        if self.on_busy is not None:
+            self.on_busy(self._began_ps, end_ps)
+
     def _on_done(self, at_ps: int) -> None:
         self._event = None
-        self.busy_ps += at_ps - self._began_ps
+        self._note_busy(at_ps)
         self.runs += 1
         self._model.finish()
         self._update()

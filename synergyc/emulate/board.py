@@ -125,6 +125,19 @@ class Board:
         """Press the reset button: the program begins again; memories and time go on."""
         self.chip.reset()
 
+    def power_up(self, at_ps: int, noise: bytes) -> None:
+        """Give the board its power back at a time: SRAM holds ``noise``, repeated, and the program begins."""
+        sram = self.chip.target.sram
+        self.chip.core.skip_to(at_ps)
+        self.chip.cpu.write_memory(
+            sram.base, (noise * (sram.size_bytes // len(noise) + 1))[: sram.size_bytes]
+        )
+        self.chip.reset()
+
+    def word(self, symbol: str, index: int = 0) -> int:
+        """Return a 32-bit word at a symbol while the program runs, as a debug probe does."""
+        return self.chip.cpu.read_words(self.image.symbol(symbol).address + 4 * index, 1)[0]
+
     def uart(self, name: str) -> Uart:
         """Return a UART that a link may be wired to; raises SynergyError for others."""
         if name == self.target.console_uart:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import Enum
 
 from synergyc.emulate import exceptions
@@ -72,6 +73,8 @@ class Core:
         self.spinning = False
         """The program is in a branch to itself: only an interrupt ends that."""
         self.sleep_cycles = 0
+        self.on_sleep: Callable[[int, int], None] | None = None
+        """Called with begin and end of each time asleep, for timelines."""
         self._parked = False
         self._fault: FaultReport | None = None
         self._reset_requested = False
@@ -184,9 +187,16 @@ class Core:
 
     def wait_to(self, at_ps: int) -> None:
         """Let time pass without executing, as :meth:`run` leaves it to the caller when it comes back idle."""
+        began_ps = self.timeline.now_ps
         cycles = self.timeline.sleep_to(at_ps)
         if self.sleeping:
             self.sleep_cycles += cycles
+            if self.on_sleep is not None and cycles:
+                self.on_sleep(began_ps, self.timeline.now_ps)
+
+    def skip_to(self, at_ps: int) -> None:
+        """Let time pass without power: nothing is executed, and it counts as sleep."""
+        self.sleep_cycles += self.timeline.sleep_to(at_ps)
 
     # --- exceptions -------------------------------------------------------------------------------------
 

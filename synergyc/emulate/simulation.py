@@ -7,6 +7,7 @@ order is fixed by virtual time and the boards' positions in the list: two runs a
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -15,11 +16,16 @@ from synergyc.diagnostics import did_you_mean, fail
 from synergyc.emulate.board import Board, UnitStatistics
 from synergyc.emulate.core import RunEnd
 from synergyc.emulate.peripherals.uart import Frame
+from synergyc.emulate.radio import Channel, ChannelState
 from synergyc.emulate.timeline import PS_PER_NS
 from synergyc.emulate.wire import Fault, Wire, WireStatistics, carry
 
 _STEP_PS = 10**9
 """The longest step of a board, one millisecond, so that the stop condition is asked now and then."""
+
+
+_NOISE_BYTES = 4096
+"""Length of the noise that fills a memory after its power was off, repeated."""
 
 
 class Ending(Enum):
@@ -59,9 +65,11 @@ class Outcome:
 
 
 class Simulation:
-    """Boards and the wires between them; raises SynergyError for wires to ends that are not there."""
+    """Boards, wires and channels between them; raises SynergyError for ends that are not there."""
 
-    def __init__(self, boards: Sequence[Board], wires: Sequence[Wire] = ()) -> None:
+    def __init__(
+        self, boards: Sequence[Board], wires: Sequence[Wire] = (), channels: Sequence[Channel] = ()
+    ) -> None:
         self.boards = {board.name: board for board in boards}
         if len(self.boards) != len(boards):
             raise fail(
@@ -72,15 +80,23 @@ class Simulation:
         """By the transmitting end, as (board, UART)."""
         self._order = tuple(boards)
         self._dropped: set[str] = set()
+        self._stuck: set[str] = set()
         self._lookahead_ps: dict[str, int] = {}
         """Time in which nothing can reach a board after its peer's CPU did something."""
         for wire in wires:
             self._join(wire)
+        self.channels = tuple(self._open(channel) for channel in channels)
 
     @property
     def now_ns(self) -> int:
-        """The time that all boards have reached, in nanoseconds."""
-        return min(board.now_ps for board in self._order) // PS_PER_NS
+        """The time that all boards with power have reached, in nanoseconds."""
+        running = [board.now_ps for board in self._order if board.name not in self._dropped | self._stuck]
+        return min(running or [board.now_ps for board in self._order]) // PS_PER_NS
+
+    @property
+    def powered(self) -> tuple[str, ...]:
+        """Names of the boards that have power."""
+        return tuple(name for name in self.boards if name not in self._dropped)
 
     def run(self, until_ns: int | None = None, stop: Callable[[], bool] | None = None) -> Outcome:
         """Run until a time, until ``stop()`` is true (asked between steps), or until nothing more happens."""
@@ -96,10 +112,25 @@ class Simulation:
                 return self._outcome(Ending.HALT)
 
     def drop(self, name: str) -> None:
-        """Take the power from a board for good, from now on; raises SynergyError for unknown names."""
-        if name not in self.boards:
-            raise fail("unknown-board", f"there is no board {name!r}", hint=did_you_mean(name, self.boards))
-        self._dropped.add(name)
+        """Take the power from a board, from now on; raises SynergyError for unknown names."""
+        self._dropped.add(self._board(name).name)
+
+    def restore(self, name: str, seed: int = 0) -> None:
+        """Give a board its power back: its memory holds noise of ``seed``, its program begins anew."""
+        board = self._board(name)
+        self._dropped.discard(name)
+        noise = random.Random(seed).randbytes(_NOISE_BYTES)  # noqa: S311 - repeatable on purpose
+        board.power_up(max(board.now_ps, self.now_ns * PS_PER_NS), noise)
+
+    def stop(self, name: str) -> None:
+        """Let a board's core stand still, with power, until ``resume``; its peripherals miss what comes."""
+        self._stuck.add(self._board(name).name)
+
+    def resume(self, name: str) -> None:
+        """Let a board's core go on after ``stop``."""
+        board = self._board(name)
+        self._stuck.discard(name)
+        board.chip.core.skip_to(max(board.now_ps, self.now_ns * PS_PER_NS))
 
     def statistics(self) -> dict[str, UnitStatistics]:
         """Return what the units of each board did since power-up."""
@@ -109,7 +140,8 @@ class Simulation:
         """Return, for boards that can do something before the end, the time at which that begins."""
         activity = {}
         for board in self._order:
-            at_ps = None if board.name in self._dropped else board.chip.core.next_activity_ps()
+            still = board.name in self._dropped or board.name in self._stuck
+            at_ps = None if still else board.chip.core.next_activity_ps()
             if at_ps is not None and (end_ps is None or at_ps < end_ps):
                 activity[board] = at_ps
         return activity
@@ -127,7 +159,7 @@ class Simulation:
 
     def _finish(self, end_ps: int | None) -> Outcome:
         """Bring all boards to one time: the end, or, when nothing is left to happen, the present."""
-        powered = [board for board in self._order if board.name not in self._dropped]
+        powered = [board for board in self._order if board.name not in self._dropped | self._stuck]
         waiting = [board for board in powered if board.chip.core.next_activity_ps() is not None]
         idle = end_ps is None or not waiting
         final_ps = max((board.now_ps for board in powered), default=0) if idle or end_ps is None else end_ps
@@ -152,6 +184,17 @@ class Simulation:
             )
             source.uart(source_uart).on_transmit = direction.carry
 
+    def _open(self, channel: Channel) -> ChannelState:
+        """Attach boards to a channel; each runs no further than another one's packet could reach it."""
+        state = ChannelState(channel, {})
+        for name, uart in channel.ends:
+            board = self._board(name)
+            known_ps = self._lookahead_ps.get(name, channel.lookahead_ps)
+            self._lookahead_ps[name] = min(known_ps, channel.lookahead_ps)
+            state.deliver[name] = _Reception(board, uart, self._dropped).receive
+            board.uart(uart).on_transmit = _Emission(board, state).send
+        return state
+
     def _board(self, name: str) -> Board:
         if name not in self.boards:
             raise fail("unknown-board", f"there is no board {name!r}", hint=did_you_mean(name, self.boards))
@@ -170,6 +213,30 @@ class Simulation:
             ]
             lines.append("without power" if board.name in self._dropped else board.where())
         return Outcome(ending, max(board.now_ps for board in self._order) // PS_PER_NS, "\n".join(lines))
+
+
+class _Reception:
+    """A board's side of a channel that listens."""
+
+    def __init__(self, board: Board, uart: str, dropped: set[str]) -> None:
+        self._name, self._receiver, self._dropped = board.name, board.uart(uart), dropped
+
+    def receive(self, frame: Frame) -> None:
+        """Bring a byte to the board if it has power."""
+        if self._name not in self._dropped:
+            self._receiver.receive(frame)
+
+
+class _Emission:
+    """A board's side of a channel that talks."""
+
+    def __init__(self, board: Board, state: ChannelState) -> None:
+        self._board, self._state = board, state
+
+    def send(self, frame: Frame) -> None:
+        """Bring a byte to the board's module."""
+        self._state.take(self._board.name, frame)
+        self._board.chip.timeline.lower_end(frame.end_ps + self._state.channel.lookahead_ps)
 
 
 class _Direction:
@@ -203,5 +270,5 @@ class _Direction:
             self._statistics.sent += 1
             self._statistics.lost += 1
             return
-        carry(frame, self._fault, self._statistics, self._receiver.receive)
+        carry(frame, self._fault, self._statistics, self._receiver.receive, self._wire.delay_ps)
         self._source.chip.timeline.lower_end(frame.end_ps + self._wire.lookahead_ps)

@@ -45,17 +45,67 @@ class RandomFaults:
         return frame
 
 
+@dataclass
+class PacketFaults:
+    """Loses or damages packets (bytes up to a delimiter) with given probabilities, the same for one seed.
+
+    A lost packet does not arrive at all, a damaged one with one bit of one byte turned over.
+    """
+
+    seed: int
+    loss: float = 0.0
+    corrupt: float = 0.0
+    delimiter: int = 0
+    _random: random.Random = field(init=False, repr=False)
+    _inside: bool = field(init=False, default=False, repr=False)
+    _lost: bool = field(init=False, default=False, repr=False)
+    _damage_in: int | None = field(init=False, default=None, repr=False)
+    """Bytes of the packet before the one to damage; at its end, if the packet is shorter."""
+
+    def __post_init__(self) -> None:
+        self._random = random.Random(self.seed)  # noqa: S311 - repeatable on purpose
+
+    def __call__(self, frame: Frame) -> Frame | None:
+        """Return the byte as it arrives, or None."""
+        last = frame.levels >> 1 & 0xFF == self.delimiter
+        if not self._inside and not last:
+            self._begin()
+        self._inside = not last
+        if self._lost:
+            self._lost = self._inside
+            return None
+        if self._damage_in is None:
+            return frame
+        self._damage_in -= 1
+        if self._damage_in >= 0 and self._inside:
+            return frame
+        self._damage_in = None
+        return replace(frame, levels=frame.levels ^ 1 << self._random.randrange(1, frame.bits - 1))
+
+    def _begin(self) -> None:
+        draw = self._random.random()
+        self._lost = draw < self.loss
+        damaged = not self._lost and draw < self.loss + self.corrupt
+        self._damage_in = int(self._random.expovariate(1 / _DAMAGE_MEAN_BYTES)) if damaged else None
+
+
+_DAMAGE_MEAN_BYTES = 100
+"""Mean position of damage in a packet."""
+
+
 @dataclass(frozen=True)
 class Wire:
     """A full-duplex wire between UARTs, given as (board, UART), for transmitters of up to ``rate_bd``.
 
-    ``faults`` may change frames: one hook for each direction, from a to b and from b to a.
+    ``faults`` may change frames: one hook for each direction, from a to b and from b to a. ``delay_ps`` is
+    what the wire adds to each frame's way.
     """
 
     a: tuple[str, str]
     b: tuple[str, str]
     rate_bd: float
     faults: tuple[Fault | None, Fault | None] = (None, None)
+    delay_ps: int = 0
 
     @property
     def fastest_bd(self) -> float:
@@ -80,7 +130,9 @@ class WireStatistics:
 Deliver = Callable[[Frame], None]
 
 
-def carry(frame: Frame, fault: Fault | None, statistics: WireStatistics, deliver: Deliver) -> None:
+def carry(
+    frame: Frame, fault: Fault | None, statistics: WireStatistics, deliver: Deliver, delay_ps: int = 0
+) -> None:
     """Take a frame through a wire's fault hook to its receiver."""
     statistics.sent += 1
     arriving = frame if fault is None else fault(frame)
@@ -88,4 +140,4 @@ def carry(frame: Frame, fault: Fault | None, statistics: WireStatistics, deliver
         statistics.lost += 1
         return
     statistics.damaged += arriving.levels != frame.levels
-    deliver(arriving)
+    deliver(replace(arriving, start_ps=arriving.start_ps + delay_ps) if delay_ps else arriving)

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import itertools
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from synergyc.diagnostics import fail
 from synergyc.firmware.layout import pack_tensor, same_layout
@@ -18,7 +18,8 @@ from synergyc.firmware.spec import FirmwareSpec, Infer, Interact, Link, Queue, R
 from synergyc.ir.types import Array
 from synergyc.plan.types import AppPlan, HandOff, Plan
 from synergyc.synth.program import Program, TensorLayout
-from synergyc.targets import Board, load_chip
+from synergyc.synth.switch import switch_steps
+from synergyc.targets import Board, Chip, load_chip
 
 
 @dataclass
@@ -31,6 +32,14 @@ class _Tasks:
     sends: list[Send] = field(default_factory=list)
     receives: list[Receive] = field(default_factory=list)
     interacts: list[Interact] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Policy:
+    """How an app's runs are scheduled: the sensor's rate (None: as fast as it goes), and its priority."""
+
+    rate_hz: float | None = None
+    priority: int = 0
 
 
 @dataclass(frozen=True)
@@ -54,11 +63,12 @@ def assign(
     samples: Mapping[str, Array],
     *,
     run_limit: int = 0,
+    policies: Mapping[str, Policy] | None = None,
 ) -> tuple[FirmwareSpec, ...]:
     """Return what each device of the plan does, in order of device name.
 
     ``programs`` by segment name, ``boards`` by device name, ``samples`` by app: integers (N, *input shape).
-    ``run_limit`` is how many runs each replay sensor delivers, 0: without end.
+    ``run_limit`` is how many runs each replay sensor delivers, 0: without end. ``policies`` by app.
 
     Raises SynergyError: ``layout-mismatch``, ``hand-off-tensors``, ``hand-off-path`` (plan and programs do
     not fit together), ``link-medium``, ``link-uarts`` (not enough of them), ``sample-shape``,
@@ -70,21 +80,23 @@ def assign(
     for app in plan.apps:
         if len(samples.get(app.app, ())) == 0:
             raise fail("no-samples", f"app {app.app!r} has no samples for its replay sensor")
-        _assign_app(app, programs, samples[app.app], numbers, devices)
+        policy = (policies or {}).get(app.app, Policy())
+        _assign_app(app, programs, samples[app.app], policy, numbers, devices)
     links = link_ends(plan, boards, wires)
     plan_id = _plan_id(plan, programs)
+    chips = {name: load_chip(boards[name].chip) for name in devices}
     return tuple(
         with_depths(
             FirmwareSpec(
                 device=name,
                 board=boards[name],
-                chip=load_chip(boards[name].chip),
+                chip=chips[name],
                 plan_id=plan_id,
                 run_limit=run_limit,
                 links=links.get(name, ()),
                 queues=tuple(tasks.queues),
                 senses=tuple(tasks.senses),
-                infers=tuple(tasks.infers),
+                infers=_sharing(tasks.infers, chips[name]),
                 sends=tuple(tasks.sends),
                 receives=tuple(tasks.receives),
                 interacts=tuple(tasks.interacts),
@@ -95,14 +107,19 @@ def assign(
 
 
 def link_ends(plan: Plan, boards: Mapping[str, Board], wires: Sequence[Wire]) -> dict[str, tuple[Link, ...]]:
-    """Return each device's ends of the links that the plan uses: the board's UARTs in their order.
+    """Return each device's links to its peers in the plan: the board's UARTs in their order.
 
     Raises SynergyError: ``link-medium``, ``link-uarts``, ``hand-off-path``.
     """
-    used = {hand_off.link for app in plan.apps for hand_off in app.hand_offs}
-    unknown = used - {wire.name for wire in wires}
+    hand_offs = [hand_off for app in plan.apps for hand_off in app.hand_offs]
+    used: dict[str, set[tuple[str, str]]] = {}
+    for hand_off in hand_offs:
+        used.setdefault(hand_off.link, set()).add((hand_off.source, hand_off.target))
+    unknown = used.keys() - {wire.name for wire in wires}
     if unknown:
         raise fail("hand-off-path", f"the plan uses a link that is not there: {', '.join(sorted(unknown))}")
+    names = {name for app in plan.apps for name in _devices(app)}
+    numbers = {name: number for number, name in enumerate(sorted(names))}
     ends: dict[str, list[Link]] = {}
     for wire in wires:
         if wire.name not in used:
@@ -112,13 +129,28 @@ def link_ends(plan: Plan, boards: Mapping[str, Board], wires: Sequence[Wire]) ->
                 "link-medium",
                 f"link {wire.name!r} must be of a medium that a UART drives, not {wire.medium.name!r}",
             )
-        for device, peer in (wire.ends, wire.ends[::-1]):
+        for device, peers in _peers(used[wire.name]).items():
             mine = ends.setdefault(device, [])
-            mine.append(_link_end(wire, device, peer, boards[device], len(mine)))
+            uart = _next_uart(device, boards[device], len({link.uart for link in mine}))
+            mine += [_link_end(wire, device, peer, uart, numbers) for peer in peers]
     return {device: tuple(links) for device, links in ends.items()}
 
 
-def _link_end(wire: Wire, device: str, peer: str, board: Board, index: int) -> Link:
+def _devices(app: AppPlan) -> set[str]:
+    ends = {end for hand_off in app.hand_offs for end in (hand_off.source, hand_off.target)}
+    return ends | {app.sense_device, app.interact_device, *(segment.device for segment in app.segments)}
+
+
+def _peers(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    """Return, for each device of ``pairs``, those that it exchanges frames with, in order of name."""
+    peers: dict[str, set[str]] = {}
+    for one, two in pairs:
+        peers.setdefault(one, set()).add(two)
+        peers.setdefault(two, set()).add(one)
+    return {device: sorted(peers[device]) for device in sorted(peers)}
+
+
+def _next_uart(device: str, board: Board, index: int) -> str:
     if index >= len(board.link_uarts):
         raise fail(
             "link-uarts",
@@ -127,20 +159,41 @@ def _link_end(wire: Wire, device: str, peer: str, board: Board, index: int) -> L
             have=f"{len(board.link_uarts)} UARTs",
             hint="use fewer wires, or forbid the device in the app file so that the plan avoids one",
         )
+    return board.link_uarts[index]
+
+
+def _link_end(wire: Wire, device: str, peer: str, uart: str, numbers: Mapping[str, int]) -> Link:
     return Link(
-        name=wire.name,
+        name=f"{wire.name}_{peer}" if wire.medium.shared else wire.name,
+        channel=wire.name,
         peer=peer,
-        uart=board.link_uarts[index],
-        rate_bd=round(wire.rate_kbps * 1000),
+        own_number=numbers[device],
+        peer_number=numbers[peer],
+        uart=uart,
+        rate_bd=round(wire.medium.uart_rate_kbps(wire.rate_kbps) * 1000),
         payload_bytes=wire.medium.mtu_bytes,
         bits_per_byte=wire.medium.bits_per_byte,
+        shared=wire.medium.shared,
     )
+
+
+def _sharing(infers: Sequence[Infer], chip: Chip) -> tuple[Infer, ...]:
+    """Return the segments of one accelerator with what each needs after a run of another one."""
+    programs = [infer.program for infer in infers]
+    if len(programs) < 2:
+        return tuple(infers)
+    found = []
+    for infer in infers:
+        others = [program for program in programs if program is not infer.program]
+        found.append(replace(infer, select=switch_steps(infer.program, others, chip.cnn)))
+    return tuple(found)
 
 
 def _assign_app(
     app: AppPlan,
     programs: Mapping[str, Program],
     samples: Array,
+    policy: Policy,
     numbers: Mapping[tuple[str, int], int],
     devices: dict[str, _Tasks],
 ) -> None:
@@ -151,12 +204,20 @@ def _assign_app(
         raise fail("hand-off-tensors", f"app {app.app!r} must have one input tensor, not {len(first)}")
     queue = _queue(devices, app, 0, app.sense_device, joints[0], in_flash=True)
     packed = tuple(pack_tensor(first[0], sample) for sample in samples)
-    devices[app.sense_device].senses.append(Sense(app.app, queue, first[0], packed))
+    devices[app.sense_device].senses.append(Sense(app.app, queue, first[0], packed, policy.rate_hz))
     for index, (segment, program) in enumerate(zip(app.segments, chain, strict=True)):
         source = _carry(devices, app, index, joints[index], queue, numbers)
         queue = _queue(devices, app, index + 1, segment.device, joints[index + 1])
         devices[segment.device].infers.append(
-            Infer(app.app, program, source, queue, joints[index].read, joints[index + 1].made)
+            Infer(
+                app.app,
+                program,
+                source,
+                queue,
+                joints[index].read,
+                joints[index + 1].made,
+                priority=policy.priority,
+            )
         )
     last = len(chain)
     queue = _carry(devices, app, last, joints[last], queue, numbers)
@@ -192,9 +253,9 @@ def _carry(
     """Send what is in ``queue`` over the joint's hops; return the queue at the far end."""
     for hop in joint.hops:
         number = numbers[hop.app, hop.index]
-        devices[hop.source].sends.append(Send(app.app, number, hop.link, queue))
+        devices[hop.source].sends.append(Send(app.app, number, hop.link, hop.target, queue))
         queue = _queue(devices, app, index, hop.target, joint)
-        devices[hop.target].receives.append(Receive(app.app, number, hop.link, queue))
+        devices[hop.target].receives.append(Receive(app.app, number, hop.link, hop.source, queue))
     return queue
 
 

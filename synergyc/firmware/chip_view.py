@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from synergyc.diagnostics import fail
+from synergyc.firmware.sizing import Rings
 from synergyc.targets import Chip, Peripheral
 
 # Registers with clock gates: block and offset (MSDK gcr_regs.h, lpgcr_regs.h).
@@ -38,6 +39,9 @@ class Uart:
     name: str
     base: str
     irq: int
+    dma_request: int
+    out_bytes: int
+    in_bytes: int
     gate: Gate
     clock_hz: int
     port: str
@@ -56,21 +60,24 @@ class CnnClock:
     needs_pll: bool
 
 
-def chip_values(chip: Chip, uarts: Sequence[str]) -> dict[str, Any]:
-    """Return the templates' values for ``chip`` with the UARTs in use.
+def chip_values(chip: Chip, uarts: Sequence[str], rings: Sequence[Rings]) -> dict[str, Any]:
+    """Return the templates' values for ``chip`` with the UARTs in use and their buffers.
 
     Raises SynergyError (``target-peripheral``) if the chip's description lacks something.
     """
-    used = [_uart(chip, name) for name in uarts]
+    used = [_uart(chip, name, sizes) for name, sizes in zip(uarts, rings, strict=True)]
     timer = _peripheral(chip, "tmr1")
     vectors = {uart.irq: f"{uart.name}_handler" for uart in used}
+    first_dma = _irq(_peripheral(chip, "dma"), "dma")
+    vectors |= {first_dma + channel: f"dma{channel}_handler" for channel in range(len(used))}
     vectors |= {_irq(timer, "tmr1"): "wake_timer_handler", chip.cnn.irq: "cnn_handler"}
-    blocks = ("gcr", "gcfr", "icc0", "tmr0", "tmr1")
+    blocks = ("gcr", "gcfr", "icc0", "tmr0", "tmr1", "dma", "wdt0")
     return {
         "chip": chip,
         "base": {name: _hex(_peripheral(chip, name).base) for name in blocks},
-        "irq": {"tmr1": _irq(timer, "tmr1")},
-        "timer_gates": [_gate(chip, name) for name in ("tmr0", "tmr1")],
+        "irq": {"tmr1": _irq(timer, "tmr1"), "dma": first_dma},
+        "timer_gates": [_gate(chip, name) for name in ("tmr0", "tmr1", "wdt0")],
+        "dma_gate": _gate(chip, "dma"),
         "cnn_gate": _gate_at(chip, "cnn", *_CNN_GATE),
         "cnn_clock": cnn_clock(chip),
         "cnn_switch_delay_ms": chip.cnn.timing.switch_delay_ms,
@@ -96,10 +103,10 @@ def cnn_clock(chip: Chip) -> CnnClock:
     return CnnClock(mask, access, inference, needs_pll)
 
 
-def _uart(chip: Chip, name: str) -> Uart:
+def _uart(chip: Chip, name: str, rings: Rings) -> Uart:
     uart = _peripheral(chip, name)
-    if uart.pins is None:
-        raise _lacks(chip, f"the pins of {name}")
+    if uart.pins is None or uart.dma_transmit is None:
+        raise _lacks(chip, f"the pins or the DMA request of {name}")
     port, pins = uart.pins
     clocks = chip.clocks
     low_power = uart.kind == "lpuart"  # runs from IBRO, also while the peripheral clock is off
@@ -107,6 +114,9 @@ def _uart(chip: Chip, name: str) -> Uart:
         name=name,
         base=_hex(uart.base),
         irq=_irq(uart, name),
+        dma_request=uart.dma_transmit,
+        out_bytes=rings.out_bytes,
+        in_bytes=rings.in_bytes,
         gate=_gate(chip, name),
         clock_hz=clocks.oscillators_hz["ibro"] if low_power else clocks.peripheral_hz,
         port=_hex(_peripheral(chip, port).base),

@@ -8,14 +8,21 @@ from __future__ import annotations
 
 import struct
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 
-VERSION = 1
+VERSION = 2
 DELIMITER = b"\0"
-_HEADER = struct.Struct("<BBHHHHI")
+_HEADER = struct.Struct("<BBBBHHHHHI")
 HEADER_BYTES = _HEADER.size
+HEADER_FIELDS = (
+    *("kind", "source", "target", "stream", "plan"),
+    *("session", "sequence", "fragment", "count", "run"),
+)
+"""Fields of a frame in the order of its header."""
 CRC_BYTES = 4
+GROUP_BYTES = 4
+"""Encoded frames are filled up with delimiters to multiples of this (``FRAME_GROUP_BYTES``)."""
 _COBS_RUN = 254
 """Longest run of non-zero bytes behind one code byte (Cheshire and Baker, section 3)."""
 
@@ -28,7 +35,8 @@ class FrameKind(IntEnum):
     DATA = 3
     END = 4
     ACK = 5
-    BUSY = 6
+    ASK = 6
+    BEAT = 7
 
 
 @dataclass(frozen=True)
@@ -36,9 +44,12 @@ class Frame:
     """A frame; ``kind`` may be a number that no FrameKind has, others are as in ``framing.h``."""
 
     kind: int
+    source: int = 0
+    target: int = 0
     stream: int = 0
     plan: int = 0
-    transfer: int = 0
+    session: int = 0
+    sequence: int = 0
     fragment: int = 0
     count: int = 0
     run: int = 0
@@ -90,18 +101,12 @@ def cobs_decode(encoded: bytes) -> bytes | None:
 
 
 def encode_frame(frame: Frame) -> bytes:
-    """Return the bytes of ``frame`` on the line, delimiter included."""
-    head = _HEADER.pack(
-        VERSION << 4 | frame.kind,
-        frame.stream,
-        frame.plan,
-        frame.transfer,
-        frame.fragment,
-        frame.count,
-        frame.run,
-    )
+    """Return the bytes of ``frame`` on the line, delimiters included."""
+    fields = [getattr(frame, name) for name in HEADER_FIELDS]
+    head = _HEADER.pack(VERSION << 4 | fields[0], *fields[1:])
     body = head + frame.payload
-    return cobs_encode(body + struct.pack("<I", zlib.crc32(body))) + DELIMITER
+    encoded = cobs_encode(body + struct.pack("<I", zlib.crc32(body))) + DELIMITER
+    return encoded + DELIMITER * (-len(encoded) % GROUP_BYTES)
 
 
 def decode_frame(encoded: bytes) -> Frame | None:
@@ -112,14 +117,14 @@ def decode_frame(encoded: bytes) -> Frame | None:
     body, check = plain[:-CRC_BYTES], plain[-CRC_BYTES:]
     if zlib.crc32(body) != int.from_bytes(check, "little") or body[0] >> 4 != VERSION:
         return None
-    kind, stream, plan, transfer, fragment, count, run = _HEADER.unpack(body[:HEADER_BYTES])
-    return Frame(kind & 15, stream, plan, transfer, fragment, count, run, body[HEADER_BYTES:])
+    fields = dict(zip(HEADER_FIELDS, _HEADER.unpack(body[:HEADER_BYTES]), strict=True))
+    return replace(Frame(**fields, payload=body[HEADER_BYTES:]), kind=body[0] & 15)
 
 
 def encoded_bytes(payload_bytes: int) -> int:
     """Return the most bytes that a frame with so much payload takes on the line."""
     plain = HEADER_BYTES + payload_bytes + CRC_BYTES
-    return plain + plain // _COBS_RUN + 2
+    return plain + plain // _COBS_RUN + 1 + GROUP_BYTES
 
 
 def console_line(kind: str, *fields: str) -> str:

@@ -28,13 +28,19 @@ def pack_tensor(layout: TensorLayout, values: Array) -> tuple[int, ...]:
             f"sample for {tensor.name!r} must be of {tensor.width_bits}-bit integers,"
             f" not {values.min()}..{values.max()}",
         )
-    stream = np.zeros(layout.words * 4, dtype=np.uint8)
-    width = tensor.width_bits // 8
-    flat = values.astype(f"<i{width}").reshape(-1).view(np.uint8).reshape(-1, width)
-    positions = np.asarray(layout.elements, dtype=np.int64)
+    packed = values.astype(f"<i{tensor.width_bits // 8}")
+    stream = pack_elements(np.asarray(layout.elements, dtype=np.int64), layout.words * 4, packed)
+    return tuple(int(word) for word in np.frombuffer(stream, dtype="<u4"))
+
+
+def pack_elements(elements: Array, size_bytes: int, values: Array) -> bytes:
+    """Return a stream of ``size_bytes`` with value i of ``values`` (its dtype's bytes) at ``elements[i]``."""
+    stream = np.zeros(size_bytes, dtype=np.uint8)
+    width = values.dtype.itemsize
+    flat = np.ascontiguousarray(values.reshape(-1)).view(np.uint8).reshape(-1, width)
     for byte in range(width):
-        stream[positions + byte] = flat[:, byte]
-    return tuple(int(word) for word in stream.view("<u4"))
+        stream[elements + byte] = flat[:, byte]
+    return stream.tobytes()
 
 
 def unpack_tensor(layout: TensorLayout, stream: bytes) -> Array:

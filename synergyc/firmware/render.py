@@ -34,6 +34,7 @@ _DEVICE_FILES = (
     "console.c",
     "tasks.h",
     "tasks.c",
+    "infer.c",
     "report.h",
     "report.c",
     "main.c",
@@ -105,7 +106,7 @@ def _values(spec: FirmwareSpec) -> dict[str, Any]:
     values = {
         "queues": list(queues.values()),
         "segments": list(segments.values()),
-        "links": [_link_values(spec, link, queues) for link in spec.links],
+        "wires": _wire_values(spec, queues),
         "senses": [
             {
                 "app": sense.app,
@@ -113,6 +114,7 @@ def _values(spec: FirmwareSpec) -> dict[str, Any]:
                 "tensor": sense.layout.tensor,
                 "queue": queues[sense.queue],
                 "samples": sense.samples,
+                "period_ticks": _ticks(spec, 1e6 / sense.rate_hz) if sense.rate_hz else 0,
             }
             for sense in spec.senses
         ],
@@ -120,13 +122,12 @@ def _values(spec: FirmwareSpec) -> dict[str, Any]:
         "interacts": [{"app": item.app, "queue": queues[item.queue]} for item in spec.interacts],
         "console_uart": 0,
         "frame_payload_bytes": sizing.frame_payload_bytes(spec),
-        "ring_bytes": sizing.ring_bytes(spec),
         "stack_bytes": sizing.STACK_BYTES,
     }
     _check_names("queue", [queue.name for queue in spec.queues])
     _check_names("link", [link.name for link in spec.links])
     _check_names("segment", list(segments))
-    return values | chip_values(spec.chip, sizing.uarts(spec))
+    return values | chip_values(spec.chip, sizing.uarts(spec), sizing.rings(spec))
 
 
 def _queue_values(spec: FirmwareSpec, name: str) -> dict[str, Any]:
@@ -148,31 +149,59 @@ def _infer_values(
         "segment": segments[infer.program.name],
         "source": queues[infer.source],
         "target": queues[infer.target],
+        "priority": infer.priority,
+        "known_input": infer.known.input if infer.known else (),
+        "known_crc": infer.known.output_crc if infer.known else None,
     }
+
+
+def _wire_values(spec: FirmwareSpec, queues: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the UARTs that links use, each with its links."""
+    wires = []
+    for index, uart in enumerate(sizing.uarts(spec)[1:]):
+        links = [link for link in spec.links if link.uart == uart]
+        wires.append(
+            {
+                "index": index,
+                "uart": index + 1,
+                "uart_name": uart,
+                "rate_bd": links[0].rate_bd,
+                "links": [_link_values(spec, link, queues) for link in links],
+            }
+        )
+    return wires
 
 
 def _link_values(spec: FirmwareSpec, link: Link, queues: Mapping[str, Any]) -> dict[str, Any]:
-    wait_us = sizing.timeout_us(link)
-    return {
+    times_us = {
+        "answer": sizing.answer_us(spec, link),
+        "beat": sizing.beat_us(spec, link),
+        "lost": sizing.lost_us(spec, link),
+    }
+    values: dict[str, Any] = {
         "name": link.name,
         "c_name": c_name(link.name),
         "peer": link.peer,
-        "uart": sizing.uarts(spec).index(link.uart),
-        "rate_bd": link.rate_bd,
+        "own_number": link.own_number,
+        "peer_number": link.peer_number,
         "payload_bytes": link.payload_bytes,
-        "timeout_ticks": round(wait_us * spec.chip.clocks.peripheral_hz / 1_000_000),
-        "timeout_comment": f"{wait_us / 1000:.1f} ms",
-        "senders": [
-            {"number": end.number, "queue": queues[end.queue], "comment": f"app {end.app}"}
-            for end in spec.sends
-            if end.link == link.name
-        ],
-        "receivers": [
-            {"number": end.number, "queue": queues[end.queue], "comment": f"app {end.app}"}
-            for end in spec.receives
-            if end.link == link.name
-        ],
+        "window": sizing.WINDOW,
+        "answer_every": sizing.answer_every(link),
     }
+    for name, time_us in times_us.items():
+        values[f"{name}_ticks"] = _ticks(spec, time_us)
+        values[f"{name}_comment"] = f"{time_us / 1000:.1f} ms"
+    for role, ends in (("senders", spec.sends), ("receivers", spec.receives)):
+        values[role] = [
+            {"number": end.number, "queue": queues[end.queue], "comment": f"app {end.app}"}
+            for end in ends
+            if (end.link, end.peer) == (link.channel, link.peer)
+        ]
+    return values
+
+
+def _ticks(spec: FirmwareSpec, time_us: float) -> int:
+    return round(time_us * spec.chip.clocks.peripheral_hz / 1_000_000)
 
 
 def _check_names(what: str, names: list[str]) -> None:

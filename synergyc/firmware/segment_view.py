@@ -98,6 +98,7 @@ def segment_view(infer: Infer, c_name: str) -> SegmentView:
             Phase("init", "Once after power-up", tuple(_rows(program.init))),
             Phase("configure", "Layer registers", tuple(_rows(program.configure))),
             Phase("start", "Start of an inference", tuple(_rows(program.start))),
+            Phase("select", "After a run of another segment", tuple(_rows(infer.select))),
         ),
         tables=(
             _table("weight", "words", 4, "Kernels of all processors", program.weights),

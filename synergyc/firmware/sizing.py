@@ -2,24 +2,37 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from synergyc.firmware.framing import encoded_bytes
 from synergyc.firmware.spec import FirmwareSpec, Link
 from synergyc.targets import transfer_us
 
-STACK_BYTES = 4096
+STACK_BYTES = 3072
 """More than twice the deepest use that was measured (see docs/firmware.md)."""
 
-LINK_WINDOW = 4
-"""Fragments under way unacknowledged, as in ``link.h``."""
+WINDOW = 8
+"""Fragments of a stream that may be under way unacknowledged: more than two answers' time on a wire."""
+
+_CHANNEL_ANSWERS = 4
+"""Fragments that one acknowledgement answers on a shared channel, where each costs air time."""
 
 _OTHER_RAM_BYTES = 2048
 """Everything else in RAM: decoders, link and task states, console (measured: under 1.5 KiB)."""
 
-_SMALLEST_RING_BYTES = 1024
-_PEER_BUSY_US = 20_000
+_CONSOLE_OUT_BYTES = 1024
+_CONSOLE_IN_BYTES = 256
+_SMALLEST_RING_BYTES = 512
+_FRAMES_OUT = 2
+"""Full frames that a sending buffer holds, besides answers: the main loop may be away for one."""
+_FRAMES_IN = 3
+
+_PEER_BUSY_US = 10_000
 """The longest that a peer's main loop is away from its links: copying a large tensor."""
+
+_BEATS = 10
+"""So many beats in a row must be lost before a peer counts as lost: one in 10^10 at 10 % loss."""
+_BEAT_US = 40_000
 
 _SMALLEST_PAYLOAD_BYTES = 64
 """Without links the frame buffers are not used, but have a size."""
@@ -30,21 +43,60 @@ def frame_payload_bytes(spec: FirmwareSpec) -> int:
     return max((link.payload_bytes for link in spec.links), default=_SMALLEST_PAYLOAD_BYTES)
 
 
-def ring_bytes(spec: FirmwareSpec) -> int:
-    """Return the size of a UART's buffers: a power of two that holds a window of frames and answers."""
-    needed = (LINK_WINDOW + 1) * encoded_bytes(frame_payload_bytes(spec))
-    return max(_SMALLEST_RING_BYTES, 1 << (needed - 1).bit_length())
+@dataclass(frozen=True)
+class Rings:
+    """Sizes of a UART's buffers, powers of two."""
+
+    out_bytes: int
+    in_bytes: int
+
+
+def rings(spec: FirmwareSpec) -> tuple[Rings, ...]:
+    """Return the buffers of each UART in the order of ``uarts``."""
+    console = Rings(_CONSOLE_OUT_BYTES, _CONSOLE_IN_BYTES)
+    return (console, *(_link_rings(spec, uart) for uart in uarts(spec)[1:]))
+
+
+def _link_rings(spec: FirmwareSpec, uart: str) -> Rings:
+    frame_bytes = max(encoded_bytes(link.payload_bytes) for link in spec.links if link.uart == uart)
+    answers_bytes = 4 * encoded_bytes(0)
+    return Rings(
+        _power_of_two(_FRAMES_OUT * frame_bytes + answers_bytes), _power_of_two(_FRAMES_IN * frame_bytes)
+    )
+
+
+def _power_of_two(least: int) -> int:
+    return max(_SMALLEST_RING_BYTES, 1 << (least - 1).bit_length())
 
 
 def uarts(spec: FirmwareSpec) -> tuple[str, ...]:
     """Return the UARTs in use; a UART's number in the firmware is its place here. The console is first."""
-    return (spec.board.console_uart, *(link.uart for link in spec.links))
+    return (spec.board.console_uart, *dict.fromkeys(link.uart for link in spec.links))
 
 
-def timeout_us(link: Link) -> float:
-    """Return how long a sender waits for an answer: two windows of frames, and a peer that is busy."""
+def answer_us(spec: FirmwareSpec, link: Link) -> float:
+    """Return how long a sender waits for an answer: what is before it on the way, and a peer that is busy.
+
+    That is a full sending buffer in both directions; on a shared channel of all peers.
+    """
     frame_us = transfer_us(encoded_bytes(link.payload_bytes), link.rate_bd / 1000, link.bits_per_byte)
-    return 2 * LINK_WINDOW * frame_us + _PEER_BUSY_US
+    peers = sum(other.channel == link.channel for other in spec.links) + 1 if link.shared else 1
+    return 2 * (_FRAMES_OUT + 1) * peers * frame_us + _PEER_BUSY_US
+
+
+def beat_us(spec: FirmwareSpec, link: Link) -> float:
+    """Return how often a silent device shows that it lives."""
+    return max(_BEAT_US, answer_us(spec, link))
+
+
+def lost_us(spec: FirmwareSpec, link: Link) -> float:
+    """Return after how long a silence a peer counts as lost."""
+    return _BEATS * beat_us(spec, link)
+
+
+def answer_every(link: Link) -> int:
+    """Return how many fragments one acknowledgement may answer."""
+    return _CHANNEL_ANSWERS if link.shared else 1
 
 
 def with_depths(spec: FirmwareSpec) -> FirmwareSpec:
@@ -52,7 +104,7 @@ def with_depths(spec: FirmwareSpec) -> FirmwareSpec:
 
     If even that is too much the linker finds out, and says what is needed.
     """
-    buffers = 2 * ring_bytes(spec) * len(uarts(spec))
+    buffers = sum(ring.out_bytes + ring.in_bytes for ring in rings(spec))
     available = spec.chip.sram.size_bytes - STACK_BYTES - _OTHER_RAM_BYTES - buffers
     queues = {queue.name: queue for queue in spec.queues}
     for queue in sorted(spec.queues, key=lambda queue: (-queue.words, queue.name)):

@@ -4,30 +4,38 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from synergyc.synth.program import Program, TensorLayout
+from synergyc.synth.program import Program, Step, TensorLayout
 from synergyc.targets import Board, Chip, Medium
 
 
 @dataclass(frozen=True)
 class Wire:
-    """A link of the system as the firmware sees it; ``ends`` are two devices."""
+    """A link of the system as the firmware sees it; ``ends`` are two devices, or all that share a channel."""
 
     name: str
-    ends: tuple[str, str]
+    ends: tuple[str, ...]
     medium: Medium
     rate_kbps: float
 
 
 @dataclass(frozen=True)
 class Link:
-    """This device's end of a link: which UART drives it, and how."""
+    """This device's end of a link to one peer: which UART drives it, and how.
+
+    ``channel`` is the system's link; one that several devices share holds a link for each peer. Frames name
+    devices by ``own_number`` and ``peer_number``.
+    """
 
     name: str
+    channel: str
     peer: str
+    own_number: int
+    peer_number: int
     uart: str
     rate_bd: int
     payload_bytes: int
     bits_per_byte: int
+    shared: bool = False
 
 
 @dataclass(frozen=True)
@@ -46,19 +54,32 @@ class Queue:
 
 @dataclass(frozen=True, eq=False)
 class Sense:
-    """A replay sensor: puts ``samples`` into a queue, each packed as words of ``layout``."""
+    """A replay sensor: puts ``samples`` into a queue, each packed as words of ``layout``.
+
+    ``rate_hz`` None: as fast as they are taken.
+    """
 
     app: str
     queue: str
     layout: TensorLayout
     samples: tuple[tuple[int, ...], ...]
+    rate_hz: float | None = None
+
+
+@dataclass(frozen=True)
+class KnownAnswer:
+    """For a device's self-test: words of a segment's input, and the CRC-32 of the words of its output."""
+
+    input: tuple[int, ...]
+    output_crc: int
 
 
 @dataclass(frozen=True)
 class Infer:
     """One segment: takes its ``inputs`` from a queue, puts its ``outputs`` into another one.
 
-    The tensors travel in the order of these layouts.
+    The tensors travel in the order of these layouts. ``select`` is what a run needs after one of another
+    segment (``synth.switch``). Of segments that are ready the one of the highest ``priority`` runs.
     """
 
     app: str
@@ -67,6 +88,9 @@ class Infer:
     target: str
     inputs: tuple[TensorLayout, ...]
     outputs: tuple[TensorLayout, ...]
+    select: tuple[Step, ...] = ()
+    priority: int = 0
+    known: KnownAnswer | None = None
 
 
 @dataclass(frozen=True)
@@ -76,6 +100,7 @@ class Send:
     app: str
     number: int
     link: str
+    peer: str
     queue: str
 
 
@@ -86,6 +111,7 @@ class Receive:
     app: str
     number: int
     link: str
+    peer: str
     queue: str
 
 

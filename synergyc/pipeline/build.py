@@ -13,8 +13,7 @@ import numpy.typing as npt
 
 from synergyc import config
 from synergyc.config import System
-from synergyc.diagnostics import fail
-from synergyc.firmware.assign import assign
+from synergyc.firmware.assign import Policy, assign
 from synergyc.firmware.build import Firmware
 from synergyc.firmware.build import build as build_firmware
 from synergyc.firmware.spec import FirmwareSpec, Wire
@@ -22,7 +21,7 @@ from synergyc.ir import store
 from synergyc.manifest import MANIFEST_NAME, Manifest
 from synergyc.pipeline.models import PreparedModel, prepare
 from synergyc.pipeline.planning import choose_plan, segment_network
-from synergyc.pipeline.record import output_layout, record_build
+from synergyc.pipeline.record import input_layout, output_layout, record_build
 from synergyc.pipeline.staging import check_output, staging
 from synergyc.plan.problem import Objective
 from synergyc.plan.selector import PlanResult
@@ -115,7 +114,8 @@ def firmware_specs(
         sample_bytes = 4 * programs[app.segments[0].name].inputs[0].words
         budget_bytes = _flash_left(system, plan, programs, app.sense_device)
         samples[app.app] = models[app.app].samples[: max(1, budget_bytes // sample_bytes)]
-    return assign(plan, programs, boards, tuple(_wires(system)), samples)
+    policies = {app.name: Policy(app.sense.rate_hz, app.priority or 0) for app in system.apps}
+    return assign(plan, programs, boards, tuple(_wires(system)), samples, policies=policies)
 
 
 def compile_all(
@@ -140,8 +140,9 @@ def write_app_files(models: Iterable[PreparedModel], specs: Sequence[FirmwareSpe
         (target / "network.safetensors").write_bytes(store.dump(model.network))
         (target / "network.txt").write_text(str(model.network))
         (target / "samples.npy").write_bytes(_npy(model.samples))
-        elements = np.asarray(output_layout(specs, model.app).elements, dtype=np.int64)
-        (target / "output_elements.npy").write_bytes(_npy(elements))
+        for name, layout in (("input", input_layout), ("output", output_layout)):
+            elements = np.asarray(layout(specs, model.app).elements, dtype=np.int64)
+            (target / f"{name}_elements.npy").write_bytes(_npy(elements))
         if model.labels is not None:
             (target / "labels.npy").write_bytes(_npy(model.labels))
 
@@ -154,14 +155,9 @@ def _npy(array: npt.NDArray[np.generic]) -> bytes:
 
 def _wires(system: System) -> Iterator[Wire]:
     for link in system.links:
-        if isinstance(link.between, str):
-            raise fail(
-                "link-medium",
-                f"link {link.name!r}: a channel that all devices share is not supported yet",
-                hint="join pairs of devices by UART wires",
-            )
         medium = link.medium_data
-        yield Wire(link.name, link.between, medium, link.rate_kbps or medium.default_rate_kbps)
+        ends = tuple(device.name for device in system.devices) if link.between == "all" else link.ends
+        yield Wire(link.name, ends, medium, link.rate_kbps or medium.default_rate_kbps)
 
 
 def _flash_left(system: System, plan: Plan, programs: Mapping[str, Program], device: str) -> int:

@@ -56,6 +56,11 @@ def record_build(
     )
 
 
+def input_layout(specs: Sequence[FirmwareSpec], app: str) -> TensorLayout:
+    """Return how a sample of ``app`` lies in the words that its replay sensor holds."""
+    return next(task.layout for spec in specs for task in spec.senses if task.app == app)
+
+
 def output_layout(specs: Sequence[FirmwareSpec], app: str) -> TensorLayout:
     """Return how the result of ``app`` lies in the words that its device reports."""
     return next(task.layouts[0] for spec in specs for task in spec.interacts if task.app == app)
@@ -123,7 +128,7 @@ def _links(system: System, specs: Sequence[FirmwareSpec]) -> tuple[LinkRecord, .
     ends: dict[str, dict[str, str]] = {}
     for spec in specs:
         for link in spec.links:
-            ends.setdefault(link.name, {})[spec.device] = link.uart
+            ends.setdefault(link.channel, {})[spec.device] = link.uart
     return tuple(
         LinkRecord(
             name=link.name,
@@ -154,6 +159,8 @@ def _app(
         samples=record_file(folder, f"{base}/samples.npy"),
         replay_samples=len(senses[0].samples),
         labels=None if model.labels is None else record_file(folder, f"{base}/labels.npy"),
+        input_elements=record_file(folder, f"{base}/input_elements.npy"),
+        input_bytes=4 * input_layout(specs, app.name).words,
         output_elements=record_file(folder, f"{base}/output_elements.npy"),
         output_bytes=4 * output_layout(specs, app.name).words,
         accuracy=None

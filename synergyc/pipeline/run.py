@@ -2,227 +2,268 @@
 
 from __future__ import annotations
 
-import io
+from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from itertools import islice
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
-from synergyc.diagnostics import fail
-from synergyc.emulate.board import Board
+from synergyc.diagnostics import did_you_mean, fail
+from synergyc.emulate.board import Board, UnitStatistics
 from synergyc.emulate.elf import load_elf
+from synergyc.emulate.radio import Channel
 from synergyc.emulate.simulation import Ending, Simulation
-from synergyc.emulate.wire import Wire
-from synergyc.firmware.framing import ConsoleLine, parse_console_line
-from synergyc.ir import store
-from synergyc.ir.graph import Graph
-from synergyc.ir.network import Network
-from synergyc.ir.types import Array
-from synergyc.manifest import AppRecord, Manifest, checked_bytes, read_manifest
-from synergyc.pipeline.models import float_outputs, reference_outputs, share_right
-from synergyc.pipeline.outcome import app_outcome, device_outcome
-from synergyc.quantize import real_input
-from synergyc.report.outcome import AppOutcome, RunOutcome
-from synergyc.targets import load_board
+from synergyc.emulate.trace import Tracer
+from synergyc.emulate.wire import PacketFaults, Wire
+from synergyc.firmware.layout import pack_elements
+from synergyc.manifest import LinkRecord, Manifest, checked_bytes, read_manifest
+from synergyc.pipeline import scenario as scenarios
+from synergyc.pipeline.consoles import ConsoleReader, SenseReader, poll_all
+from synergyc.pipeline.expectation import Expected, expectation
+from synergyc.pipeline.outcome import Window, run_outcome
+from synergyc.pipeline.scenario import Change, Scenario
+from synergyc.report.outcome import RunOutcome
+from synergyc.targets import load_board, load_medium
 
-_LINE_END = ord("\n")
 RUN_LIMIT_SYMBOL = "synergy_run_limit"
 _GRACE_S = 1.0
 """Virtual time for loading weights and for links to come up, beyond the time that the runs take."""
 _SLACK = 20
 """How many times longer than predicted the runs may take before the emulation is given up."""
-
-
-@dataclass(frozen=True, eq=False)
-class Expected:
-    """What an app's runs must deliver: run r replays sample ``r % len(outputs)``.
-
-    ``outputs`` (N, *shape) by the integer reference; ``floats`` (N, *shape) by the float model; ``elements``
-    maps values to bytes of the result as it is reported (see ``TensorLayout``).
-    """
-
-    outputs: Array
-    floats: npt.NDArray[np.float32]
-    labels: npt.NDArray[np.int64] | None
-    elements: npt.NDArray[np.int64]
-    result_bytes: int
+_QUIET_NS = 2 * 10**9
+"""After incidents: so long after the last result no more are expected, the runs that are missing are lost."""
 
 
 @dataclass(frozen=True)
-class ReportedResult:
-    """A result line of a device's console: when it began, and the bytes it carried."""
+class RunOptions:
+    """What a run may be told: ``inputs`` are sample files by app, ``trace`` is where to write a timeline.
 
-    app: str
-    run: int
-    at_ns: int
-    content: bytes
-
-
-def run(
-    folder: Path,
-    runs: int,
-    *,
-    limit_s: float | None = None,
-    progress: Callable[[int], None] = lambda _: None,
-) -> RunOutcome:
-    """Run the build in ``folder`` for ``runs`` samples of each app; ``progress`` gets the results so far.
-
-    Raises SynergyError if the build is damaged, or the devices fault, hang or exceed ``limit_s`` seconds of
-    virtual time. Wrong or missing results are no error: they are counted in the outcome.
+    ``sequential``: one run at a time, the apps in turn; each begins when the one before has been delivered.
     """
-    if runs < 1:
-        raise fail("runs", f"number of runs must be at least 1, not {runs}", hint="--runs 100")
+
+    runs: int = 100
+    inputs: Mapping[str, Path] = field(default_factory=dict)
+    scenario: Scenario = field(default_factory=Scenario)
+    sequential: bool = False
+    limit_s: float | None = None
+    trace: Path | None = None
+
+
+def run(folder: Path, options: RunOptions, *, progress: Callable[[int], None] = lambda _: None) -> RunOutcome:
+    """Run the build in ``folder``; ``progress`` gets the number of results so far.
+
+    Raises SynergyError if the build is damaged, or the devices fault, hang or exceed the limit of virtual
+    time. Wrong or missing results are no error: they are counted in the outcome.
+    """
+    if options.runs < 1:
+        raise fail("runs", f"number of runs must be at least 1, not {options.runs}", hint="--runs 100")
     manifest = read_manifest(folder)
-    expected = {app.name: expectation(folder, app, runs) for app in manifest.apps}
-    simulation = _simulation(folder, manifest, runs)
-    consoles = {name: ConsoleReader(board) for name, board in simulation.boards.items()}
-
-    def reported(kind: str) -> int:
-        for console in consoles.values():
-            console.poll()
-        progress(sum(console.count("R") for console in consoles.values()))
-        return sum(console.count(kind) > 0 for console in consoles.values())
-
-    limit_ns = _limit_ns(manifest, runs, limit_s)
-    simulation.run(limit_ns, lambda: reported("L") == len(consoles)).raise_unless(Ending.STOPPED)
-    before = simulation.statistics()
-    simulation.run(limit_ns, lambda: reported("E") == len(consoles)).raise_unless(Ending.STOPPED)
-    after = simulation.statistics()
-    apps = tuple(
-        _app_outcome(app, expected[app.name], consoles[app.interact["on"]].lines, runs)
+    scenarios.check_scenario(options.scenario, manifest)
+    _check_inputs(options.inputs, manifest)
+    expected = {
+        app.name: expectation(folder, app, options.runs, options.inputs.get(app.name))
         for app in manifest.apps
-    )
-    devices = tuple(
-        device_outcome(
-            device,
-            manifest,
-            before[device.name],
-            after[device.name],
-            [line for _, line in consoles[device.name].lines],
-            runs,
+    }
+    session = _Session(folder, manifest, options, expected, progress)
+    session.run()
+    if options.trace is not None and session.tracer is not None:
+        options.trace.write_text(session.tracer.to_text(), encoding="utf-8")
+    return session.outcome()
+
+
+def _check_inputs(inputs: Mapping[str, Path], manifest: Manifest) -> None:
+    names = [app.name for app in manifest.apps]
+    for name in inputs:
+        if name not in names:
+            raise fail("unknown-app", f"the build has no app {name!r}", hint=did_you_mean(name, names))
+
+
+class _Session:
+    """Emulated devices while they run, and what was seen of them."""
+
+    def __init__(
+        self,
+        folder: Path,
+        manifest: Manifest,
+        options: RunOptions,
+        expected: Mapping[str, Expected],
+        progress: Callable[[int], None],
+    ) -> None:
+        self._manifest, self._options, self._expected = manifest, options, expected
+        self._progress = progress
+        self._simulation = simulation(folder, manifest, options.scenario)
+        boards = self._simulation.boards
+        self._consoles = {name: ConsoleReader(board) for name, board in boards.items()}
+        self._senses = {
+            app.name: SenseReader(app.name, boards[app.sense["on"]], self._consoles[app.sense["on"]])
+            for app in manifest.apps
+        }
+        self._gates: Counter[str] = Counter()
+        self._steady: dict[str, UnitStatistics] | None = None
+        self._begun: dict[str, UnitStatistics] = {}
+        self._done: dict[str, UnitStatistics] = {}
+        self.tracer = None if options.trace is None else Tracer(self._simulation)
+        for board in boards.values():
+            board.poke(RUN_LIMIT_SYMBOL, options.runs.to_bytes(4, "little"))
+        for app in manifest.apps:
+            self._prepare_app(boards[app.sense["on"]], app.name, folder)
+
+    def run(self) -> None:
+        """Run to the end; raises SynergyError if there is none."""
+        pending = list(scenarios.changes(self._options.scenario.incidents))
+        self._run_until(pending, self._has_begun)
+        self._begun = self._simulation.statistics()
+        self._run_until(pending, self._has_ended)
+        self._done = self._done or self._simulation.statistics()
+
+    def outcome(self) -> RunOutcome:
+        """Return what was seen."""
+        return run_outcome(
+            self._manifest,
+            self._expected,
+            self._consoles,
+            self._senses,
+            Window(self._begun, self._steady or self._begun, self._done),
+            self._options.scenario,
+            virtual_s=self._simulation.now_ns / 1e9,
+            sequential=self._options.sequential,
         )
-        for device in manifest.devices
-    )
-    return RunOutcome(apps, devices, virtual_s=simulation.now_ns / 1e9)
+
+    def _prepare_app(self, board: Board, app: str, folder: Path) -> None:
+        if self._options.sequential:
+            self._open(app, 0)
+        expected = self._expected[app]
+        if expected.own_input:
+            record = next(item for item in self._manifest.apps if item.name == app)
+            elements = np.load(folder / record.input_elements.path, allow_pickle=False)
+            words = [pack_elements(elements, record.input_bytes, sample) for sample in expected.samples]
+            board.poke(f"synergy_samples_{app}", b"".join(words))
+            board.poke(f"synergy_sample_count_{app}", len(words).to_bytes(4, "little"))
+
+    def _run_until(self, pending: list[Change], done: Callable[[], bool]) -> None:
+        """Run until ``done``, and carry out the changes that come before."""
+        limit_ns = _limit_ns(self._manifest, self._options)
+        while True:
+            until_ns = min(limit_ns, pending[0].at_ns if pending else limit_ns)
+            outcome = self._simulation.run(until_ns, done)
+            if outcome.ending is Ending.STOPPED:
+                return
+            if not pending or until_ns == limit_ns or outcome.ending is Ending.HALT:
+                outcome.raise_unless(Ending.STOPPED)
+            self._poll()
+            change = pending.pop(0)
+            scenarios.apply(change, self._simulation, self._options.scenario.seed)
+            if self.tracer is not None:
+                self.tracer.mark(change.device, change.action, change.at_ns)
+
+    def _poll(self) -> None:
+        poll_all(self._consoles.values(), self._senses.values())
+        for name, console in self._consoles.items():
+            if console.counts["F"]:
+                line = next(item.line for item in console.lines if item.line.kind == "F")
+                raise fail("device-fault", f"device {name!r} reports a fault: {', '.join(line.fields)}")
+
+    def _has_begun(self) -> bool:
+        self._poll()
+        powered = self._simulation.powered
+        return bool(powered) and all(self._consoles[name].counts["L"] for name in powered)
+
+    def _has_ended(self) -> bool:
+        self._poll()
+        results = sum(console.counts["R"] for console in self._consoles.values())
+        self._progress(results)
+        self._note_steady_state(results)
+        if self._options.sequential:
+            self._open_next()
+        if all(self._consoles[name].since_boot["E"] for name in self._simulation.powered):
+            return self._simulation.now_ns >= self._options.scenario.ends_ns
+        return bool(self._options.scenario.incidents) and self._is_quiet()
+
+    def _note_steady_state(self, results: int) -> None:
+        """Take statistics at the first and at the last result: between them all units are at work."""
+        if results and self._steady is None:
+            self._steady = self._simulation.statistics()
+        if not self._done and results == self._options.runs * len(self._manifest.apps):
+            self._done = self._simulation.statistics()
+
+    def _is_quiet(self) -> bool:
+        """Whether every sensor is done and nothing has come for long: devices that were lost say no end."""
+        last_ns = max(
+            (item.at_ns for console in self._consoles.values() for item in console.lines[-1:]), default=0
+        )
+        last_ns = max(last_ns, self._options.scenario.ends_ns)
+        powered = self._simulation.powered
+        done = all(
+            sense.this_boot >= self._options.runs or sense.board.name not in powered
+            for sense in self._senses.values()
+        )
+        return done and self._simulation.now_ns - last_ns > _QUIET_NS
+
+    def _open(self, app: str, runs: int) -> None:
+        board = self._senses[app].board
+        board.poke(f"synergy_open_runs_{app}", runs.to_bytes(4, "little"))
+
+    def _open_next(self) -> None:
+        """Let the next run begin when all that were begun are delivered."""
+        results = sum(console.counts["R"] for console in self._consoles.values())
+        apps = [app.name for app in self._manifest.apps]
+        if results != sum(self._gates.values()) or results >= self._options.runs * len(apps):
+            if results >= self._options.runs * len(apps):
+                for app in apps:  # the end mark is behind the last run
+                    self._open(app, self._options.runs + 1)
+            return
+        app = apps[results % len(apps)]
+        self._gates[app] += 1
+        self._open(app, self._gates[app])
 
 
-def expectation(folder: Path, app: AppRecord, runs: int) -> Expected:
-    """Return what the first ``runs`` runs of an app must deliver; raises SynergyError for damaged files."""
-    for record in (app.network, app.graph):
-        checked_bytes(folder, record)
-    network = store.load(folder / app.network.path, Network)
-    graph = store.load(folder / app.graph.path, Graph)
-    used = min(runs, app.replay_samples)
-    samples = _array(checked_bytes(folder, app.samples))[:used].astype(np.int8)
-    labels = None if app.labels is None else _array(checked_bytes(folder, app.labels))[:used].astype(np.int64)
-    return Expected(
-        outputs=reference_outputs(network, samples),
-        floats=float_outputs(graph, real_input(samples)),
-        labels=labels,
-        elements=_array(checked_bytes(folder, app.output_elements)).astype(np.int64),
-        result_bytes=app.output_bytes,
-    )
-
-
-class ConsoleReader:
-    """Splits a board's console into checked lines, each byte once."""
-
-    def __init__(self, board: Board) -> None:
-        self.lines: list[tuple[int, ConsoleLine]] = []
-        """Checked lines, each with the time in ns at which it began."""
-        self._board = board
-        self._position = 0
-        self._partial = bytearray()
-        self._began_ns = 0
-
-    def poll(self) -> None:
-        """Take what the board wrote since the last call."""
-        for item in islice(self._board.console_bytes, self._position, None):
-            self._position += 1
-            if not self._partial:
-                self._began_ns = item.at_ns
-            self._partial.append(item.value)
-            if item.value == _LINE_END:
-                line = parse_console_line(self._partial.decode("ascii", errors="replace"))
-                if line is not None:
-                    self.lines.append((self._began_ns, line))
-                self._partial.clear()
-
-    def count(self, kind: str) -> int:
-        """Return the number of lines of a kind so far."""
-        return sum(line.kind == kind for _, line in self.lines)
-
-
-def _simulation(folder: Path, manifest: Manifest, runs: int) -> Simulation:
+def simulation(folder: Path, manifest: Manifest, scenario: Scenario) -> Simulation:
+    """Return the devices of a build, powered up and joined by links with the faults of ``scenario``."""
     boards = []
     for device in manifest.devices:
         checked_bytes(folder, device.elf)
-        board = Board(load_board(device.board), load_elf(folder / device.elf.path), device.name)
-        board.poke(RUN_LIMIT_SYMBOL, runs.to_bytes(4, "little"))
-        boards.append(board)
-    wires = []
-    for link in manifest.links:
-        first, second = link.ends.items()
-        wires.append(Wire(first, second, link.rate_kbps * 1000))
-    return Simulation(boards, wires)
+        boards.append(Board(load_board(device.board), load_elf(folder / device.elf.path), device.name))
+    wires, channels = [], []
+    for number, link in enumerate(manifest.links):
+        if load_medium(link.medium).shared:
+            channels.append(_channel(link, number, scenario))
+        else:
+            wires.append(_wire(link, number, scenario))
+    return Simulation(boards, wires, channels)
 
 
-def _limit_ns(manifest: Manifest, runs: int, limit_s: float | None) -> int:
-    if limit_s is not None:
-        return int(limit_s * 1e9)
-    slowest_hz = min(app.predicted.throughput_hz for app in manifest.apps)
-    return int((_GRACE_S + _SLACK * runs / slowest_hz) * 1e9)
+def _wire(link: LinkRecord, number: int, scenario: Scenario) -> Wire:
+    first, second = link.ends.items()
+    one, two = (_faults(scenario, 2 * number + side) for side in (0, 1))
+    delay_ps = round(scenario.delay_ms * 10**9)
+    return Wire(first, second, link.rate_kbps * 1000, (one, two), delay_ps)
 
 
-def _app_outcome(
-    app: AppRecord, expected: Expected, lines: list[tuple[int, ConsoleLine]], runs: int
-) -> AppOutcome:
-    reported = [
-        ReportedResult(line.fields[0], int(line.fields[1]), at_ns, bytes.fromhex(line.fields[2]))
-        for at_ns, line in lines
-        if line.kind == "R" and line.fields[0] == app.name
-    ]
-    right: list[bool] = []
-    hits: list[bool] = []
-    for item in reported:
-        index = item.run % len(expected.outputs)
-        values = unpack(item.content, expected, expected.outputs[index])
-        right.append(values is not None and np.array_equal(values, expected.outputs[index]))
-        if expected.labels is not None and values is not None:
-            hits.append(int(np.argmax(values)) == int(expected.labels[index]))
-    return app_outcome(
-        app,
-        runs=runs,
-        right=right,
-        at_ns=[item.at_ns for item in reported],
-        delivered=len({item.run for item in reported}),
-        accuracy=_accuracies(expected, hits),
+def _channel(link: LinkRecord, number: int, scenario: Scenario) -> Channel:
+    medium = load_medium(link.medium)
+    return Channel(
+        ends=tuple(link.ends.items()),
+        uart_bd=medium.uart_rate_kbps(link.rate_kbps) * 1000,
+        rate_bps=link.rate_kbps * 1000,
+        overhead_bytes=medium.air_overhead_bytes,
+        faults=_faults(scenario, 2 * number),
+        delay_ps=round(scenario.delay_ms * 10**9),
     )
 
 
-def unpack(content: bytes, expected: Expected, like: Array) -> Array | None:
-    """Return the tensor that a result line carried, of the type and shape of ``like``; None if too short."""
-    if len(content) != expected.result_bytes:
+def _faults(scenario: Scenario, number: int) -> PacketFaults | None:
+    if not (scenario.loss or scenario.corrupt):
         return None
-    stream = np.frombuffer(content, dtype=np.uint8)
-    width = like.dtype.itemsize
-    flat = np.stack([stream[expected.elements + byte] for byte in range(width)], axis=1)
-    return np.ascontiguousarray(flat).view(f"<i{width}").reshape(like.shape)
+    return PacketFaults(scenario.seed * 1000 + number, scenario.loss, scenario.corrupt)
 
 
-def _accuracies(expected: Expected, hits: list[bool]) -> Mapping[str, float] | None:
-    if expected.labels is None or not hits:
-        return None
-    return {
-        "float": share_right(expected.floats, expected.labels),
-        "reference": share_right(expected.outputs, expected.labels),
-        "emulated": sum(hits) / len(hits),
-    }
-
-
-def _array(content: bytes) -> Array:
-    array: Array = np.load(io.BytesIO(content), allow_pickle=False)
-    return array
+def _limit_ns(manifest: Manifest, options: RunOptions) -> int:
+    if options.limit_s is not None:
+        return int(options.limit_s * 1e9)
+    slowest_hz = min(app.predicted.throughput_hz for app in manifest.apps)
+    rounds = options.runs * (len(manifest.apps) if options.sequential else 1)
+    slack = _SLACK * (5 if options.scenario.disturbs else 1)
+    limit_s = _GRACE_S + (slack * rounds * (1 / slowest_hz + options.scenario.delay_ms / 1000))
+    incidents_s = sum((item.until_ns or item.at_ns) / 1e9 + 10 for item in options.scenario.incidents)
+    return int((limit_s + incidents_s + (options.runs if options.scenario.incidents else 0)) * 1e9)

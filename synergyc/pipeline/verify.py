@@ -21,7 +21,7 @@ from synergyc.pipeline.build import compile_all, firmware_specs, synthesize, wri
 from synergyc.pipeline.models import PreparedModel
 from synergyc.pipeline.planning import choose_plan, fits
 from synergyc.pipeline.record import record_build
-from synergyc.pipeline.run import run
+from synergyc.pipeline.run import RunOptions, run
 from synergyc.pipeline.single import ModelRequest, board_of, network_for, quantize_model, random_inputs
 from synergyc.report.outcome import RunOutcome
 from synergyc.targets import Board, load_chip
@@ -82,7 +82,7 @@ def verify(request: ModelRequest, device: str, runs: int, progress: Callable[[st
         manifest = record_build(Path(request.spec), system, models, plan, programs, specs, images, folder)
         (folder / MANIFEST_NAME).write_text(manifest.to_text())
         progress(f"emulate {runs} runs")
-        outcome = run(folder, runs)
+        outcome = run(folder, RunOptions(runs))
     progress("compare with onnxruntime")
     return Verification(board.name, network, outcome, compare_onnxruntime(network, samples), model.notes)
 

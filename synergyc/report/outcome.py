@@ -7,8 +7,21 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
+class Latency:
+    """Distribution of the time from sensing to the result, in milliseconds."""
+
+    p50_ms: float
+    p95_ms: float
+    max_ms: float
+    mean_ms: float
+
+
+@dataclass(frozen=True)
 class AppOutcome:
-    """One app: ``sent`` runs were sensed; each was delivered right, delivered wrong, or dropped."""
+    """One app: ``sent`` runs were sensed; each was delivered right, delivered wrong, or dropped.
+
+    ``latency`` is None where nothing was delivered.
+    """
 
     name: str
     sent: int
@@ -16,15 +29,16 @@ class AppOutcome:
     wrong: int
     dropped: int
     throughput_hz: float
+    latency: Latency | None
     predicted_throughput_hz: float
     predicted_latency_ms: float
     accuracy: Mapping[str, float] | None
     """Share of right answers of the float model, the integer reference and the devices, same samples."""
 
-    @property
-    def ok(self) -> bool:
-        """Whether every run was delivered and right."""
-        return self.right == self.sent and self.wrong == 0
+    def ok(self, *, disturbed: bool) -> bool:
+        """Whether every run was delivered and right; a disturbed one may also have been dropped."""
+        accounted = self.right + (self.dropped if disturbed else 0)
+        return self.wrong == 0 and self.right > 0 and accounted == self.sent
 
 
 @dataclass(frozen=True)
@@ -40,6 +54,8 @@ class UnitOutcome:
     emulated_us: float
     busy: float
     clock_hz: int | None
+    shared: bool = False
+    """Whether all devices share the unit: a radio channel."""
 
     @property
     def predicted_cycles(self) -> int | None:
@@ -59,8 +75,13 @@ class DeviceOutcome:
     name: str
     units: tuple[UnitOutcome, ...]
     instructions: int
+    sent_frames: int
     resent_frames: int
+    dropped_tensors: int
+    lost_peers: int
+    boots: int
     stack_bytes: int
+    ram_bytes: int
 
 
 @dataclass(frozen=True)
@@ -70,8 +91,22 @@ class RunOutcome:
     apps: tuple[AppOutcome, ...]
     devices: tuple[DeviceOutcome, ...]
     virtual_s: float
+    sequential: bool = False
+    disturbed: bool = False
+    """Whether links or devices were given faults, so that runs may be dropped."""
 
     @property
     def ok(self) -> bool:
-        """Whether every result of every app was right."""
-        return all(app.ok for app in self.apps)
+        """Whether every result of every app was right, and none was lost without a reason."""
+        return all(app.ok(disturbed=self.disturbed) for app in self.apps)
+
+    @property
+    def bound_hz(self) -> float:
+        """Rate of runs of every app that the busiest unit allows, by its work in this run."""
+        work_us: dict[str, float] = {}
+        for device in self.devices:
+            for unit in device.units:
+                key = unit.unit if unit.shared else f"{device.name}.{unit.unit}"
+                work_us[key] = work_us.get(key, 0.0) + unit.emulated_us
+        busiest_us = max(work_us.values(), default=0.0)
+        return 1e6 / busiest_us if busiest_us else 0.0

@@ -12,6 +12,8 @@ from synergyc.report.outcome import AppOutcome, RunOutcome, UnitOutcome
 def outcome_report(outcome: RunOutcome) -> RenderableType:
     """Return everything about a run that a terminal shows."""
     parts: list[RenderableType] = [results_table(outcome)]
+    if any(app.latency for app in outcome.apps):
+        parts.append(latency_table(outcome))
     if any(app.accuracy for app in outcome.apps):
         parts.append(accuracy_table(outcome))
     parts.append(units_table(outcome))
@@ -31,6 +33,19 @@ def results_table(outcome: RunOutcome) -> Table:
             f"{app.predicted_throughput_hz:.1f}",
             _difference(app.throughput_hz, app.predicted_throughput_hz),
         )
+    return table
+
+
+def latency_table(outcome: RunOutcome) -> Table:
+    """Return the distribution of the time from sensing to the result, beside the predicted latency."""
+    table = Table("app", title="Latency in ms, runs in flight included", title_justify="left")
+    for column in ("p50", "p95", "max", "mean", "predicted for one alone"):
+        table.add_column(column, justify="right")
+    for app in outcome.apps:
+        if app.latency is not None:
+            found = app.latency
+            times = (found.p50_ms, found.p95_ms, found.max_ms, found.mean_ms, app.predicted_latency_ms)
+            table.add_row(escape(app.name), *(f"{time:.2f}" for time in times))
     return table
 
 
@@ -61,8 +76,15 @@ def verdict(outcome: RunOutcome) -> str:
     """Return one line: all right, or what was not."""
     total = sum(app.sent for app in outcome.apps)
     if outcome.ok:
-        return f"all {total} results agree bit for bit ({outcome.virtual_s:.3f} s of virtual time)"
-    return "NOT RIGHT: " + "; ".join(_complaint(app) for app in outcome.apps if not app.ok)
+        dropped = sum(app.dropped for app in outcome.apps)
+        lost = f", {dropped} of {total} runs were dropped and counted" if dropped else ""
+        limit = f"the busiest unit allows {outcome.bound_hz:.1f} runs/s"
+        return (
+            f"all {total - dropped} results agree bit for bit{lost}"
+            f" ({outcome.virtual_s:.3f} s of virtual time; {limit})"
+        )
+    bad = [app for app in outcome.apps if not app.ok(disturbed=outcome.disturbed)]
+    return "NOT RIGHT: " + "; ".join(_complaint(app) for app in bad)
 
 
 def _complaint(app: AppOutcome) -> str:

@@ -1,13 +1,13 @@
 #include "cnn.h"
 
 #include "console.h"
-#include "port.h"
 #include "device.h"
+#include "port.h"
 
 /* A step that waits (clearing of memories) takes microseconds; this is for broken hardware. */
 #define STEP_TIMEOUT_TICKS (PORT_TICK_HZ / 10u)
 
-static const cnn_segment_t *running;
+static const cnn_segment_t *selected; /* whose layer registers are in the accelerator */
 static volatile bool done;
 static volatile uint32_t done_ticks;
 
@@ -65,15 +65,35 @@ static void store_bias(const cnn_segment_t *segment)
     }
 }
 
-void cnn_load_segment(const cnn_segment_t *segment)
+void cnn_load(const cnn_segment_t *const *segments, size_t count)
 {
+    uint32_t quadrants = 0;
+    for (size_t i = 0; i < count; i++) {
+        quadrants |= segments[i]->quadrant_mask;
+    }
     port_cnn_power_down();
-    port_cnn_power_up(segment->quadrant_mask);
-    do_steps(segment, &segment->init);
-    store_weights(segment);
-    store_bias(segment);
-    do_steps(segment, &segment->configure);
+    port_cnn_power_up(quadrants);
+    for (size_t i = 0; i < count; i++) {
+        do_steps(segments[i], &segments[i]->init);
+    }
+    for (size_t i = 0; i < count; i++) {
+        store_weights(segments[i]);
+        store_bias(segments[i]);
+        port_alive();
+    }
+    for (size_t i = 0; i < count; i++) {
+        do_steps(segments[i], &segments[i]->configure);
+        selected = count == 1 ? segments[i] : NULL; /* several share registers, so each run selects its own */
+    }
     port_cnn_interrupt_enable();
+}
+
+void cnn_select(const cnn_segment_t *segment)
+{
+    if (selected != segment) {
+        do_steps(segment, &segment->select);
+        selected = segment;
+    }
 }
 
 void cnn_load_input(const cnn_segment_t *segment, const uint32_t *words)
@@ -89,7 +109,6 @@ void cnn_load_input(const cnn_segment_t *segment, const uint32_t *words)
 
 void cnn_start(const cnn_segment_t *segment)
 {
-    running = segment;
     done = false;
     port_cnn_clock(true);
     do_steps(segment, &segment->start);
@@ -117,8 +136,8 @@ void cnn_unload_output(const cnn_segment_t *segment, uint32_t *words)
 
 void cnn_done_interrupt(void)
 {
-    for (size_t i = 0; running != NULL && i < running->done_count; i++) {
-        *word_at(running->done[i].address) &= ~running->done[i].bits;
+    for (size_t i = 0; selected != NULL && i < selected->done_count; i++) {
+        *word_at(selected->done[i].address) &= ~selected->done[i].bits;
     }
     port_cnn_clock(false);
     done_ticks = port_ticks();

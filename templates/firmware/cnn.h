@@ -37,6 +37,7 @@ typedef struct {
     const char *name;
     uint32_t quadrant_mask;
     cnn_steps_t init, configure, start;
+    cnn_steps_t select; /* what a run needs if another segment ran before: registers, never weights */
     const cnn_block_t *weight_blocks;
     const uint32_t *weight_words;
     size_t weight_block_count;
@@ -49,8 +50,11 @@ typedef struct {
     size_t done_count;
 } cnn_segment_t;
 
-/* Powers the accelerator up and loads everything that stays: weights, bias, layer registers. */
-void cnn_load_segment(const cnn_segment_t *segment);
+/* Powers the accelerator up and loads everything that stays: weights, bias, layer registers of all segments. */
+void cnn_load(const cnn_segment_t *const *segments, size_t count);
+
+/* Makes `segment` the one that runs next; nothing to do if it ran last. Before its input is loaded. */
+void cnn_select(const cnn_segment_t *segment);
 
 /* Copies a tensor into the segment's input regions. */
 void cnn_load_input(const cnn_segment_t *segment, const uint32_t *words);

@@ -90,6 +90,13 @@ void console_words(const uint32_t *words, uint32_t count)
     }
 }
 
+void console_digest(uint32_t crc)
+{
+    char text[10] = ",#";
+    put_hex(text + 2, crc, 8);
+    put_checked(text, sizeof text);
+}
+
 void console_end(void)
 {
     char text[11] = "*";

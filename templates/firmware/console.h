@@ -19,6 +19,9 @@ void console_end(void);
 void console_open_words(void);
 void console_words(const uint32_t *words, uint32_t count);
 
+/* A field for what is too long to be written: `#` and its CRC-32. */
+void console_digest(uint32_t crc);
+
 /* True if a piece of `bytes` characters can be written without loss. */
 bool console_has_room(uint32_t bytes);
 

@@ -18,11 +18,30 @@ uint16_t link_fragment_bytes(const link_t *link, const queue_t *queue, uint16_t 
     return (uint16_t)(left < link->payload_bytes ? left : link->payload_bytes);
 }
 
-bool link_send_frame(const link_t *link, frame_t *frame)
+bool link_send_frame(link_t *link, frame_t *frame)
 {
     uint8_t encoded[FRAME_ENCODED_BYTES];
     frame->plan = (uint16_t)link->plan_id;
-    return port_uart_write(link->uart, encoded, frame_encode(frame, encoded));
+    frame->from = link->own;
+    frame->to = link->peer;
+    frame->session = (uint16_t)((link->session & 0xFFu) << 8 | (link->peer_session & 0xFFu));
+    if (!port_uart_write(link->wire->uart, encoded, frame_encode(frame, encoded))) {
+        return false;
+    }
+    link->said_ticks = port_ticks();
+    return true;
+}
+
+/* Nothing of the session before is valid any more; the peer has to be recognised again. */
+static void restart(link_t *link)
+{
+    link->losses += link_is_up(link) ? 1u : 0u;
+    link->peer_known = false;
+    link->peer_knows_us = false;
+    link->hello_sent = false;
+    link->down_ticks = port_ticks();
+    link_restart_senders(link);
+    link_restart_receivers(link);
 }
 
 /* Both ends say hello until the other one has answered. */
@@ -32,12 +51,12 @@ static void send_hello(link_t *link)
     for (unsigned i = 0; i < sizeof plan; i++) {
         plan[i] = (uint8_t)(link->plan_id >> (8u * i));
     }
-    const uint8_t delimiter = FRAME_DELIMITER; /* ends whatever noise the peer has collected */
-    port_uart_write(link->uart, &delimiter, 1);
+    static const uint8_t delimiters[FRAME_GROUP_BYTES]; /* end whatever noise the peer has collected */
+    port_uart_write(link->wire->uart, delimiters, sizeof delimiters);
     frame_t hello = {.kind = FRAME_HELLO, .run = link->session, .payload = plan, .size_bytes = sizeof plan};
     link_send_frame(link, &hello);
     link->hello_sent = true;
-    link->hello_ticks = port_ticks() + link->timeout_ticks;
+    link->hello_ticks = port_ticks() + link->answer_ticks;
 }
 
 static bool is_our_plan(const link_t *link, const frame_t *hello)
@@ -49,92 +68,136 @@ static bool is_our_plan(const link_t *link, const frame_t *hello)
     return hello->size_bytes == 4u && plan == link->plan_id;
 }
 
-static void receive_hello(link_t *link, const frame_t *hello)
+static bool receive_hello(link_t *link, const frame_t *hello)
 {
     if (!is_our_plan(link, hello)) {
-        link->foreign_frames++;
-        return;
-    }
-    if (!link->peer_known || link->peer_session != hello->run) {
-        link_forget_received(link);
-        link_restart_transfer(link);
-        link->peer_knows_us = false; /* a peer that started again has to hear of us again */
-        link->hello_sent = false;
-    }
-    link->peer_known = true;
-    link->peer_session = hello->run;
-    frame_t answer = {.kind = FRAME_HELLO_ACK, .run = hello->run};
-    link_send_frame(link, &answer);
-}
-
-static bool poll_hello(link_t *link)
-{
-    if (link->peer_knows_us || (link->hello_sent && !link_is_due(link->hello_ticks))) {
         return false;
     }
-    send_hello(link);
+    if (!link->peer_known || link->peer_session != hello->run) {
+        restart(link);
+        link->peer_known = true;
+        link->peer_session = hello->run;
+    }
+    frame_t answer = {.kind = FRAME_HELLO_ACK, .run = hello->run};
+    link_send_frame(link, &answer);
     return true;
 }
 
-static void receive_frame(link_t *link, const frame_t *frame)
+static bool is_of_session(const link_t *link, const frame_t *frame)
 {
-    if (frame->kind != FRAME_HELLO && frame->plan != (uint16_t)link->plan_id) {
-        link->foreign_frames++;
-        return;
-    }
+    uint16_t session = (uint16_t)((link->peer_session & 0xFFu) << 8 | (link->session & 0xFFu));
+    return link->peer_known && frame->plan == (uint16_t)link->plan_id && frame->session == session;
+}
+
+/* Frames whose sender proves that it knows our session. */
+static bool receive_in_session(link_t *link, const frame_t *frame)
+{
+    link->peer_knows_us = true;
     switch (frame->kind) {
-    case FRAME_HELLO:
-        receive_hello(link, frame);
-        break;
-    case FRAME_HELLO_ACK:
-        link->peer_knows_us = link->peer_knows_us || frame->run == link->session;
-        break;
     case FRAME_DATA:
     case FRAME_END:
         link_receive_data(link, frame);
-        break;
+        return true;
     case FRAME_ACK:
         link_receive_ack(link, frame);
-        break;
-    case FRAME_BUSY:
-        link_receive_busy(link, frame);
-        break;
+        return true;
+    case FRAME_ASK:
+        link_receive_ask(link, frame);
+        return true;
     default:
-        link->foreign_frames++;
-        break;
+        return frame->kind == FRAME_BEAT;
     }
 }
 
-/* True if more can be done at once: a part of a frame is no reason to stay awake. */
-static bool poll_received(link_t *link)
+/* False if the frame is not for this session of the link. */
+static bool receive_frame(link_t *link, const frame_t *frame)
 {
-    uint8_t bytes[64];
-    size_t count = port_uart_read(link->uart, bytes, sizeof bytes);
+    bool taken = false;
+    if (frame->kind == FRAME_HELLO) {
+        taken = receive_hello(link, frame);
+    } else if (frame->kind == FRAME_HELLO_ACK) { /* may come before the peer's own hello */
+        taken = frame->plan == (uint16_t)link->plan_id && frame->run == link->session;
+        link->peer_knows_us = link->peer_knows_us || taken;
+    } else if (is_of_session(link, frame)) {
+        taken = receive_in_session(link, frame);
+    }
+    link->heard_ticks = taken ? port_ticks() : link->heard_ticks;
+    return taken;
+}
+
+/* Frames for others on a shared channel are no concern of ours. */
+static void dispatch(wire_t *wire, const frame_t *frame)
+{
+    for (uint8_t i = 0; i < wire->link_count; i++) {
+        link_t *link = &wire->links[i];
+        if (frame->from == link->peer && frame->to == link->own) {
+            wire->foreign_frames += receive_frame(link, frame) ? 0u : 1u;
+            return;
+        }
+    }
+    wire->foreign_frames++;
+}
+
+/* True if more can be done at once: a part of a frame is no reason to stay awake. */
+static bool poll_received(wire_t *wire)
+{
+    uint8_t bytes[128];
+    size_t count = port_uart_read(wire->uart, bytes, sizeof bytes);
     bool handled = false;
-    for (size_t i = 0; i < count; i++) {
-        decoder_result_t result = decoder_push(&link->decoder, bytes[i]);
+    for (size_t at = 0, used; at < count; at += used) {
+        decoder_result_t result = decoder_feed(&wire->decoder, bytes + at, count - at, &used);
         handled = handled || result != DECODER_MORE;
         if (result == DECODER_FRAME) {
-            receive_frame(link, &link->decoder.frame);
+            dispatch(wire, &wire->decoder.frame);
         } else if (result == DECODER_DAMAGED) {
-            link->damaged_frames++;
+            wire->damaged_frames++;
         }
     }
     return handled || count == sizeof bytes;
 }
 
-void link_open(link_t *link)
+/* Says hello, or that we live, when it is time; notices that the peer is lost. */
+static bool poll_presence(link_t *link)
 {
-    link->session = port_boot_count();
-    port_uart_open(link->uart, link->rate_bd);
+    if (link_is_up(link) && link_is_due(link->heard_ticks + link->lost_ticks)) {
+        restart(link);
+        link->session = port_new_session();
+        return true;
+    }
+    if (!link->peer_knows_us && (!link->hello_sent || link_is_due(link->hello_ticks))) {
+        send_hello(link);
+        return true;
+    }
+    if (link_is_up(link) && link_is_due(link->said_ticks + link->beat_ticks)) {
+        frame_t beat = {.kind = FRAME_BEAT};
+        return link_send_frame(link, &beat);
+    }
+    return false;
 }
 
-bool link_poll(link_t *link)
+static bool poll_link(link_t *link)
 {
-    bool received = poll_received(link);
-    bool greeted = poll_hello(link);
+    bool said = poll_presence(link);
     bool answered = link_poll_receivers(link);
-    return link_poll_sender(link) || answered || greeted || received;
+    return link_poll_senders(link) || answered || said;
+}
+
+void wire_open(wire_t *wire)
+{
+    port_uart_open(wire->uart, wire->rate_bd);
+    for (uint8_t i = 0; i < wire->link_count; i++) {
+        wire->links[i].session = port_new_session();
+        wire->links[i].down_ticks = port_ticks();
+    }
+}
+
+bool wire_poll(wire_t *wire)
+{
+    bool busy = poll_received(wire);
+    for (uint8_t i = 0; i < wire->link_count; i++) {
+        busy = poll_link(&wire->links[i]) || busy;
+    }
+    return busy;
 }
 
 bool link_is_up(const link_t *link)
@@ -142,11 +205,18 @@ bool link_is_up(const link_t *link)
     return link->peer_known && link->peer_knows_us;
 }
 
+/* To a lost peer there is nothing more to say once the end mark is all that waits. */
+static bool sender_has_ended(const link_t *link, const link_sender_t *sender)
+{
+    const tensor_t *tensor = queue_front(sender->queue);
+    return sender->ended || (!link_is_up(link) && link->losses != 0 && tensor != NULL && tensor->data == NULL);
+}
+
 bool link_has_ended(const link_t *link)
 {
     bool ended = true;
     for (uint8_t i = 0; i < link->sender_count; i++) {
-        ended = ended && link->senders[i].ended;
+        ended = ended && sender_has_ended(link, &link->senders[i]);
     }
     for (uint8_t i = 0; i < link->receiver_count; i++) {
         ended = ended && link->receivers[i].ended;

@@ -1,7 +1,7 @@
 /* One end of a link: carries tensors of several hand-offs, in both directions, to one peer.
  *
- * Every frame is checked and every fragment acknowledged. A tensor arrives whole, once and in order, or
- * its sender gives it up after a bounded number of attempts and counts it. See docs/link-protocol.md. */
+ * Every frame is checked and every fragment acknowledged. A tensor arrives whole, once and in order, or its
+ * sender counts it as dropped because the peer was lost. See docs/link-protocol.md. */
 #ifndef LINK_H
 #define LINK_H
 
@@ -12,27 +12,29 @@
 #include "framing.h"
 #include "queue.h"
 
-/* Fragments that may be under way unacknowledged. */
-#define LINK_WINDOW 4u
-/* Sendings of the oldest fragment without any answer, before a tensor is given up. */
-#define LINK_ATTEMPTS 16u
+/* Fragments that an acknowledgement can name one by one; no window is larger. */
+#define LINK_BITMAP 32u
 
 typedef struct {
-    uint32_t tensors, dropped;         /* acknowledged as a whole; given up */
-    uint32_t frames, resent;           /* data frames that were sent, and how many of them again */
-    uint64_t ticks;                    /* from the first fragment to the last acknowledgement */
+    uint32_t tensors, dropped; /* acknowledged as a whole; given up because the peer was lost */
+    uint32_t frames, resent;   /* data frames that were sent, and how many of them again */
 } link_sent_t;
 
 typedef struct {
-    uint32_t tensors, abandoned;       /* put into the queue; begun, but given up by the sender */
-    uint32_t duplicates;               /* fragments that had been received before */
-    uint64_t ticks;                    /* from the first fragment to the last */
+    uint32_t tensors, abandoned; /* put into the queue; begun, but lost with the peer */
+    uint32_t duplicates;         /* fragments that had been received before */
 } link_received_t;
 
+/* Sequence numbers count fragments; `first` is that of the queue's oldest tensor. Bit i of a bitmap stands
+ * for sequence number base + i. */
 typedef struct {
     uint8_t number; /* of the hand-off in the plan */
     queue_t *queue;
-    uint16_t next_transfer;
+    uint16_t first, base, next; /* oldest unacknowledged, next one that was never sent */
+    uint16_t limit;             /* the peer has room for sequence numbers before this one */
+    uint32_t acked, lost, again; /* acknowledged; to be sent again; sent again since the last time-out */
+    uint8_t attempts;           /* time-outs in a row */
+    uint32_t deadline_ticks;
     bool ended;
     link_sent_t counts;
 } link_sender_t;
@@ -40,33 +42,37 @@ typedef struct {
 typedef struct {
     uint8_t number;
     queue_t *queue;
-    uint16_t transfer;      /* that is received, or was received last */
-    uint16_t next_fragment; /* of a transfer that is received */
-    bool any_done;          /* `transfer` or an earlier one was completed in this session */
-    bool receiving, refused; /* refused: `refused_transfer` waits for room in the queue */
-    uint16_t refused_transfer;
+    uint16_t first, base; /* of the tensor that is being received; next one in order */
+    uint16_t limit;       /* that the peer was told */
+    uint32_t seen;        /* fragments that are here */
+    uint8_t unanswered;   /* fragments since the last acknowledgement */
+    bool answer_due;      /* an acknowledgement must not wait for more of them */
     bool ended;
-    uint32_t began_ticks;
     link_received_t counts;
 } link_receiver_t;
 
-/* The transfer that is under way to the peer. */
-typedef struct {
-    link_sender_t *sender; /* NULL: none */
-    uint16_t base, next;   /* oldest unacknowledged fragment, next one to send */
-    uint16_t highest, count;
-    uint8_t attempts;
-    bool rewound, refused;
-    uint32_t began_ticks, deadline_ticks;
-} link_transfer_t;
+typedef struct link link_t;
 
+/* A UART and what is attached to it: a cable to one peer, or a radio module with several peers in reach. */
 typedef struct {
-    const char *name;
     uint8_t uart;
     uint32_t rate_bd;
+    link_t *links;
+    uint8_t link_count;
+    uint32_t damaged_frames, foreign_frames; /* failed the check; good, but not of this plan or session */
+    decoder_t decoder;
+} wire_t;
+
+struct link {
+    const char *name;
+    wire_t *wire;
+    uint8_t own, peer; /* numbers of the devices */
     uint32_t plan_id;
-    uint32_t timeout_ticks; /* an answer takes less than this */
-    uint16_t payload_bytes; /* of a full fragment */
+    uint32_t answer_ticks;          /* an answer takes less than this */
+    uint32_t beat_ticks, lost_ticks; /* something is sent, and must have been heard, within these times */
+    uint16_t payload_bytes;         /* of a full fragment */
+    uint8_t window;                 /* fragments of a stream under way unacknowledged */
+    uint8_t answer_every;           /* fragments that one acknowledgement may answer */
     link_sender_t *senders;
     uint8_t sender_count;
     link_receiver_t *receivers;
@@ -75,18 +81,16 @@ typedef struct {
     uint32_t session, peer_session;
     bool peer_known, peer_knows_us;
     uint8_t next_sender; /* senders take turns */
-    uint32_t hello_ticks;
     bool hello_sent;
-    link_transfer_t transfer;
-    uint32_t damaged_frames, foreign_frames; /* failed the check; good, but not of this plan or state */
-    decoder_t decoder;
-} link_t;
+    uint32_t hello_ticks, heard_ticks, said_ticks, down_ticks; /* when next; when last; since when down */
+    uint32_t losses;     /* times that the peer was lost */
+};
 
-/* Opens the UART; the link comes up by itself once the peer answers. */
-void link_open(link_t *link);
+/* Opens the UART; its links come up by themselves once the peers answer. */
+void wire_open(wire_t *wire);
 
 /* Handles what was received and sends what is due; true if there was anything to do. */
-bool link_poll(link_t *link);
+bool wire_poll(wire_t *wire);
 
 /* True once both ends have recognised each other. */
 bool link_is_up(const link_t *link);

@@ -4,8 +4,8 @@
 
 #include "link.h"
 
-/* Encodes and sends; false if the UART's buffer has no room, which is as good as lost on the way. */
-bool link_send_frame(const link_t *link, frame_t *frame);
+/* Encodes and sends; false if the UART's buffer has no room. */
+bool link_send_frame(link_t *link, frame_t *frame);
 
 /* True once `deadline_ticks` has passed. */
 bool link_is_due(uint32_t deadline_ticks);
@@ -14,15 +14,15 @@ bool link_is_due(uint32_t deadline_ticks);
 uint16_t link_fragments(const link_t *link, const queue_t *queue);
 uint16_t link_fragment_bytes(const link_t *link, const queue_t *queue, uint16_t fragment);
 
-/* link_receiver.c: frames of kind DATA and END, and what has to be said without being asked. */
+/* link_receiver.c: frames of kinds DATA, END and ASK; acknowledgements that are due; a new session. */
 void link_receive_data(link_t *link, const frame_t *data);
+void link_receive_ask(link_t *link, const frame_t *ask);
 bool link_poll_receivers(link_t *link);
-void link_forget_received(link_t *link);
+void link_restart_receivers(link_t *link);
 
-/* link_sender.c: answers of the peer, and what is due to be sent. */
+/* link_sender.c: answers of the peer; what is due to be sent; a new session. */
 void link_receive_ack(link_t *link, const frame_t *ack);
-void link_receive_busy(link_t *link, const frame_t *busy);
-bool link_poll_sender(link_t *link);
-void link_restart_transfer(link_t *link);
+bool link_poll_senders(link_t *link);
+void link_restart_senders(link_t *link);
 
 #endif

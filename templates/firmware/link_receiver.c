@@ -3,25 +3,6 @@
 #include "link_parts.h"
 #include "port.h"
 
-/* Transfer numbers wrap around: true if `a` comes after `b`. */
-static bool after(uint16_t a, uint16_t b)
-{
-    return (int16_t)(uint16_t)(a - b) > 0;
-}
-
-static void answer(const link_t *link, const frame_t *data, frame_kind_t kind, uint16_t fragment)
-{
-    frame_t frame = {
-        .kind = (uint8_t)kind,
-        .stream = data->stream,
-        .transfer = data->transfer,
-        .fragment = fragment,
-        .count = data->count,
-        .run = data->run,
-    };
-    link_send_frame(link, &frame); /* if there is no room the sender asks again */
-}
-
 static link_receiver_t *receiver_of(link_t *link, uint8_t number)
 {
     for (uint8_t i = 0; i < link->receiver_count; i++) {
@@ -41,92 +22,129 @@ static bool is_well_formed(const link_t *link, const link_receiver_t *receiver, 
            data->size_bytes == link_fragment_bytes(link, receiver->queue, data->fragment);
 }
 
-/* Makes `receiver` ready for the transfer that `data` belongs to; false if the frame was dealt with. */
-static bool accept_transfer(const link_t *link, link_receiver_t *receiver, const frame_t *data)
+/* Takes the mark that no more runs come; it has no number but the next one. */
+static void accept_end(link_receiver_t *receiver, const frame_t *end)
 {
-    bool is_old = (receiver->any_done || receiver->receiving) && !after(data->transfer, receiver->transfer);
-    if (is_old && !(receiver->receiving && data->transfer == receiver->transfer)) {
-        receiver->counts.duplicates++;
-        answer(link, data, FRAME_ACK, data->count);
+    if (end->sequence != receiver->base || receiver->base != receiver->first || !queue_has_room(receiver->queue)) {
+        return;
+    }
+    queue_push(receiver->queue, end->run, NULL);
+    receiver->base++;
+    receiver->first = receiver->base;
+    receiver->ended = true;
+}
+
+/* Copies a fragment to its place in one of the queue's free tensors; false if there is none for it. */
+static bool store(const link_t *link, const link_receiver_t *receiver, const frame_t *data)
+{
+    uint16_t place = (uint16_t)(data->sequence - receiver->first);
+    uint16_t ahead = (uint16_t)(place / data->count);
+    if (place % data->count != data->fragment || ahead >= queue_room(receiver->queue)) {
         return false;
     }
-    if (receiver->receiving && data->transfer == receiver->transfer) {
-        return true;
-    }
-    receiver->counts.abandoned += receiver->receiving ? 1u : 0u;
-    receiver->receiving = false;
-    receiver->refused = !queue_has_room(receiver->queue);
-    receiver->refused_transfer = data->transfer;
-    if (receiver->refused || data->fragment != 0) { /* no buffer, or the first fragment was lost */
-        answer(link, data, receiver->refused ? FRAME_BUSY : FRAME_ACK, 0);
-        return false;
-    }
-    receiver->receiving = true;
-    receiver->transfer = data->transfer;
-    receiver->next_fragment = 0;
-    receiver->began_ticks = port_ticks();
+    uint8_t *tensor = (uint8_t *)queue_place(receiver->queue, (uint8_t)ahead);
+    memcpy(tensor + (size_t)data->fragment * link->payload_bytes, data->payload, data->size_bytes);
+    queue_note_run(receiver->queue, (uint8_t)ahead, data->run);
     return true;
 }
 
-static void complete_transfer(link_receiver_t *receiver, const frame_t *data)
+/* Moves on over what is here without a gap, and hands over tensors that are complete. */
+static void advance(link_receiver_t *receiver, uint16_t fragments)
 {
-    receiver->receiving = false;
-    receiver->any_done = true;
-    receiver->ended = data->kind == FRAME_END;
-    receiver->counts.tensors += receiver->ended ? 0u : 1u;
-    receiver->counts.ticks += port_ticks() - receiver->began_ticks;
-    queue_push(receiver->queue, data->run, receiver->ended ? NULL : queue_next(receiver->queue));
+    while ((receiver->seen & 1u) != 0) {
+        receiver->seen >>= 1;
+        receiver->base++;
+        if ((uint16_t)(receiver->base - receiver->first) == fragments) {
+            queue_push(receiver->queue, queue_run(receiver->queue), queue_next(receiver->queue));
+            receiver->first = receiver->base;
+            receiver->counts.tensors++;
+            receiver->answer_due = true;
+        }
+    }
 }
 
 void link_receive_data(link_t *link, const frame_t *data)
 {
     link_receiver_t *receiver = receiver_of(link, data->stream);
-    if (!link->peer_known || receiver == NULL || !is_well_formed(link, receiver, data)) {
-        link->foreign_frames++;
+    if (receiver == NULL || !is_well_formed(link, receiver, data)) {
+        link->wire->foreign_frames++;
         return;
     }
-    if (!accept_transfer(link, receiver, data)) {
-        return;
-    }
-    if (data->fragment == receiver->next_fragment) {
-        if (data->kind == FRAME_DATA) {
-            uint8_t *tensor = (uint8_t *)queue_next(receiver->queue);
-            memcpy(tensor + (size_t)data->fragment * link->payload_bytes, data->payload, data->size_bytes);
-        }
-        receiver->next_fragment++;
-    } else if (data->fragment < receiver->next_fragment) {
+    uint16_t ahead = (uint16_t)(data->sequence - receiver->base);
+    bool is_old = ahead >= 0x8000u;
+    if (is_old || (ahead < LINK_BITMAP && (receiver->seen >> ahead & 1u) != 0)) {
         receiver->counts.duplicates++;
+        receiver->answer_due = true; /* the first answer may have been lost */
+        return;
     }
-    answer(link, data, FRAME_ACK, receiver->next_fragment);
-    if (receiver->next_fragment == data->count) {
-        complete_transfer(receiver, data);
+    if (data->kind == FRAME_END) {
+        accept_end(receiver, data);
+        receiver->answer_due = true;
+        return;
+    }
+    receiver->unanswered++;
+    receiver->answer_due = receiver->answer_due || ahead != 0 || receiver->unanswered >= link->answer_every;
+    if (ahead < LINK_BITMAP && store(link, receiver, data)) {
+        receiver->seen |= 1u << ahead;
+        advance(receiver, data->count);
     }
 }
 
-/* After this the peer may begin anew with any transfer number. */
-void link_forget_received(link_t *link)
+void link_receive_ask(link_t *link, const frame_t *ask)
+{
+    link_receiver_t *receiver = receiver_of(link, ask->stream);
+    if (receiver == NULL) {
+        link->wire->foreign_frames++;
+    } else {
+        receiver->answer_due = true;
+    }
+}
+
+/* After this the peer begins again with sequence number 0, and is told of our room. */
+void link_restart_receivers(link_t *link)
 {
     for (uint8_t i = 0; i < link->receiver_count; i++) {
-        link->receivers[i].any_done = false;
-        link->receivers[i].receiving = false;
-        link->receivers[i].refused = false;
+        link_receiver_t *receiver = &link->receivers[i];
+        bool begun = receiver->base != receiver->first || receiver->seen != 0;
+        receiver->counts.abandoned += begun ? 1u : 0u;
+        receiver->first = 0;
+        receiver->base = 0;
+        receiver->seen = 0;
+        receiver->unanswered = 0;
+        receiver->limit = 0;
+        receiver->answer_due = true;
+        receiver->ended = false;
     }
 }
 
-/* Tells a sender that was refused as soon as there is room; if this is lost it asks by itself. */
+/* An acknowledgement is also due when there is room again for a sender that may be waiting for it. */
+static bool must_answer(const link_t *link, const link_receiver_t *receiver, uint16_t limit)
+{
+    bool may_wait = (uint16_t)(receiver->limit - receiver->base) < link->window;
+    return receiver->answer_due || (may_wait && limit != receiver->limit);
+}
+
 bool link_poll_receivers(link_t *link)
 {
     bool busy = false;
-    for (uint8_t i = 0; i < link->receiver_count; i++) {
+    for (uint8_t i = 0; link_is_up(link) && i < link->receiver_count; i++) {
         link_receiver_t *receiver = &link->receivers[i];
-        if (receiver->refused && queue_has_room(receiver->queue)) {
-            frame_t ready = {
-                .kind = FRAME_ACK,
-                .stream = receiver->number,
-                .transfer = receiver->refused_transfer,
-            };
-            link_send_frame(link, &ready);
-            receiver->refused = false;
+        uint16_t room = (uint16_t)(link_fragments(link, receiver->queue) * queue_room(receiver->queue));
+        uint16_t limit = (uint16_t)(receiver->first + room);
+        if (!must_answer(link, receiver, limit)) {
+            continue;
+        }
+        frame_t ack = {
+            .kind = FRAME_ACK,
+            .stream = receiver->number,
+            .sequence = receiver->base,
+            .count = limit,
+            .run = receiver->seen,
+        };
+        if (link_send_frame(link, &ack)) {
+            receiver->limit = limit;
+            receiver->unanswered = 0;
+            receiver->answer_due = false;
             busy = true;
         }
     }

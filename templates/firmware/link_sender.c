@@ -2,148 +2,226 @@
 #include "port.h"
 
 /* Room that data frames leave in the sending buffer, so that answers never wait for them. */
-#define ANSWER_RESERVE_BYTES (LINK_WINDOW * (FRAME_HEADER_BYTES + FRAME_CRC_BYTES + 4u))
+#define ANSWER_RESERVE_BYTES (4u * (FRAME_HEADER_BYTES + FRAME_CRC_BYTES + 1u + FRAME_GROUP_BYTES))
+/* The time-out is doubled after each one in a row, so many times at most. */
+#define BACK_OFF_LIMIT 3u
 
-static void finish_transfer(link_t *link, bool delivered)
+/* Sequence numbers wrap around: true if `a` comes before `b`. */
+static bool before(uint16_t a, uint16_t b)
 {
-    link_sender_t *sender = link->transfer.sender;
-    bool is_end = queue_front(sender->queue)->data == NULL;
-    if (is_end) {
-        sender->ended = true;
-    } else if (delivered) {
-        sender->counts.tensors++;
-        sender->counts.ticks += port_ticks() - link->transfer.began_ticks;
-    } else {
-        sender->counts.dropped++;
-    }
-    sender->next_transfer++;
-    queue_pop(sender->queue);
-    link->transfer.sender = NULL;
+    return (int16_t)(uint16_t)(a - b) < 0;
 }
 
-static bool is_for_transfer(const link_t *link, const frame_t *frame)
+/* Bits of the fragments that are under way. */
+static uint32_t under_way(const link_sender_t *sender)
 {
-    const link_sender_t *sender = link->transfer.sender;
-    return sender != NULL && frame->stream == sender->number && frame->transfer == sender->next_transfer;
+    uint16_t count = (uint16_t)(sender->next - sender->base);
+    return count >= 32u ? UINT32_MAX : (1u << count) - 1u;
+}
+
+static void arm(const link_t *link, link_sender_t *sender)
+{
+    uint32_t factor = 1u << (sender->attempts < BACK_OFF_LIMIT ? sender->attempts : BACK_OFF_LIMIT);
+    sender->deadline_ticks = port_ticks() + link->answer_ticks * factor;
+}
+
+static void drop(link_sender_t *sender)
+{
+    queue_pop(sender->queue);
+    sender->counts.dropped++;
+}
+
+/* Removes the tensors whose fragments are all acknowledged. */
+static void retire(const link_t *link, link_sender_t *sender)
+{
+    uint16_t fragments = link_fragments(link, sender->queue);
+    const tensor_t *tensor;
+    while ((tensor = queue_front(sender->queue)) != NULL) {
+        uint16_t size = tensor->data != NULL ? fragments : 1u;
+        if (before(sender->base, (uint16_t)(sender->first + size))) {
+            return;
+        }
+        sender->ended = tensor->data == NULL;
+        sender->counts.tensors += sender->ended ? 0u : 1u;
+        sender->first = (uint16_t)(sender->first + size);
+        queue_pop(sender->queue);
+    }
+}
+
+/* A wire keeps the order: what is missing while something later is there was lost. */
+static uint32_t overtaken(uint32_t acked)
+{
+    uint32_t below = acked;
+    for (unsigned shift = 1; shift < 32u; shift *= 2u) {
+        below |= below >> shift;
+    }
+    return below & ~acked;
+}
+
+static link_sender_t *sender_of(link_t *link, uint8_t number)
+{
+    for (uint8_t i = 0; i < link->sender_count; i++) {
+        if (link->senders[i].number == number) {
+            return &link->senders[i];
+        }
+    }
+    return NULL;
 }
 
 void link_receive_ack(link_t *link, const frame_t *ack)
 {
-    link_transfer_t *transfer = &link->transfer;
-    if (!is_for_transfer(link, ack) || ack->fragment < transfer->base || ack->fragment > transfer->highest) {
-        return; /* an answer to something that is settled */
+    link_sender_t *sender = sender_of(link, ack->stream);
+    if (sender == NULL || before(ack->sequence, sender->base) || before(sender->next, ack->sequence)) {
+        return; /* overtaken by a newer one, or nothing that we ever sent */
     }
-    if (ack->fragment == transfer->base) { /* the peer misses this fragment: go back to it, once */
-        transfer->next = transfer->rewound && !transfer->refused ? transfer->next : transfer->base;
-        transfer->rewound = true;
-        transfer->refused = false;
-        return;
+    uint16_t step = (uint16_t)(ack->sequence - sender->base);
+    if (step != 0) {
+        sender->acked = step < 32u ? sender->acked >> step : 0;
+        sender->lost = step < 32u ? sender->lost >> step : 0;
+        sender->again = step < 32u ? sender->again >> step : 0;
+        sender->base = ack->sequence;
+        sender->attempts = 0;
+        arm(link, sender);
+        retire(link, sender);
     }
-    transfer->base = ack->fragment;
-    transfer->next = transfer->next < transfer->base ? transfer->base : transfer->next;
-    transfer->rewound = false;
-    transfer->refused = false;
-    transfer->attempts = 0;
-    transfer->deadline_ticks = port_ticks() + link->timeout_ticks;
-    if (transfer->base == transfer->count) {
-        finish_transfer(link, true);
-    }
+    sender->limit = before(sender->limit, ack->count) ? ack->count : sender->limit;
+    sender->acked |= ack->run & under_way(sender);
+    sender->lost = (sender->lost | (overtaken(sender->acked) & ~sender->again)) & ~sender->acked;
 }
 
-void link_receive_busy(link_t *link, const frame_t *busy)
-{
-    if (!is_for_transfer(link, busy) || link->transfer.base != 0) {
-        return;
-    }
-    link->transfer.refused = true; /* the peer lives, so this is no failed attempt */
-    link->transfer.attempts = 0;
-    link->transfer.deadline_ticks = port_ticks() + link->timeout_ticks;
-}
-
-/* The peer has forgotten what it had received. */
-void link_restart_transfer(link_t *link)
-{
-    link->transfer.base = 0;
-    link->transfer.next = 0;
-    link->transfer.attempts = 0;
-    link->transfer.rewound = false;
-    link->transfer.refused = false;
-}
-
-static bool begin_transfer(link_t *link)
+/* A tensor that was sent completely may have arrived: it is not sent again, lest it be delivered twice. */
+void link_restart_senders(link_t *link)
 {
     for (uint8_t i = 0; i < link->sender_count; i++) {
-        link_sender_t *sender = &link->senders[(link->next_sender + i) % link->sender_count];
-        const tensor_t *tensor = queue_front(sender->queue);
-        if (tensor == NULL) {
-            continue;
+        link_sender_t *sender = &link->senders[i];
+        uint16_t fragments = link_fragments(link, sender->queue);
+        const tensor_t *tensor;
+        while ((tensor = queue_front(sender->queue)) != NULL && tensor->data != NULL &&
+               !before(sender->next, (uint16_t)(sender->first + fragments))) {
+            sender->first = (uint16_t)(sender->first + fragments);
+            drop(sender);
         }
-        link->next_sender = (uint8_t)((link->next_sender + i + 1u) % link->sender_count);
-        link->transfer = (link_transfer_t){
-            .sender = sender,
-            .count = tensor->data != NULL ? link_fragments(link, sender->queue) : 1u,
-            .began_ticks = port_ticks(),
-            .deadline_ticks = port_ticks() + link->timeout_ticks,
-        };
-        return true;
+        sender->first = 0;
+        sender->base = 0;
+        sender->next = 0;
+        sender->limit = 0;
+        sender->acked = 0;
+        sender->lost = 0;
+        sender->again = 0;
+        sender->attempts = 0;
+        arm(link, sender);
     }
-    return false;
 }
 
-static bool send_fragment(link_t *link)
+/* Sends the fragment with a sequence number that belongs to a tensor in the queue. */
+static bool send_fragment(link_t *link, const link_sender_t *sender, uint16_t sequence)
 {
-    link_transfer_t *transfer = &link->transfer;
-    link_sender_t *sender = transfer->sender;
-    uint16_t window = transfer->refused ? 1u : LINK_WINDOW; /* one fragment is enough to ask again */
-    bool may_send = transfer->next < transfer->count && transfer->next - transfer->base < window;
-    if (!may_send || port_uart_room(link->uart) < FRAME_ENCODED_BYTES + ANSWER_RESERVE_BYTES) {
-        return false;
-    }
-    const tensor_t *tensor = queue_front(sender->queue);
+    uint16_t fragments = link_fragments(link, sender->queue);
+    uint16_t place = (uint16_t)(sequence - sender->first);
+    const tensor_t *tensor = queue_at(sender->queue, (uint8_t)(place / fragments));
     frame_t frame = {
         .kind = tensor->data != NULL ? FRAME_DATA : FRAME_END,
         .stream = sender->number,
-        .transfer = sender->next_transfer,
-        .fragment = transfer->next,
-        .count = transfer->count,
+        .sequence = sequence,
+        .fragment = (uint16_t)(place % fragments),
+        .count = tensor->data != NULL ? fragments : 1u,
         .run = tensor->run,
     };
     if (tensor->data != NULL) {
-        frame.size_bytes = link_fragment_bytes(link, sender->queue, transfer->next);
-        frame.payload = (const uint8_t *)tensor->data + (size_t)transfer->next * link->payload_bytes;
+        frame.size_bytes = link_fragment_bytes(link, sender->queue, frame.fragment);
+        frame.payload = (const uint8_t *)tensor->data + (size_t)frame.fragment * link->payload_bytes;
     }
-    link_send_frame(link, &frame);
-    sender->counts.frames++;
-    sender->counts.resent += transfer->next < transfer->highest ? 1u : 0u;
-    transfer->next++;
-    transfer->highest = transfer->next > transfer->highest ? transfer->next : transfer->highest;
-    return true;
+    return link_send_frame(link, &frame);
 }
 
-/* Goes back to the oldest unacknowledged fragment when an answer is overdue. */
-static bool poll_timeout(link_t *link)
+static bool send_again(link_t *link, link_sender_t *sender)
 {
-    link_transfer_t *transfer = &link->transfer;
-    if (!link_is_due(transfer->deadline_ticks)) {
+    unsigned position = 0;
+    while ((sender->lost >> position & 1u) == 0) {
+        position++;
+    }
+    if (!send_fragment(link, sender, (uint16_t)(sender->base + position))) {
         return false;
     }
-    if (++transfer->attempts >= LINK_ATTEMPTS) {
-        finish_transfer(link, false);
-        return true;
-    }
-    transfer->next = transfer->base;
-    transfer->rewound = false;
-    transfer->deadline_ticks = port_ticks() + link->timeout_ticks;
+    sender->lost &= ~(1u << position);
+    sender->again |= 1u << position;
+    sender->counts.frames++;
+    sender->counts.resent++;
     return true;
 }
 
-bool link_poll_sender(link_t *link)
+/* True if there is a fragment that was never sent, whatever the peer has room for. */
+static bool has_new(const link_t *link, const link_sender_t *sender)
+{
+    uint16_t fragments = link_fragments(link, sender->queue);
+    uint16_t place = (uint16_t)(sender->next - sender->first);
+    const tensor_t *tensor = queue_at(sender->queue, (uint8_t)(place / fragments));
+    return tensor != NULL && (tensor->data != NULL || place % fragments == 0);
+}
+
+static bool send_new(link_t *link, link_sender_t *sender)
+{
+    uint16_t count = (uint16_t)(sender->next - sender->base);
+    if (count >= link->window || !before(sender->next, sender->limit) || !has_new(link, sender) ||
+        !send_fragment(link, sender, sender->next)) {
+        return false;
+    }
+    if (count == 0) {
+        arm(link, sender);
+    }
+    sender->next++;
+    sender->counts.frames++;
+    return true;
+}
+
+/* Without an answer all that is under way is sent again; without room at the peer it is asked again. */
+static bool poll_timeout(link_t *link, link_sender_t *sender)
+{
+    bool waits = sender->next != sender->base || has_new(link, sender);
+    if (!waits || !link_is_due(sender->deadline_ticks)) {
+        return false;
+    }
+    sender->attempts = (uint8_t)(sender->attempts < UINT8_MAX ? sender->attempts + 1u : UINT8_MAX);
+    arm(link, sender);
+    sender->again = 0;
+    sender->lost = under_way(sender) & ~sender->acked;
+    if (sender->lost == 0) {
+        frame_t ask = {.kind = FRAME_ASK, .stream = sender->number};
+        link_send_frame(link, &ask);
+    }
+    return true;
+}
+
+/* While the peer is lost a tensor waits for it no longer than it took to notice that. */
+static bool poll_lost(link_t *link)
+{
+    bool busy = false;
+    if (!link_is_due(link->down_ticks + link->lost_ticks)) {
+        return false;
+    }
+    for (uint8_t i = 0; i < link->sender_count; i++) {
+        const tensor_t *tensor = queue_front(link->senders[i].queue);
+        if (tensor != NULL && tensor->data != NULL) {
+            drop(&link->senders[i]);
+            busy = true;
+        }
+    }
+    link->down_ticks = port_ticks();
+    return busy;
+}
+
+bool link_poll_senders(link_t *link)
 {
     if (!link_is_up(link)) {
-        return false;
+        return poll_lost(link);
     }
-    if (link->transfer.sender == NULL && !begin_transfer(link)) {
-        return false;
+    bool busy = false;
+    for (uint8_t i = 0; i < link->sender_count; i++) {
+        link_sender_t *sender = &link->senders[(link->next_sender + i) % link->sender_count];
+        bool room = port_uart_room(link->wire->uart) >= FRAME_ENCODED_BYTES + ANSWER_RESERVE_BYTES;
+        bool sent = room && (sender->lost != 0 ? send_again(link, sender) : send_new(link, sender));
+        busy = busy || sent || poll_timeout(link, sender);
     }
-    return send_fragment(link) || poll_timeout(link);
+    link->next_sender = (uint8_t)(link->next_sender + 1u < link->sender_count ? link->next_sender + 1u : 0u);
+    return busy;
 }

@@ -3,11 +3,17 @@
 #include "port.h"
 #include "report.h"
 
+/* Sensing does not wait longer for devices that may never come. */
+#define LINKS_TIMEOUT_TICKS (2u * PORT_TICK_HZ)
+
 static bool links_are_up(void)
 {
     bool up = true;
-    for (uint8_t i = 0; i < device.link_count; i++) {
-        up = up && link_is_up(&device.links[i]);
+    for (uint8_t i = 0; i < device.wire_count; i++) {
+        const wire_t *wire = &device.wires[i];
+        for (uint8_t j = 0; j < wire->link_count; j++) {
+            up = up && link_is_up(&wire->links[j]);
+        }
     }
     return up;
 }
@@ -16,22 +22,20 @@ static bool links_are_up(void)
 static bool poll_all(bool sensing)
 {
     bool busy = false;
-    for (uint8_t i = 0; i < device.link_count; i++) {
-        busy = link_poll(&device.links[i]) || busy;
+    for (uint8_t i = 0; i < device.wire_count; i++) {
+        busy = wire_poll(&device.wires[i]) || busy;
     }
     for (uint8_t i = 0; sensing && i < device.sense_count; i++) {
         busy = sense_poll(&device.senses[i]) || busy;
     }
-    for (uint8_t i = 0; i < device.infer_count; i++) {
-        busy = infer_poll(&device.infers[i]) || busy;
-    }
+    busy = infer_poll() || busy;
     for (uint8_t i = 0; i < device.interact_count; i++) {
         busy = interact_poll(&device.interacts[i]) || busy;
     }
     return busy;
 }
 
-static bool all_ended(void)
+static bool tasks_have_ended(void)
 {
     bool ended = true;
     for (uint8_t i = 0; i < device.sense_count; i++) {
@@ -43,34 +47,50 @@ static bool all_ended(void)
     for (uint8_t i = 0; i < device.interact_count; i++) {
         ended = ended && device.interacts[i].ended;
     }
-    for (uint8_t i = 0; i < device.link_count; i++) {
-        ended = ended && link_has_ended(&device.links[i]);
+    return ended;
+}
+
+static bool links_have_ended(void)
+{
+    bool ended = true;
+    for (uint8_t i = 0; i < device.wire_count; i++) {
+        const wire_t *wire = &device.wires[i];
+        for (uint8_t j = 0; j < wire->link_count; j++) {
+            ended = ended && link_has_ended(&wire->links[j]);
+        }
     }
     return ended;
 }
 
-int main(void)
+static void open_all(void)
 {
     port_init();
     console_open();
     report_boot();
-    if (device.infer_count == 1) { /* its weights stay for good */
-        infer_preload(&device.infers[0]);
+    infer_open();
+    for (uint8_t i = 0; i < device.wire_count; i++) {
+        wire_open(&device.wires[i]);
     }
-    for (uint8_t i = 0; i < device.link_count; i++) {
-        link_open(&device.links[i]);
-    }
+}
+
+int main(void)
+{
+    open_all();
+    uint32_t opened_ticks = port_ticks();
     bool sensing = false;
     bool reported = false;
     for (;;) {
+        port_alive();
         bool busy = poll_all(sensing);
-        if (!sensing && links_are_up()) {
+        bool ended = sensing && tasks_have_ended() && links_have_ended();
+        if (!sensing && (links_are_up() || port_ticks() - opened_ticks > LINKS_TIMEOUT_TICKS)) {
             report_start();
             sensing = true;
-        } else if (!reported && sensing && all_ended()) {
+        } else if (ended && !reported) {
             report_end();
             reported = true;
         } else if (!busy) {
+            reported = ended;
             port_sleep();
         }
     }

@@ -15,8 +15,11 @@ void port_init(void);
 /* Time since port_init in ticks of PORT_TICK_HZ (device.h). Wraps; differences are right. */
 uint32_t port_ticks(void);
 
-/* Counts resets since power-up (from an undefined value): tells sessions of a device apart. */
-uint32_t port_boot_count(void);
+/* A number that was not returned before, by this boot or an earlier one. */
+uint32_t port_new_session(void);
+
+/* The main loop goes round; without this for a second the watchdog resets the chip. */
+void port_alive(void);
 
 /* Sleeps until an interrupt handler has work for the main loop, at most one millisecond. */
 void port_sleep(void);
@@ -54,7 +57,10 @@ void port_cnn_clock(bool inference);
 /* Calls cnn_done_interrupt (cnn.h) when the accelerator has finished. */
 void port_cnn_interrupt_enable(void);
 
-/* Deepest use of the stack so far, in bytes. */
-uint32_t port_stack_used_bytes(void);
+/* Deepest use of the stack so far, what is reserved for it, and all RAM in use, stack included. */
+typedef struct {
+    uint32_t stack_used_bytes, stack_bytes, ram_bytes;
+} port_memory_t;
+port_memory_t port_memory(void);
 
 #endif

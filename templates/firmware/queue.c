@@ -2,9 +2,15 @@
 
 #include <stddef.h>
 
-static uint8_t tail(const queue_t *queue)
+static uint8_t slot(const queue_t *queue, unsigned position)
 {
-    return (uint8_t)((queue->head + queue->count) % queue->depth);
+    unsigned index = queue->head + position;
+    return (uint8_t)(index < queue->depth ? index : index - queue->depth);
+}
+
+uint8_t queue_room(const queue_t *queue)
+{
+    return (uint8_t)(queue->depth - queue->count);
 }
 
 bool queue_has_room(const queue_t *queue)
@@ -12,24 +18,44 @@ bool queue_has_room(const queue_t *queue)
     return queue->count < queue->depth;
 }
 
+uint32_t *queue_place(const queue_t *queue, uint8_t ahead)
+{
+    return queue->storage + slot(queue, queue->count + (unsigned)ahead) * queue->words;
+}
+
 uint32_t *queue_next(const queue_t *queue)
 {
-    return queue->storage + tail(queue) * queue->words;
+    return queue_place(queue, 0);
+}
+
+void queue_note_run(queue_t *queue, uint8_t ahead, uint32_t run)
+{
+    queue->slots[slot(queue, queue->count + (unsigned)ahead)].run = run;
+}
+
+uint32_t queue_run(const queue_t *queue)
+{
+    return queue->slots[slot(queue, queue->count)].run;
 }
 
 void queue_push(queue_t *queue, uint32_t run, const uint32_t *data)
 {
-    queue->slots[tail(queue)] = (tensor_t){.run = run, .data = data};
+    queue->slots[slot(queue, queue->count)] = (tensor_t){.run = run, .data = data};
     queue->count++;
+}
+
+const tensor_t *queue_at(const queue_t *queue, uint8_t position)
+{
+    return position < queue->count ? &queue->slots[slot(queue, position)] : NULL;
 }
 
 const tensor_t *queue_front(const queue_t *queue)
 {
-    return queue->count != 0 ? &queue->slots[queue->head] : NULL;
+    return queue_at(queue, 0);
 }
 
 void queue_pop(queue_t *queue)
 {
-    queue->head = (uint8_t)((queue->head + 1) % queue->depth);
+    queue->head = slot(queue, 1);
     queue->count--;
 }

@@ -18,14 +18,26 @@ typedef struct {
     uint8_t depth, head, count;
 } queue_t;
 
-/* True if another tensor can be put in. */
+/* How many more tensors can be put in. */
+uint8_t queue_room(const queue_t *queue);
+
 bool queue_has_room(const queue_t *queue);
+
+/* Memory for the tensor that is put in after `ahead` others; only for `ahead` below queue_room. */
+uint32_t *queue_place(const queue_t *queue, uint8_t ahead);
 
 /* Memory for the next tensor; only after queue_has_room. */
 uint32_t *queue_next(const queue_t *queue);
 
+/* Notes the run of the tensor that is put in after `ahead` others (queue_run tells it). */
+void queue_note_run(queue_t *queue, uint8_t ahead, uint32_t run);
+uint32_t queue_run(const queue_t *queue);
+
 /* Puts in the tensor that was written to `data`: queue_next(), a constant, or NULL for the end mark. */
 void queue_push(queue_t *queue, uint32_t run, const uint32_t *data);
+
+/* Tensor `position`, the oldest is 0; NULL if there are not so many. */
+const tensor_t *queue_at(const queue_t *queue, uint8_t position);
 
 /* The oldest tensor, NULL if there is none. */
 const tensor_t *queue_front(const queue_t *queue);

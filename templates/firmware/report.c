@@ -32,7 +32,6 @@ static void report_sender(const link_t *link, const link_sender_t *sender)
     console_number(sender->counts.dropped);
     console_number(sender->counts.frames);
     console_number(sender->counts.resent);
-    console_number(sender->counts.ticks);
     console_end();
 }
 
@@ -45,7 +44,6 @@ static void report_receiver(const link_t *link, const link_receiver_t *receiver)
     console_number(receiver->counts.tensors);
     console_number(receiver->counts.abandoned);
     console_number(receiver->counts.duplicates);
-    console_number(receiver->counts.ticks);
     console_end();
 }
 
@@ -54,9 +52,7 @@ static void report_link(const link_t *link)
     begin("S");
     console_text("link");
     console_text(link->name);
-    console_number(link->damaged_frames);
-    console_number(link->foreign_frames);
-    console_number(port_uart_overruns(link->uart));
+    console_number(link->losses);
     console_end();
     for (uint8_t i = 0; i < link->sender_count; i++) {
         report_sender(link, &link->senders[i]);
@@ -66,19 +62,45 @@ static void report_link(const link_t *link)
     }
 }
 
+static void report_wire(const wire_t *wire)
+{
+    begin("S");
+    console_text("wire");
+    console_number(wire->uart);
+    console_number(wire->damaged_frames);
+    console_number(wire->foreign_frames);
+    console_number(port_uart_overruns(wire->uart));
+    console_end();
+    for (uint8_t i = 0; i < wire->link_count; i++) {
+        report_link(&wire->links[i]);
+    }
+}
+
+static void report_memory(void)
+{
+    port_memory_t memory = port_memory();
+    begin("S");
+    console_text("memory");
+    console_number(memory.stack_used_bytes);
+    console_number(memory.stack_bytes);
+    console_number(memory.ram_bytes);
+    console_end();
+}
+
 void report_boot(void)
 {
     begin("B");
     console_text(device.name);
     console_hex_field(device.plan_id);
     console_number(PORT_TICK_HZ);
+    console_number(port_ticks());
     console_end();
 }
 
 void report_start(void)
 {
     begin("L");
-    console_number(device.link_count);
+    console_number(device.wire_count);
     console_number(port_ticks());
     console_end();
 }
@@ -97,13 +119,10 @@ void report_end(void)
     for (uint8_t i = 0; i < device.interact_count; i++) {
         report_task(device.interacts[i].app, "interact", &device.interacts[i].timing);
     }
-    for (uint8_t i = 0; i < device.link_count; i++) {
-        report_link(&device.links[i]);
+    for (uint8_t i = 0; i < device.wire_count; i++) {
+        report_wire(&device.wires[i]);
     }
-    begin("S");
-    console_text("stack");
-    console_number(port_stack_used_bytes());
-    console_end();
+    report_memory();
     begin("E");
     console_text(device.name);
     console_end();

@@ -2,24 +2,39 @@
 
 #include "console.h"
 #include "device.h"
+#include "framing.h"
 #include "port.h"
 
-/* The longest inference of these chips takes tens of milliseconds. */
-#define INFERENCE_TIMEOUT_TICKS PORT_TICK_HZ
 /* Words of a result that are written at once, and the characters they take. */
 #define WORDS_AT_ONCE 16u
 #define PIECE_BYTES (WORDS_AT_ONCE * 8u + 64u)
+/* Results that are longer are written whole only for the first runs, then as their CRC-32: the console is
+ * slower than what makes them. */
+#define WHOLE_RESULT_WORDS 64u
+#define WHOLE_RESULT_RUNS 2u
 
-static const cnn_segment_t *loaded; /* segment whose weights are in the accelerator */
-static infer_t *running;
-static uint32_t started_ticks;
-
-static void timing_add(timing_t *timing, uint32_t began_ticks, uint32_t ended_ticks)
+void timing_add(timing_t *timing, uint32_t began_ticks, uint32_t ended_ticks)
 {
     uint32_t took = ended_ticks - began_ticks;
     timing->count++;
     timing->ticks += took;
     timing->longest_ticks = took > timing->longest_ticks ? took : timing->longest_ticks;
+}
+
+/* ---- Sense ---- */
+
+static void log_run(sense_log_t *log, uint32_t run, uint32_t ticks)
+{
+    uint32_t entry = log->count % SENSE_LOG_ENTRIES;
+    log->entries[entry].run = run;
+    log->entries[entry].ticks = ticks;
+    log->count++;
+}
+
+static bool is_due(const sense_t *sense)
+{
+    bool first = sense->next_run == 0;
+    return sense->period_ticks == 0 || first || (int32_t)(port_ticks() - sense->due_ticks) >= 0;
 }
 
 bool sense_poll(sense_t *sense)
@@ -33,80 +48,23 @@ bool sense_poll(sense_t *sense)
         sense->ended = true;
         return true;
     }
+    if (sense->next_run >= *sense->open_runs || !is_due(sense)) {
+        return false;
+    }
+    sense->due_ticks = (sense->next_run == 0 ? began : sense->due_ticks) + sense->period_ticks;
+    log_run(sense->log, sense->next_run, began);
     queue_push(sense->out, sense->next_run, sense->samples + sense->next_sample * sense->out->words);
     sense->next_run++;
-    sense->next_sample = (sense->next_sample + 1u) % *sense->sample_count;
+    sense->next_sample = sense->next_sample + 1u < *sense->sample_count ? sense->next_sample + 1u : 0u;
     timing_add(&sense->timing, began, port_ticks());
     return true;
 }
 
-void infer_preload(const infer_t *infer)
-{
-    if (loaded != infer->segment) {
-        cnn_load_segment(infer->segment);
-        loaded = infer->segment;
-    }
-}
+/* ---- Interact ---- */
 
-static void start(infer_t *infer, const tensor_t *input)
+static bool is_whole(const interact_t *interact, const tensor_t *result)
 {
-    infer_preload(infer);
-    uint32_t began = port_ticks();
-    cnn_load_input(infer->segment, input->data);
-    infer->run = input->run;
-    queue_pop(infer->in); /* the accelerator has its own copy */
-    started_ticks = port_ticks();
-    timing_add(&infer->load, began, started_ticks);
-    running = infer;
-    cnn_start(infer->segment);
-}
-
-static bool finish(infer_t *infer)
-{
-    uint32_t done_ticks;
-    if (!cnn_is_done(&done_ticks)) {
-        if (port_ticks() - started_ticks > INFERENCE_TIMEOUT_TICKS) {
-            console_fatal("inference", infer->segment->name, infer->run);
-        }
-        return false;
-    }
-    if (!queue_has_room(infer->out)) {
-        return false; /* the accelerator keeps the result */
-    }
-    uint32_t began = port_ticks();
-    uint32_t *output = queue_next(infer->out);
-    cnn_unload_output(infer->segment, output);
-    queue_push(infer->out, infer->run, output);
-    running = NULL;
-    timing_add(&infer->inference, started_ticks, done_ticks);
-    timing_add(&infer->unload, began, port_ticks());
-    return true;
-}
-
-/* Only a single segment may start before there is room for its result. Of several, one could otherwise
- * keep the accelerator while it waits for another one to make room. */
-static bool may_start(const infer_t *infer, const tensor_t *input)
-{
-    return queue_has_room(infer->out) || (device.infer_count == 1 && input->data != NULL);
-}
-
-bool infer_poll(infer_t *infer)
-{
-    if (running != NULL) {
-        return running == infer && finish(infer);
-    }
-    const tensor_t *input = queue_front(infer->in);
-    if (input == NULL || !may_start(infer, input)) {
-        return false;
-    }
-    if (input->data != NULL) {
-        start(infer, input);
-        return true;
-    }
-    queue_push(infer->out, input->run, NULL);
-    queue_pop(infer->in);
-    infer->ended = true;
-    return true;
+    return interact->in->words <= WHOLE_RESULT_WORDS || result->run < WHOLE_RESULT_RUNS;
 }
 
 static void begin_result(interact_t *interact, const tensor_t *result)
@@ -117,7 +75,12 @@ static void begin_result(interact_t *interact, const tensor_t *result)
     console_begin("R");
     console_text(interact->app);
     console_number(result->run);
-    console_open_words();
+    if (is_whole(interact, result)) {
+        console_open_words();
+    } else {
+        console_digest(frame_crc32(0, (const uint8_t *)result->data, interact->in->words * sizeof *result->data));
+        interact->words_written = interact->in->words;
+    }
 }
 
 static void end_result(interact_t *interact)
@@ -139,6 +102,7 @@ bool interact_poll(interact_t *interact)
         interact->ended = true;
         return true;
     }
+    interact->ended = false; /* a sensor that was reset begins again */
     if (!interact->writing) {
         begin_result(interact, result);
     }

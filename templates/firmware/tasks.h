@@ -15,12 +15,28 @@ typedef struct {
     uint64_t ticks;
 } timing_t;
 
+void timing_add(timing_t *timing, uint32_t began_ticks, uint32_t ended_ticks);
+
+/* When the last runs were sensed, for a debugger (or the emulator) that reads it along: entry
+ * `count % SENSE_LOG_ENTRIES` is the next one to be written. */
+#define SENSE_LOG_ENTRIES 32u
+typedef struct {
+    volatile uint32_t count;
+    struct {
+        uint32_t run, ticks;
+    } entries[SENSE_LOG_ENTRIES];
+} sense_log_t;
+
 /* A replay sensor: delivers the samples in flash, again and again. */
 typedef struct {
     const char *app;
     queue_t *out;
     const uint32_t *samples; /* each of the queue's size, in the layout of its reader */
     const volatile uint32_t *sample_count;
+    const volatile uint32_t *open_runs; /* runs before this one may be sensed */
+    sense_log_t *log;
+    uint32_t period_ticks; /* 0: as fast as the readers take them */
+    uint32_t due_ticks;    /* of the next sample */
     uint32_t next_run, next_sample;
     bool ended;
     timing_t timing;
@@ -31,6 +47,9 @@ typedef struct {
     const char *app;
     const cnn_segment_t *segment;
     queue_t *in, *out;
+    const uint32_t *known_input; /* for the self-test at boot; NULL: none */
+    uint32_t known_crc;          /* of the output's words */
+    int8_t priority;
     uint32_t run; /* that is being inferred */
     bool ended;
     timing_t load, inference, unload;
@@ -48,10 +67,12 @@ typedef struct {
 
 bool sense_poll(sense_t *sense);
 
-/* Loads the segment's weights, unless the accelerator holds them already. */
-void infer_preload(const infer_t *infer);
+/* Loads the weights of all segments, and runs their known answers where there are any. */
+void infer_open(void);
 
-bool infer_poll(infer_t *infer);
+/* Serves all segments of the device: takes a result from the accelerator, or starts the next run. */
+bool infer_poll(void);
+
 bool interact_poll(interact_t *interact);
 
 #endif

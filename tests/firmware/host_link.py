@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from synergyc.firmware.framing import Frame
+from synergyc.firmware.framing import HEADER_FIELDS, Frame
 from synergyc.firmware.render import render
 from tests.firmware.samples import two_devices
 
@@ -25,14 +25,23 @@ class HostLink:
             getattr(library, name).restype = ctypes.c_size_t
         for name in ("test_poll", "test_is_up", "test_has_ended", "test_send"):
             getattr(library, name).restype = ctypes.c_bool
-        library.test_crc32.restype = ctypes.c_uint32
+        for name in ("test_crc32", "test_losses", "test_session"):
+            getattr(library, name).restype = ctypes.c_uint32
         self._words: tuple[int, ...] = (1, 1)
 
     def start(
-        self, side: int, words: Sequence[int], depth: int, payload_bytes: int, plan_id: int = 7
+        self,
+        side: int,
+        words: Sequence[int],
+        depth: int,
+        payload_bytes: int,
+        plan_id: int = 7,
+        answer_every: int = 1,
     ) -> None:
         self._words = tuple(words)
-        self._c.test_start(side, _words(words), depth, payload_bytes, ctypes.c_uint32(plan_id))
+        self._c.test_start(
+            side, _words(words), depth, payload_bytes, ctypes.c_uint32(plan_id), ctypes.c_uint8(answer_every)
+        )
 
     def advance(self, ticks: int) -> None:
         self._c.test_advance(ticks)
@@ -71,30 +80,27 @@ class HostLink:
         names = ("tensors", "dropped", "frames", "resent", "duplicates", "abandoned", "damaged", "foreign")
         return dict(zip(names, values, strict=True))
 
+    def losses(self, side: int) -> int:
+        return int(self._c.test_losses(side))
+
+    def session(self, side: int) -> int:
+        return int(self._c.test_session(side))
+
     def encode(self, frame: Frame) -> bytes:
-        fields = (
-            frame.kind,
-            frame.stream,
-            frame.plan,
-            frame.transfer,
-            frame.fragment,
-            frame.count,
-            frame.run,
-        )
+        fields = tuple(getattr(frame, name) for name in HEADER_FIELDS)
         out = ctypes.create_string_buffer(_ROOM_BYTES)
         size = self._c.test_encode(_words(fields), frame.payload, ctypes.c_uint16(len(frame.payload)), out)
         return out.raw[:size]
 
     def decode(self, data: bytes) -> tuple[list[Frame], int]:
         """Return the last good frame, if any, once for each good frame, and the number of damaged ones."""
-        fields = (ctypes.c_uint32 * 7)()
+        fields = (ctypes.c_uint32 * len(HEADER_FIELDS))()
         payload = ctypes.create_string_buffer(_ROOM_BYTES)
         size, damaged = ctypes.c_uint16(), ctypes.c_int()
         good = self._c.test_decode(
             data, ctypes.c_size_t(len(data)), fields, payload, ctypes.byref(size), ctypes.byref(damaged)
         )
-        kind, stream, plan, transfer, fragment, count, run = fields
-        frame = Frame(kind, stream, plan, transfer, fragment, count, run, payload.raw[: size.value])
+        frame = Frame(**dict(zip(HEADER_FIELDS, fields, strict=True)), payload=payload.raw[: size.value])
         return [frame] * good, damaged.value
 
     def crc32(self, data: bytes) -> int:

@@ -125,9 +125,11 @@ def check(link: HostLink, load: Traffic) -> None:
         assert load.ends[side, stream] == len(sent)
 
 
-def start(link: HostLink, words: Sequence[int], depth: int, payload_bytes: int) -> None:
+def start(
+    link: HostLink, words: Sequence[int], depth: int, payload_bytes: int, answer_every: int = 1
+) -> None:
     for side in _SIDES:
-        link.start(side, words, depth, payload_bytes)
+        link.start(side, words, depth, payload_bytes, answer_every=answer_every)
 
 
 @settings(max_examples=40, deadline=None)
@@ -136,14 +138,21 @@ def start(link: HostLink, words: Sequence[int], depth: int, payload_bytes: int) 
     words=st.lists(st.integers(1, 150), min_size=2, max_size=2),
     depth=st.integers(1, 3),
     payload_words=st.integers(4, 64),
+    answer_every=st.sampled_from([1, 4]),
     faults=st.builds(Faults, *(st.sampled_from([0.0, 0.01, 0.1]) for _ in range(4))),
 )
 def test_every_tensor_arrives_right_and_once(
-    host_link: HostLink, seed: int, words: list[int], depth: int, payload_words: int, faults: Faults
+    host_link: HostLink,
+    seed: int,
+    words: list[int],
+    depth: int,
+    payload_words: int,
+    answer_every: int,
+    faults: Faults,
 ) -> None:
     chance = random.Random(seed)  # noqa: S311 - repeatable on purpose
     load = traffic(words, 4, chance)
-    start(host_link, words, depth, payload_words * 4)
+    start(host_link, words, depth, payload_words * 4, answer_every)
     exchange(host_link, load, faults, chance)
     check(host_link, load)
 
@@ -162,18 +171,53 @@ def test_a_good_wire_needs_each_frame_once(host_link: HostLink) -> None:
             assert load.arrived[side, stream] == load.sent[side, stream]
 
 
-def test_a_dead_peer_makes_runs_dropped_and_counted(host_link: HostLink) -> None:
+def test_a_lost_peer_makes_runs_dropped_and_counted(host_link: HostLink) -> None:
+    """What was under way at once, what comes later after a while; nothing is lost without a count."""
     words = (100, 3)
     start(host_link, words, 2, 64)
     bring_up(host_link)
     assert host_link.send(0, 0, 0, range(100))
-    for _ in range(2000):
+    for _ in range(6000):
         host_link.poll(0)
         host_link.take_sent(0)
         host_link.advance(_TICKS_PER_ROUND)
     counts = host_link.counts(0, 0)
     assert (counts["tensors"], counts["dropped"]) == (0, 1)
-    assert host_link.is_up(0)
+    assert not host_link.is_up(0)
+    assert host_link.losses(0) == 1
+
+
+def test_a_peer_that_returns_is_found_and_gets_what_comes_next(host_link: HostLink) -> None:
+    words = (10, 3)
+    start(host_link, words, 2, 16)
+    bring_up(host_link)
+    for _ in range(3000):  # silence on both sides
+        for side in _SIDES:
+            host_link.poll(side)
+            host_link.take_sent(side)
+        host_link.advance(_TICKS_PER_ROUND)
+    assert not any(host_link.is_up(side) for side in _SIDES)
+    bring_up(host_link)
+    assert host_link.send(0, 0, 7, range(10))
+    settle(host_link, 100)
+    assert host_link.receive(1, 0) == (7, tuple(range(10)))
+
+
+def test_frames_of_an_older_session_are_ignored(host_link: HostLink) -> None:
+    words = (4, 3)
+    start(host_link, words, 2, 16)
+    bring_up(host_link)
+    assert host_link.send(0, 0, 0, range(4))
+    host_link.poll(0)
+    replayed = host_link.take_sent(0)
+    assert replayed
+    host_link.start(1, words, 2, 16)
+    bring_up(host_link)
+    before = host_link.counts(1, 0)["foreign"]
+    host_link.deliver(1, replayed)
+    settle(host_link, 10)
+    assert host_link.counts(1, 0)["foreign"] > before
+    assert host_link.receive(1, 0) is None
 
 
 def test_a_full_reader_stops_the_sender_without_a_drop(host_link: HostLink) -> None:
@@ -237,6 +281,9 @@ def test_devices_of_different_builds_do_not_talk(host_link: HostLink) -> None:
     [
         {"stream": 9},
         {"plan": 8},
+        {"source": 5},
+        {"target": 0},
+        {"session": 0},
         {"fragment": 5},
         {"count": 2},
         {"payload": b"short"},
@@ -249,11 +296,34 @@ def test_frames_that_do_not_fit_the_plan_are_ignored(host_link: HostLink, change
     words = (4, 3)
     start(host_link, words, 2, 16)
     bring_up(host_link)
-    good: dict[str, object] = {"kind": FrameKind.DATA, "plan": 7, "count": 1, "payload": bytes(16)}
+    session = (host_link.session(0) & 0xFF) << 8 | host_link.session(1) & 0xFF
+    good: dict[str, object] = {
+        "kind": FrameKind.DATA,
+        "target": 1,
+        "plan": 7,
+        "session": session,
+        "count": 1,
+        "payload": bytes(16),
+    }
     host_link.deliver(1, encode_frame(Frame(**(good | change))))  # type: ignore[arg-type]
     settle(host_link, 10)
     assert host_link.receive(1, 0) is None
     assert host_link.counts(1, 0)["foreign"] == 1
+
+
+def test_a_fragment_beyond_the_room_is_ignored(host_link: HostLink) -> None:
+    """A peer that does not keep to its credit, or a replayed number, writes nowhere."""
+    words = (4, 3)
+    start(host_link, words, 1, 16)
+    bring_up(host_link)
+    session = (host_link.session(0) & 0xFF) << 8 | host_link.session(1) & 0xFF
+    for sequence in (1, 2, 31, 32, 1000, 0x7FFF, 0x8000, 0xFFFF):
+        frame = Frame(
+            FrameKind.DATA, 0, 1, plan=7, session=session, sequence=sequence, count=1, payload=bytes(16)
+        )
+        host_link.deliver(1, encode_frame(frame))
+        settle(host_link, 2)
+    assert host_link.receive(1, 0) is None
 
 
 @settings(max_examples=50, deadline=None)

@@ -90,11 +90,14 @@ def test_large_queues_become_shorter_before_ram_is_full() -> None:
     assert [queue.depth for queue in large.queues] == [2, 1]  # the first one has its tensors in flash
 
 
-def test_a_window_of_frames_fits_the_ring() -> None:
-    spec = two_devices()["chest"]
-    assert sizing.ring_bytes(spec) == 2048  # 5 frames of 256 + 22 bytes, rounded up to a power of two
+def test_frames_fit_the_rings() -> None:
+    console, link = sizing.rings(two_devices()["chest"])
+    assert link == sizing.Rings(1024, 1024)  # 2 and 3 frames of 256 + 27 bytes, rounded up to powers of two
+    assert console.out_bytes == 1024
 
 
 def test_slow_links_wait_longer() -> None:
-    fast, slow = (two_devices(rate_kbps=rate)["chest"].links[0] for rate in (921.6, 9.6))
-    assert sizing.timeout_us(slow) > 8 * 270 * 10 * 1000 / 9.6 > sizing.timeout_us(fast)
+    fast, slow = (two_devices(rate_kbps=rate)["chest"] for rate in (921.6, 9.6))
+    full_frame_us = 270 * 10 * 1000 / 9.6
+    assert sizing.answer_us(slow, slow.links[0]) > 4 * full_frame_us > sizing.answer_us(fast, fast.links[0])
+    assert sizing.lost_us(slow, slow.links[0]) > 5 * sizing.answer_us(slow, slow.links[0])

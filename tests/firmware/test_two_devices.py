@@ -28,7 +28,8 @@ from synergyc.ir.network import Layer, LayerOp, Network, Tensor
 from synergyc.ir.types import Activation, Array, Pool, PoolKind
 from synergyc.plan.types import AppPlan, HandOff, Plan, Prediction, Segment
 from synergyc.synth.native.generator import generate
-from synergyc.synth.placement import place
+from synergyc.synth.program import Program
+from synergyc.synth.resident import place_resident
 from synergyc.targets import load_board, load_chip, load_medium
 from synergyc.toolchain import find_cross_compiler
 
@@ -91,10 +92,12 @@ def specs(scene: Scene, samples: Array, runs: int = RUNS) -> tuple[FirmwareSpec,
         for index, (device, first, last) in enumerate(scene.segments)
     )
     boards = {name: load_board(board) for name, board in scene.boards.items()}
-    programs = {}
-    for segment in segments:
-        chip = load_chip(boards[segment.device].chip)
-        programs[segment.name] = generate(place(net.segment(segment.first, segment.last), chip), chip)
+    programs: dict[str, Program] = {}
+    for name, board in boards.items():
+        chip = load_chip(board.chip)
+        mine = [segment for segment in segments if segment.device == name]
+        placed = place_resident([net.segment(item.first, item.last) for item in mine], chip)
+        programs |= {item.name: generate(place, chip) for item, place in zip(mine, placed, strict=True)}
     path = [scene.sense, *(segment.device for segment in segments), scene.interact]
     steps = [pair for pair in itertools.pairwise(path) if pair[0] != pair[1]]
     hand_offs = tuple(
@@ -236,17 +239,17 @@ def test_results_are_right_over_a_bad_wire(samples: Array, tmp_path: Path) -> No
     devices = power_up(specs(SCENES["cut once"], samples), tmp_path, corrupt=0.0006, loss=0.0002)
     devices.run_until_end()
     assert_equal(results(devices, "wrist"), expected(samples))
-    _, tensors, dropped, _, resent, _ = devices.counts("chest", "send")
+    _, tensors, dropped, _, resent = devices.counts("chest", "send")
     assert (tensors, dropped) == (RUNS, 0)
     assert resent > 0
-    damaged, _, _ = devices.counts("wrist", "link")
+    damaged, _, _ = devices.counts("wrist", "wire")
     assert damaged > 0
 
 
 def test_runs_for_a_dead_device_are_dropped_and_counted(samples: Array, tmp_path: Path) -> None:
     devices = power_up(specs(SCENES["cut once"], samples), tmp_path)
     wrist = devices.board("wrist")
-    devices.simulation.run(_TIME_LIMIT_NS, stop=lambda: b"$R,app,0," in wrist.console)
+    devices.simulation.run(_TIME_LIMIT_NS, stop=lambda: b"$R,app,1," in wrist.console)
     devices.simulation.drop("wrist")
     devices.run_until_end("chest")
     _, tensors, dropped, *_ = devices.counts("chest", "send")
@@ -259,15 +262,15 @@ def test_a_host_may_change_samples_and_the_number_of_runs(samples: Array, tmp_pa
     devices = power_up([spec], tmp_path)
     board = devices.board("wrist")
     sense = spec.senses[0]
-    packed = [pack_tensor(sense.layout, sample) for sample in samples[::-1]][:2]
+    packed = [pack_tensor(sense.layout, sample) for sample in samples[:0:-1]]
     board.poke(
         "synergy_samples_app", b"".join(word.to_bytes(4, "little") for words in packed for word in words)
     )
     board.poke("synergy_sample_count_app", (2).to_bytes(4, "little"))
-    board.poke("synergy_run_limit", (3).to_bytes(4, "little"))
+    board.poke("synergy_run_limit", (4).to_bytes(4, "little"))
     devices.run_until_end()
     logits = reference.run(network(), {"x": samples})["logits"]
-    assert_equal(results(devices, "wrist"), {0: logits[2], 1: logits[1], 2: logits[2]})
+    assert_equal(results(devices, "wrist"), {run: logits[2 - run % 2] for run in range(4)})
 
 
 def test_a_fault_is_reported_with_its_place(samples: Array, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ typedef struct {
 } pipe_t;
 
 typedef struct {
+    wire_t wire;
     link_t link;
     link_sender_t senders[STREAMS];
     link_receiver_t receivers[STREAMS];
@@ -30,7 +31,7 @@ uint32_t port_ticks(void)
     return now_ticks;
 }
 
-uint32_t port_boot_count(void)
+uint32_t port_new_session(void)
 {
     return ++sessions;
 }
@@ -78,9 +79,11 @@ static void set_up_queue(queue_t *queue, tensor_t *slots, uint32_t words, uint8_
 }
 
 /* (Re)starts end `side`; both ends send and receive streams 0 and 1 of `words[stream]` words. */
-void test_start(unsigned side, const uint32_t *words, uint8_t depth, uint16_t payload_bytes, uint32_t plan_id)
+void test_start(unsigned side, const uint32_t *words, uint8_t depth, uint16_t payload_bytes, uint32_t plan_id,
+                uint8_t answer_every)
 {
     end_t *end = &ends[side];
+    memset(&end->wire, 0, sizeof end->wire);
     memset(&end->link, 0, sizeof end->link);
     memset(end->senders, 0, sizeof end->senders);
     memset(end->receivers, 0, sizeof end->receivers);
@@ -92,10 +95,19 @@ void test_start(unsigned side, const uint32_t *words, uint8_t depth, uint16_t pa
         end->receivers[stream].number = stream;
         end->receivers[stream].queue = &end->in[stream];
     }
+    end->wire.uart = (uint8_t)side;
+    end->wire.links = &end->link;
+    end->wire.link_count = 1;
     end->link.name = "host";
-    end->link.uart = (uint8_t)side;
+    end->link.wire = &end->wire;
+    end->link.own = (uint8_t)side;
+    end->link.peer = (uint8_t)(1u - side);
     end->link.plan_id = plan_id;
-    end->link.timeout_ticks = 1000;
+    end->link.answer_ticks = 1000;
+    end->link.beat_ticks = 2000;
+    end->link.lost_ticks = 40000;
+    end->link.window = 8;
+    end->link.answer_every = answer_every;
     end->link.payload_bytes = payload_bytes;
     end->link.senders = end->senders;
     end->link.sender_count = STREAMS;
@@ -103,7 +115,7 @@ void test_start(unsigned side, const uint32_t *words, uint8_t depth, uint16_t pa
     end->link.receiver_count = STREAMS;
     sent[side].count = 0;
     arrived[side].count = 0;
-    link_open(&end->link);
+    wire_open(&end->wire);
 }
 
 void test_advance(uint32_t ticks)
@@ -113,7 +125,7 @@ void test_advance(uint32_t ticks)
 
 bool test_poll(unsigned side)
 {
-    return link_poll(&ends[side].link);
+    return wire_poll(&ends[side].wire);
 }
 
 bool test_is_up(unsigned side)
@@ -181,42 +193,58 @@ void test_counts(unsigned side, unsigned stream, uint32_t *counts)
     counts[3] = out->resent;
     counts[4] = in->duplicates;
     counts[5] = in->abandoned;
-    counts[6] = ends[side].link.damaged_frames;
-    counts[7] = ends[side].link.foreign_frames;
+    counts[6] = ends[side].wire.damaged_frames;
+    counts[7] = ends[side].wire.foreign_frames;
 }
 
-/* Frames without a link: fields are kind, stream, plan, transfer, fragment, count, run. */
+uint32_t test_losses(unsigned side)
+{
+    return ends[side].link.losses;
+}
+
+uint32_t test_session(unsigned side)
+{
+    return ends[side].link.session;
+}
+
+/* Frames without a link: fields in the order of the header. */
+enum { KIND, FROM, TO, STREAM, PLAN, SESSION, SEQUENCE, FRAGMENT, COUNT, RUN, FIELDS };
+
 size_t test_encode(const uint32_t *fields, const uint8_t *payload, uint16_t size_bytes, uint8_t *out)
 {
     frame_t frame = {
-        .kind = (uint8_t)fields[0],
-        .stream = (uint8_t)fields[1],
-        .plan = (uint16_t)fields[2],
-        .transfer = (uint16_t)fields[3],
-        .fragment = (uint16_t)fields[4],
-        .count = (uint16_t)fields[5],
-        .run = fields[6],
+        .kind = (uint8_t)fields[KIND],
+        .from = (uint8_t)fields[FROM],
+        .to = (uint8_t)fields[TO],
+        .stream = (uint8_t)fields[STREAM],
+        .plan = (uint16_t)fields[PLAN],
+        .session = (uint16_t)fields[SESSION],
+        .sequence = (uint16_t)fields[SEQUENCE],
+        .fragment = (uint16_t)fields[FRAGMENT],
+        .count = (uint16_t)fields[COUNT],
+        .run = fields[RUN],
         .size_bytes = size_bytes,
         .payload = payload,
     };
     return frame_encode(&frame, out);
 }
 
-/* Pushes bytes into a fresh decoder; returns the number of good frames, the last one in `fields`. */
+/* Feeds bytes to a fresh decoder; returns the number of good frames, the last one in `fields`. */
 int test_decode(const uint8_t *bytes, size_t count, uint32_t *fields, uint8_t *payload, uint16_t *size_bytes, int *damaged)
 {
     static decoder_t decoder;
     memset(&decoder, 0, sizeof decoder);
     int good = 0;
     *damaged = 0;
-    for (size_t i = 0; i < count; i++) {
-        decoder_result_t result = decoder_push(&decoder, bytes[i]);
+    for (size_t at = 0, used; at < count; at += used) {
+        decoder_result_t result = decoder_feed(&decoder, bytes + at, count - at, &used);
         *damaged += result == DECODER_DAMAGED ? 1 : 0;
         if (result != DECODER_FRAME) {
             continue;
         }
         const frame_t *frame = &decoder.frame;
-        const uint32_t values[] = {frame->kind, frame->stream, frame->plan, frame->transfer, frame->fragment, frame->count, frame->run};
+        const uint32_t values[FIELDS] = {frame->kind, frame->from, frame->to, frame->stream, frame->plan,
+            frame->session, frame->sequence, frame->fragment, frame->count, frame->run};
         memcpy(fields, values, sizeof values);
         *size_bytes = frame->size_bytes;
         memcpy(payload, frame->payload, frame->size_bytes);

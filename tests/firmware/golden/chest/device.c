@@ -31,24 +31,45 @@ static queue_t queues[] = {
 
 /* ---- Links ---- */
 
+static wire_t wires[1];
+
 static link_sender_t chest_wrist_senders[] = {
     {.number = 0, .queue = &queues[QUEUE_BEAT_Q1]}, /* app beat */
 };
 
-static link_t links[] = {
+static link_t uart2_links[] = {
     {
         .name = "chest-wrist", /* to wrist */
-        .uart = 1,
-        .rate_bd = 921600,
+        .wire = &wires[0],
+        .own = 0,
+        .peer = 1,
         .plan_id = 0x4cf45405u,
-        .timeout_ticks = 2202257u, /* 44.0 ms */
+        .answer_ticks = 1424479u, /* 28.5 ms */
+        .beat_ticks = 2000000u, /* 40.0 ms */
+        .lost_ticks = 20000000u, /* 400.0 ms */
         .payload_bytes = 256,
+        .window = 8,
+        .answer_every = 1,
         .senders = chest_wrist_senders,
         .sender_count = 1,
     },
 };
 
+static wire_t wires[] = {
+    {
+        .uart = 1, /* uart2 */
+        .rate_bd = 921600,
+        .links = uart2_links,
+        .link_count = 1,
+    },
+};
+
 /* ---- Tasks ---- */
+
+sense_log_t synergy_sense_log_beat;
+/* In flash, where a host can set it; GCC would put a volatile object into RAM. */
+__attribute__((section(".rodata.synergy_open_runs")))
+const volatile uint32_t synergy_open_runs_beat = UINT32_MAX;
 
 static sense_t senses[] = {
     {
@@ -56,6 +77,9 @@ static sense_t senses[] = {
         .out = &queues[QUEUE_BEAT_Q0],
         .samples = synergy_samples_beat,
         .sample_count = &synergy_sample_count_beat,
+        .open_runs = &synergy_open_runs_beat,
+        .log = &synergy_sense_log_beat,
+        .period_ticks = 0,
     },
 };
 
@@ -65,6 +89,7 @@ static infer_t infers[] = {
         .segment = &cnn_beat_s0,
         .in = &queues[QUEUE_BEAT_Q0],
         .out = &queues[QUEUE_BEAT_Q1],
+        .priority = 0,
     },
 };
 
@@ -77,8 +102,8 @@ const device_t device = {
     .plan_id = 0x4cf45405u,
     .console_uart = 0,
     .console_rate_bd = 921600,
-    .links = links,
-    .link_count = 1,
+    .wires = wires,
+    .wire_count = 1,
     .senses = senses,
     .sense_count = 1,
     .infers = infers,

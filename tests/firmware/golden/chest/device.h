@@ -16,14 +16,18 @@ typedef struct {
     uint32_t plan_id;
     uint8_t console_uart;
     uint32_t console_rate_bd;
-    link_t *links;
+    wire_t *wires;
     sense_t *senses;
     infer_t *infers;
     interact_t *interacts;
-    uint8_t link_count, sense_count, infer_count, interact_count;
+    uint8_t wire_count, sense_count, infer_count, interact_count;
 } device_t;
 
 extern const device_t device;
+
+/* App beat: when its runs were sensed, and how many may be; for a host, which may change the latter. */
+extern sense_log_t synergy_sense_log_beat;
+extern const volatile uint32_t synergy_open_runs_beat;
 
 /* Runs that replay sensors deliver; 0: without end. A host may change it in the image. */
 extern const volatile uint32_t synergy_run_limit;

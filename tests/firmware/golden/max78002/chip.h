@@ -67,20 +67,48 @@ typedef struct {
 /* ---- UARTs ---- */
 typedef struct {
     volatile uint32_t ctrl, status, int_en, int_fl, clkdiv, osr, txpeek, pnr, fifo;
+    uint32_t unused0[3];
+    volatile uint32_t dma;
 } uart_registers_t;
-#define UART_CTRL_RX_THRESHOLD_1 1u
+#define UART_CTRL_RX_THRESHOLD_4 4u
 #define UART_CTRL_TX_FLUSH (1u << 8)
 #define UART_CTRL_RX_FLUSH (1u << 9)
 #define UART_CTRL_8_BITS (3u << 10)
 #define UART_CTRL_BCLKEN (1u << 15)
 #define UART_CTRL_BCLKRDY (1u << 19)
 #define UART_STATUS_RX_EMPTY (1u << 4)
-#define UART_STATUS_TX_EMPTY (1u << 6)
 #define UART_STATUS_TX_FULL (1u << 7)
 #define UART_INT_RX_OVERRUN (1u << 3)
 #define UART_INT_RX_THRESHOLD (1u << 4)
-#define UART_INT_TX_HALF_EMPTY (1u << 6)
+#define UART_DMA_TX_THRESHOLD_4 4u
+#define UART_DMA_TX_EN (1u << 4)
 #define UART_OSR_DEFAULT 5u
+
+/* ---- DMA ---- */
+typedef struct {
+    volatile uint32_t ctrl, status, source, destination, count, source_reload, destination_reload, count_reload;
+} dma_channel_t;
+#define DMA_INTEN REGISTER(0x40028000u + 0x00u)
+#define DMA_CHANNELS ((dma_channel_t *)(uintptr_t)(0x40028000u + 0x100u))
+#define DMA_CLOCK_GATE REGISTER(0x40000024u)
+#define DMA_CLOCK_GATE_BIT (1u << 5)
+#define DMA_IRQ 28u /* of channel 0, the others follow */
+#define DMA_CTRL_EN (1u << 0)
+#define DMA_CTRL_SOURCE_INCREMENT (1u << 18)
+#define DMA_CTRL_COUNT_IRQ (1u << 31)
+#define DMA_STATUS_COUNT_ZERO (1u << 2)
+
+/* ---- Watchdog ---- */
+typedef struct {
+    volatile uint32_t ctrl, rst, clksel, cnt;
+} watchdog_t;
+#define WATCHDOG ((watchdog_t *)(uintptr_t)0x40003000u)
+#define WATCHDOG_EN (1u << 8)
+#define WATCHDOG_RESET_EN (1u << 11)
+/* Resets after 2^26 ticks of the peripheral clock, more than a second; the field holds 31 - 26. */
+#define WATCHDOG_RESET_TICKS ((31u - 26u) << 4)
+#define WATCHDOG_FEED_1 0xA5u
+#define WATCHDOG_FEED_2 0x5Au
 
 /* ---- Pins ---- */
 typedef struct {

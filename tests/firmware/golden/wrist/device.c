@@ -32,20 +32,36 @@ static queue_t queues[] = {
 
 /* ---- Links ---- */
 
+static wire_t wires[1];
+
 static link_receiver_t chest_wrist_receivers[] = {
     {.number = 0, .queue = &queues[QUEUE_BEAT_Q1]}, /* app beat */
 };
 
-static link_t links[] = {
+static link_t uart2_links[] = {
     {
         .name = "chest-wrist", /* to chest */
-        .uart = 1,
-        .rate_bd = 921600,
+        .wire = &wires[0],
+        .own = 1,
+        .peer = 0,
         .plan_id = 0x4cf45405u,
-        .timeout_ticks = 2202257u, /* 44.0 ms */
+        .answer_ticks = 1424479u, /* 28.5 ms */
+        .beat_ticks = 2000000u, /* 40.0 ms */
+        .lost_ticks = 20000000u, /* 400.0 ms */
         .payload_bytes = 256,
+        .window = 8,
+        .answer_every = 1,
         .receivers = chest_wrist_receivers,
         .receiver_count = 1,
+    },
+};
+
+static wire_t wires[] = {
+    {
+        .uart = 1, /* uart2 */
+        .rate_bd = 921600,
+        .links = uart2_links,
+        .link_count = 1,
     },
 };
 
@@ -57,6 +73,7 @@ static infer_t infers[] = {
         .segment = &cnn_beat_s1,
         .in = &queues[QUEUE_BEAT_Q1],
         .out = &queues[QUEUE_BEAT_Q2],
+        .priority = 0,
     },
 };
 
@@ -73,8 +90,8 @@ const device_t device = {
     .plan_id = 0x4cf45405u,
     .console_uart = 0,
     .console_rate_bd = 921600,
-    .links = links,
-    .link_count = 1,
+    .wires = wires,
+    .wire_count = 1,
     .infers = infers,
     .infer_count = 1,
     .interacts = interacts,

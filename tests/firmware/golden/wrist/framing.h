@@ -7,34 +7,39 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define FRAME_VERSION 1u
-#define FRAME_HEADER_BYTES 14u
+#define FRAME_VERSION 2u
+#define FRAME_HEADER_BYTES 18u
 #define FRAME_CRC_BYTES 4u
 #define FRAME_DELIMITER 0u
+/* Encoded frames are multiples of this, so that a receiver may look only each time so many bytes came. */
+#define FRAME_GROUP_BYTES 4u
 
 /* Largest payload of one frame on any link, a multiple of 4. */
 #define FRAME_PAYLOAD_BYTES 256u
 
-/* A frame before COBS, and after it: one code byte for each 254 bytes begun, and the delimiter. */
+/* A frame before COBS, and after it: one code byte for each 254 bytes begun, and delimiters. */
 #define FRAME_PLAIN_BYTES (FRAME_HEADER_BYTES + FRAME_PAYLOAD_BYTES + FRAME_CRC_BYTES)
-#define FRAME_ENCODED_BYTES (FRAME_PLAIN_BYTES + FRAME_PLAIN_BYTES / 254u + 2u)
+#define FRAME_ENCODED_BYTES (FRAME_PLAIN_BYTES + FRAME_PLAIN_BYTES / 254u + 1u + FRAME_GROUP_BYTES)
 
 typedef enum {
     FRAME_HELLO = 1,     /* run: session of the sender; payload: 32-bit plan id */
     FRAME_HELLO_ACK = 2, /* run: session that is answered */
     FRAME_DATA = 3,      /* one fragment of a tensor */
     FRAME_END = 4,       /* no more runs on this stream; run: how many there were */
-    FRAME_ACK = 5,       /* fragment: the next one that is expected, count: all received */
-    FRAME_BUSY = 6,      /* no buffer for this transfer yet */
+    FRAME_ACK = 5,       /* sequence: next in order; run: bit i, sequence + i is there; count: where credit ends */
+    FRAME_ASK = 6,       /* please answer with an ACK for this stream */
+    FRAME_BEAT = 7,      /* the sender lives */
 } frame_kind_t;
 
 typedef struct {
     uint8_t kind;
+    uint8_t from, to;  /* numbers of devices */
     uint8_t stream;    /* number of the hand-off in the plan */
     uint16_t plan;     /* low half of the plan id */
-    uint16_t transfer; /* counts tensors on a stream, from 0 for each session */
-    uint16_t fragment;
-    uint16_t count; /* fragments of the whole tensor */
+    uint16_t session;  /* low bytes of the sessions of sender (high byte) and receiver */
+    uint16_t sequence; /* counts the fragments of a stream, from 0 in each session */
+    uint16_t fragment; /* of the tensor */
+    uint16_t count;    /* fragments of the whole tensor */
     uint32_t run;
     uint16_t size_bytes;
     const uint8_t *payload;
@@ -49,7 +54,7 @@ typedef struct {
     uint8_t run_left;  /* bytes until the next code byte */
     bool zero_pending; /* a zero byte stands before the next code byte, unless the frame ends */
     bool damaged;
-    frame_t frame; /* valid after DECODER_FRAME, until the next byte is pushed */
+    frame_t frame; /* valid after DECODER_FRAME, until more is fed */
 } decoder_t;
 
 /* CRC-32 as in IEEE 802.3 (reflected, polynomial 0x04C11DB7). Start with 0, feed results back in. */
@@ -58,7 +63,7 @@ uint32_t frame_crc32(uint32_t crc, const uint8_t *bytes, size_t count);
 /* Writes the frame with its delimiter to `out` (FRAME_ENCODED_BYTES); returns the number of bytes. */
 size_t frame_encode(const frame_t *frame, uint8_t *out);
 
-/* Takes one byte from the line. */
-decoder_result_t decoder_push(decoder_t *decoder, uint8_t byte);
+/* Takes bytes from the line until a frame is complete or damaged; `*used` is how many. */
+decoder_result_t decoder_feed(decoder_t *decoder, const uint8_t *bytes, size_t count, size_t *used);
 
 #endif

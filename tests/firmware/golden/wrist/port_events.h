@@ -14,6 +14,11 @@ void port_irq_enable(uint32_t irq);
 void wake_timer_handler(void);
 void cnn_handler(void);
 void uart0_handler(void);
+void dma0_handler(void);
 void uart2_handler(void);
+void dma1_handler(void);
+
+/* port_uart.c: bytes that are too few for an interrupt. */
+void port_uart_collect(void);
 
 #endif

@@ -1,0 +1,110 @@
+"""Radio modules on UARTs that share one half-duplex channel.
+
+A module collects what its UART brings up to a delimiter, a packet; it waits until the channel is free and
+sends the packet, which every other module then passes on through its own UART. Packets go on air in the
+order in which the simulation brings them, one at a time: there are no collisions, as listening before
+talking and acknowledged access would have it; loss is up to a fault hook.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from synergyc.emulate.peripherals.uart import Frame
+from synergyc.emulate.timeline import PS_PER_S
+from synergyc.emulate.wire import PacketFaults, WireStatistics
+
+_FRAME_BITS = 10
+_DELIMITER = 0
+_BUFFER_BYTES = 4096
+"""Bytes that a module holds of packets that wait for the channel; more are lost."""
+
+
+@dataclass(frozen=True)
+class Channel:
+    """A channel that the UARTs ``ends``, as (board, UART), share through modules.
+
+    A packet of n bytes takes ``(n + overhead_bytes) * 8 / rate_bps`` seconds on air.
+    """
+
+    ends: tuple[tuple[str, str], ...]
+    uart_bd: float
+    rate_bps: float
+    overhead_bytes: int = 0
+    faults: PacketFaults | None = None
+    delay_ps: int = 0
+
+    def air_ps(self, size_bytes: int) -> int:
+        """Return how long a packet occupies the channel."""
+        return int((size_bytes + self.overhead_bytes) * 8 * PS_PER_S / self.rate_bps)
+
+    @property
+    def byte_ps(self) -> int:
+        """Return how long a byte takes on the UART of a module."""
+        return int(_FRAME_BITS * PS_PER_S / self.uart_bd)
+
+    @property
+    def lookahead_ps(self) -> int:
+        """Time by which a packet arrives at the earliest after the first bit of its last byte."""
+        return self.byte_ps + self.air_ps(1)
+
+
+Deliver = Callable[[Frame], None]
+
+
+@dataclass
+class ChannelState:
+    """A channel while it is in use; ``deliver`` brings a byte to a board, by the board's name."""
+
+    channel: Channel
+    deliver: dict[str, Deliver]
+    statistics: WireStatistics = field(default_factory=WireStatistics)
+    """Packets."""
+    busy_ps: int = 0
+    air_log: list[tuple[str, int, int]] = field(default_factory=list)
+    """(sender, begin, end) of each packet, for timelines, when ``keep_log`` is set."""
+    keep_log: bool = False
+    _waiting: dict[str, bytearray] = field(default_factory=dict)
+    _free_ps: int = 0
+    _uart_free_ps: dict[str, int] = field(default_factory=dict)
+
+    def take(self, sender: str, frame: Frame) -> None:
+        """Take a byte from a board's UART; at a delimiter the packet goes on air."""
+        packet = self._waiting.setdefault(sender, bytearray())
+        value = frame.levels >> 1 & 0xFF
+        if value == _DELIMITER and not packet:
+            return  # delimiters between packets say nothing
+        if len(packet) < _BUFFER_BYTES:
+            packet.append(value)
+        if value == _DELIMITER:
+            self._send(sender, bytes(packet), frame.end_ps)
+            packet.clear()
+
+    def _send(self, sender: str, packet: bytes, ready_ps: int) -> None:
+        begin_ps = max(ready_ps, self._free_ps)
+        self._free_ps = begin_ps + self.channel.air_ps(len(packet))
+        self.busy_ps += self._free_ps - begin_ps
+        if self.keep_log:
+            self.air_log.append((sender, begin_ps, self._free_ps))
+        for receiver in self.deliver:
+            if receiver != sender:
+                self._arrive(receiver, packet, self._free_ps + self.channel.delay_ps)
+
+    def _arrive(self, receiver: str, packet: bytes, at_ps: int) -> None:
+        """Pass a packet on through the receiver's module; it is lost or damaged for each receiver alone."""
+        byte_ps = self.channel.byte_ps
+        at_ps = max(at_ps, self._uart_free_ps.get(receiver, 0))
+        self.statistics.sent += 1
+        lost = damaged = False
+        for value in packet:
+            frame = Frame(at_ps, byte_ps, value << 1 | 1 << _FRAME_BITS - 1, _FRAME_BITS)
+            arriving = frame if self.channel.faults is None else self.channel.faults(frame)
+            lost |= arriving is None
+            if arriving is not None:
+                damaged |= arriving.levels != frame.levels
+                self.deliver[receiver](arriving)
+                at_ps += byte_ps
+        self.statistics.lost += lost
+        self.statistics.damaged += damaged
+        self._uart_free_ps[receiver] = at_ps

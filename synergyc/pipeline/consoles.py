@@ -1,0 +1,139 @@
+"""What emulated devices say while they run: console lines, and the log of sensed runs in their memory."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from itertools import islice
+
+from synergyc.emulate.board import Board
+from synergyc.firmware.framing import ConsoleLine, parse_console_line
+
+_LINE_END = ord("\n")
+_BYTE_BITS = 10
+_LOG_ENTRIES = 32
+"""``SENSE_LOG_ENTRIES`` in ``tasks.h``."""
+_TICK_RANGE = 1 << 32
+
+
+@dataclass(frozen=True)
+class TimedLine:
+    """A checked line and the time at which its first bit was sent."""
+
+    at_ns: int
+    line: ConsoleLine
+
+
+class ConsoleReader:
+    """Splits a board's console into checked lines, each byte once."""
+
+    def __init__(self, board: Board) -> None:
+        self.lines: list[TimedLine] = []
+        self.counts: Counter[str] = Counter()
+        """Lines so far, by kind."""
+        self.since_boot: Counter[str] = Counter()
+        """The same since the device last booted."""
+        self.tick_hz = 1
+        self.boot_ns = 0
+        """Time at which the device's tick counter stood at 0."""
+        self._board = board
+        self._byte_ns = _BYTE_BITS * 10**9 // board.target.console_rate_bd
+        self._position = 0
+        self._partial = bytearray()
+        self._began_ns = 0
+
+    def poll(self) -> None:
+        """Take what the board wrote since the last call."""
+        for item in islice(self._board.console_bytes, self._position, None):
+            self._position += 1
+            if not self._partial:
+                self._began_ns = item.at_ns - self._byte_ns
+            self._partial.append(item.value)
+            if item.value == _LINE_END:
+                line = parse_console_line(self._partial.decode("ascii", errors="replace"))
+                if line is not None:
+                    self._take(TimedLine(self._began_ns, line))
+                self._partial.clear()
+
+    def reports(self, about: str) -> list[ConsoleLine]:
+        """Return the statistics lines (kind S) about one thing, of the last report."""
+        return [
+            item.line
+            for item in self.lines[self._last_boot() :]
+            if item.line.kind == "S" and item.line.fields[0] == about
+        ]
+
+    def _last_boot(self) -> int:
+        boots = [index for index, item in enumerate(self.lines) if item.line.kind == "B"]
+        return boots[-1] if boots else 0
+
+    def _take(self, item: TimedLine) -> None:
+        self.lines.append(item)
+        if item.line.kind == "B":
+            self.since_boot.clear()
+            self.tick_hz, ticks = (int(field) for field in item.line.fields[2:4])
+            self.boot_ns = item.at_ns - ticks * 10**9 // self.tick_hz
+        self.counts[item.line.kind] += 1
+        self.since_boot[item.line.kind] += 1
+
+
+@dataclass
+class SenseReader:
+    """Reads the log of an app's sensor along: which run was sensed when, over all boots of its device."""
+
+    app: str
+    board: Board
+    console: ConsoleReader
+    times_ns: dict[int, list[int]] = field(default_factory=dict)
+    """Times of each run, in order; there are several if the device booted again."""
+    this_boot: int = 0
+    """Runs that were sensed since the device booted."""
+    unlogged: int = 0
+    """Runs that were sensed faster than the log was read."""
+    _boots: int = 0
+
+    @property
+    def sensed(self) -> int:
+        """All runs that were sensed."""
+        return sum(len(times) for times in self.times_ns.values()) + self.unlogged
+
+    def poll(self) -> None:
+        """Take what was sensed since the last call; the console must have been read before."""
+        boots = self.console.counts["B"]
+        if boots != self._boots:
+            self._boots, self.this_boot = boots, 0
+        if not boots:
+            return
+        symbol = f"synergy_sense_log_{self.app}"
+        count = self.board.word(symbol)
+        if count < self.this_boot or count - self.this_boot > _TICK_RANGE // 2:
+            return  # the device has just begun anew and has not said so yet
+        fresh = min(count - self.this_boot, _LOG_ENTRIES)
+        self.unlogged += count - self.this_boot - fresh
+        for index in range(count - fresh, count):
+            entry = 1 + 2 * (index % _LOG_ENTRIES)
+            run, ticks = self.board.word(symbol, entry), self.board.word(symbol, entry + 1)
+            self.times_ns.setdefault(run, []).append(self._time_ns(ticks))
+        self.this_boot = count
+
+    def sensed_before(self, run: int, at_ns: int) -> int | None:
+        """Return when ``run`` was sensed last before ``at_ns``; None if that is not known."""
+        times = self.times_ns.get(run, [])
+        position = bisect_right(times, at_ns)
+        return times[position - 1] if position else None
+
+    def _time_ns(self, ticks: int) -> int:
+        """Return the time of a tick count, which wraps: the latest one that is not in the future."""
+        passed = (self.board.now_ps // 1000 - self.console.boot_ns) * self.console.tick_hz // 10**9
+        ticks += max(0, (passed - ticks) // _TICK_RANGE) * _TICK_RANGE
+        return self.console.boot_ns + ticks * 10**9 // self.console.tick_hz
+
+
+def poll_all(consoles: Iterable[ConsoleReader], senses: Iterable[SenseReader]) -> None:
+    """Take everything that is new."""
+    for console in consoles:
+        console.poll()
+    for sense in senses:
+        sense.poll()

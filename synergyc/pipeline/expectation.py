@@ -1,0 +1,126 @@
+"""What a build's runs must deliver, by the integer reference, and whether a result is that."""
+
+from __future__ import annotations
+
+import io
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from synergyc.diagnostics import fail
+from synergyc.firmware.layout import pack_elements
+from synergyc.ir import store
+from synergyc.ir.graph import Graph
+from synergyc.ir.network import Network
+from synergyc.ir.types import Array
+from synergyc.manifest import AppRecord, checked_bytes
+from synergyc.pipeline.models import float_outputs, read_samples, reference_outputs, share_right
+from synergyc.quantize import real_input
+
+
+@dataclass(frozen=True, eq=False)
+class Expected:
+    """What an app's runs must deliver: run r replays sample ``r % len(outputs)``.
+
+    ``samples`` int8 (N, *input shape); ``outputs`` (N, *shape) by the integer reference; ``floats``
+    (N, *shape) by the float model; ``elements`` maps values to bytes of the result as it is reported (see
+    ``TensorLayout``).
+    """
+
+    samples: npt.NDArray[np.int8]
+    outputs: Array
+    floats: npt.NDArray[np.float32]
+    labels: npt.NDArray[np.int64] | None
+    elements: npt.NDArray[np.int64]
+    result_bytes: int
+    own_input: bool
+    """Whether the samples are not those in the image."""
+
+    def index(self, run: int) -> int:
+        """Return which sample a run replays."""
+        return run % len(self.outputs)
+
+
+def expectation(folder: Path, app: AppRecord, runs: int, samples_file: Path | None = None) -> Expected:
+    """Return what the first ``runs`` runs of an app must deliver, with samples of its own or of the build.
+
+    Raises SynergyError for damaged files of the build and for samples that do not fit.
+    """
+    for record in (app.network, app.graph):
+        checked_bytes(folder, record)
+    network = store.load(folder / app.network.path, Network)
+    graph = store.load(folder / app.graph.path, Graph)
+    used = min(runs, app.replay_samples)
+    labels = None
+    if samples_file is None:
+        samples = _array(checked_bytes(folder, app.samples))[:used].astype(np.int8)
+        if app.labels is not None:
+            labels = _array(checked_bytes(folder, app.labels))[:used].astype(np.int64)
+    else:
+        samples = _own_samples(samples_file, app, used)
+    return Expected(
+        samples=samples,
+        outputs=reference_outputs(network, samples),
+        floats=float_outputs(graph, real_input(samples)),
+        labels=labels,
+        elements=_array(checked_bytes(folder, app.output_elements)).astype(np.int64),
+        result_bytes=app.output_bytes,
+        own_input=samples_file is not None,
+    )
+
+
+def _own_samples(path: Path, app: AppRecord, used: int) -> npt.NDArray[np.int8]:
+    samples = read_samples(path, app.input.shape)
+    if len(samples) > app.replay_samples:
+        raise fail(
+            "input-samples",
+            f"{path} holds more samples than the replay sensor of app {app.name!r} has room for",
+            need=f"{len(samples)} samples",
+            have=f"{app.replay_samples} samples",
+            hint="split the file, or build with more samples",
+        )
+    return samples[:used]
+
+
+def is_right(content: str, run: int, expected: Expected) -> tuple[bool, Array | None]:
+    """Return whether a result as the console shows it is right, and its values unless it is a digest."""
+    wanted = expected.outputs[expected.index(run)]
+    if content.startswith("#"):
+        return content == f"#{zlib.crc32(packed(wanted, expected)):08x}", None
+    values = unpack(bytes.fromhex(content), expected, wanted)
+    return values is not None and np.array_equal(values, wanted), values
+
+
+def unpack(content: bytes, expected: Expected, like: Array) -> Array | None:
+    """Return the tensor that a result line carried, of the type and shape of ``like``; None if too short."""
+    if len(content) != expected.result_bytes:
+        return None
+    stream = np.frombuffer(content, dtype=np.uint8)
+    width = like.dtype.itemsize
+    flat = np.stack([stream[expected.elements + byte] for byte in range(width)], axis=1)
+    return np.ascontiguousarray(flat).view(f"<i{width}").reshape(like.shape)
+
+
+def packed(values: Array, expected: Expected) -> bytes:
+    """Return a result tensor as it is reported; bytes without a value are 0."""
+    return pack_elements(expected.elements, expected.result_bytes, values)
+
+
+def accuracies(expected: Expected, hits: list[bool]) -> Mapping[str, float] | None:
+    """Return the share of right classes of the three forms of a model; None without labels."""
+    if expected.labels is None or not hits:
+        return None
+    return {
+        "float": share_right(expected.floats, expected.labels),
+        "reference": share_right(expected.outputs, expected.labels),
+        "emulated": sum(hits) / len(hits),
+    }
+
+
+def _array(content: bytes) -> Array:
+    array: Array = np.load(io.BytesIO(content), allow_pickle=False)
+    return array

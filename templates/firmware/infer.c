@@ -1,0 +1,135 @@
+/* The accelerator's tasks: load, infer, unload, for all segments of the device in turn. */
+#include "console.h"
+#include "device.h"
+#include "framing.h"
+#include "port.h"
+#include "tasks.h"
+
+/* The longest inference of these chips takes tens of milliseconds. */
+#define INFERENCE_TIMEOUT_TICKS (PORT_TICK_HZ / 2u)
+#define MOST_SEGMENTS 32u
+
+static infer_t *running;
+static uint32_t started_ticks;
+static uint8_t next_infer; /* segments of equal priority take turns */
+
+static void start(infer_t *infer, const tensor_t *input)
+{
+    uint32_t began = port_ticks();
+    cnn_select(infer->segment);
+    cnn_load_input(infer->segment, input->data);
+    infer->run = input->run;
+    queue_pop(infer->in); /* the accelerator has its own copy */
+    started_ticks = port_ticks();
+    timing_add(&infer->load, began, started_ticks);
+    running = infer;
+    cnn_start(infer->segment);
+}
+
+/* True once the accelerator is done; a run that never ends is fatal. */
+static bool is_done(const infer_t *infer, uint32_t *done_ticks)
+{
+    bool done = cnn_is_done(done_ticks);
+    if (!done && port_ticks() - started_ticks > INFERENCE_TIMEOUT_TICKS) {
+        console_fatal("inference", infer->segment->name, infer->run);
+    }
+    return done;
+}
+
+static bool finish(infer_t *infer)
+{
+    uint32_t done_ticks;
+    if (!is_done(infer, &done_ticks) || !queue_has_room(infer->out)) {
+        return false; /* the accelerator keeps the result */
+    }
+    uint32_t began = port_ticks();
+    uint32_t *output = queue_next(infer->out);
+    cnn_unload_output(infer->segment, output);
+    queue_push(infer->out, infer->run, output);
+    running = NULL;
+    timing_add(&infer->inference, started_ticks, done_ticks);
+    timing_add(&infer->unload, began, port_ticks());
+    return true;
+}
+
+/* Only a single segment may start before there is room for its result. Of several, one could otherwise
+ * keep the accelerator while it waits for another one to make room. */
+static bool is_ready(const infer_t *infer)
+{
+    const tensor_t *input = queue_front(infer->in);
+    return input != NULL &&
+           (queue_has_room(infer->out) || (device.infer_count == 1 && input->data != NULL));
+}
+
+/* The ready segment of the highest priority, of equal ones the next in turn; NULL if there is none. */
+static infer_t *choose(void)
+{
+    infer_t *chosen = NULL;
+    for (uint8_t i = 0; i < device.infer_count; i++) {
+        infer_t *infer = &device.infers[(next_infer + i) % device.infer_count];
+        if (is_ready(infer) && (chosen == NULL || infer->priority > chosen->priority)) {
+            chosen = infer;
+        }
+    }
+    return chosen;
+}
+
+bool infer_poll(void)
+{
+    if (running != NULL) {
+        return finish(running);
+    }
+    infer_t *infer = choose();
+    if (infer == NULL) {
+        return false;
+    }
+    next_infer = (uint8_t)(infer - device.infers + 1);
+    const tensor_t *input = queue_front(infer->in);
+    infer->ended = input->data == NULL;
+    if (!infer->ended) {
+        start(infer, input);
+        return true;
+    }
+    queue_push(infer->out, input->run, NULL);
+    queue_pop(infer->in);
+    return true;
+}
+
+/* Runs the segment's known input; the memory of its output queue is free at boot. */
+static void self_test(infer_t *infer)
+{
+    uint32_t done_ticks;
+    uint32_t *output = queue_next(infer->out);
+    started_ticks = port_ticks();
+    cnn_select(infer->segment);
+    cnn_load_input(infer->segment, infer->known_input);
+    cnn_start(infer->segment);
+    while (!is_done(infer, &done_ticks)) {
+    }
+    cnn_unload_output(infer->segment, output);
+    uint32_t crc = frame_crc32(0, (const uint8_t *)output, infer->out->words * sizeof *output);
+    if (crc != infer->known_crc) {
+        console_fatal("self-test", infer->segment->name, crc);
+    }
+    console_begin("T");
+    console_text(infer->segment->name);
+    console_hex_field(crc);
+    console_end();
+    console_wait_for_room();
+}
+
+void infer_open(void)
+{
+    const cnn_segment_t *segments[MOST_SEGMENTS];
+    for (uint8_t i = 0; i < device.infer_count; i++) {
+        segments[i] = device.infers[i].segment;
+    }
+    if (device.infer_count != 0) {
+        cnn_load(segments, device.infer_count);
+    }
+    for (uint8_t i = 0; i < device.infer_count; i++) {
+        if (device.infers[i].known_input != NULL) {
+            self_test(&device.infers[i]);
+        }
+    }
+}
