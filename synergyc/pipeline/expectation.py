@@ -61,7 +61,7 @@ def expectation(folder: Path, app: AppRecord, runs: int, samples_file: Path | No
         if app.labels is not None:
             labels = _array(checked_bytes(folder, app.labels))[:used].astype(np.int64)
     else:
-        samples = _own_samples(samples_file, app, used)
+        samples = _own_samples(samples_file, app, graph, used)
     return Expected(
         samples=samples,
         outputs=reference_outputs(network, samples),
@@ -73,8 +73,8 @@ def expectation(folder: Path, app: AppRecord, runs: int, samples_file: Path | No
     )
 
 
-def _own_samples(path: Path, app: AppRecord, used: int) -> npt.NDArray[np.int8]:
-    samples = read_samples(path, app.input.shape)
+def _own_samples(path: Path, app: AppRecord, graph: Graph, used: int) -> npt.NDArray[np.int8]:
+    samples = read_samples(path, graph.input)
     if len(samples) > app.replay_samples:
         raise fail(
             "input-samples",
