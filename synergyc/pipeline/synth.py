@@ -87,11 +87,11 @@ def project_files(arguments: Sequence[str], chip: Chip) -> tuple[Program, dict[s
     """Return the program for the network that ``arguments`` name, and the texts of its project."""
     options = parse_options(arguments)
     network = read_vendor(options, chip, root=sample_roots(options.config_file))
-    program = generate(network.placed, chip, network.control)
-    last = network.placed.layers[-1].layer
+    program = generate(network.placed, network.chip, network.control)
+    last = network.execution[-1]
     files = render_project(
         program,
-        chip,
+        network.chip,
         known_answer(network),
         options.project,
         network.control,
@@ -118,15 +118,14 @@ def reference_tensors(network: VendorNetwork) -> dict[str, Array]:
         placed.tensor.name: frozen_array(sample, "int8")[None]
         for placed, sample in zip(network.placed.inputs, network.samples, strict=True)
     }
-    for placed in network.placed:
-        layer = placed.layer
+    for layer in network.execution:
         rounding = network.control.average_rounding
-        operands = _operands(layer, tensors, network.first_channels.get(layer.name, 0))
+        operands = _operands(layer, tensors, network)
         tensors[layer.output.name] = run_layer(layer, operands, average_rounding=rounding)
     return {name: values[0] for name, values in tensors.items()}
 
 
-def _operands(layer: Layer, tensors: Mapping[str, Array], first_channel: int) -> list[Array]:
+def _operands(layer: Layer, tensors: Mapping[str, Array], network: VendorNetwork) -> list[Array]:
     """Return the operands as the layer sees them, (1, C, ...).
 
     A layer may read with other rows and columns than were written, and only some of the channels. Several
@@ -138,11 +137,14 @@ def _operands(layer: Layer, tensors: Mapping[str, Array], first_channel: int) ->
         if len(names) == 1 and len(layer.inputs) > 1:
             pixels = tensors[names[0]].reshape(1, channels, -1, len(layer.inputs))
             return [pixels[..., index].reshape(1, -1, *plane) for index in range(len(layer.inputs))]
-        chosen = slice(first_channel, first_channel + channels)
-        operands = [tensors[name].reshape(1, -1, *plane)[:, chosen] for name in layer.inputs]
+        operands = [tensors[name].reshape(1, -1, *plane) for name in layer.inputs]
     except ValueError as error:
         raise _mismatch(layer, tensors) from error
-    if sum(operand.shape[1] for operand in operands) < channels:
+    if network.drops_channels:
+        first = network.first_channels.get(layer.name, 0)
+        operands = [operand[:, first : first + channels] for operand in operands]
+    together = sum(operand.shape[1] for operand in operands)
+    if together != channels * (len(operands) if layer.eltwise is not None else 1):
         raise _mismatch(layer, tensors)
     return operands
 

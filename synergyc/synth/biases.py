@@ -104,10 +104,12 @@ def allocate_biases(
     cnn: Cnn,
     *,
     start: Mapping[int, int] | None = None,
+    share: bool = True,
 ) -> tuple[tuple[BiasPlace, ...], ...]:
     """Return the places of each request: depthwise first, then the largest first into the emptiest quadrant.
 
-    ``start`` gives bytes that are taken already in each quadrant. Raises SynergyError when one does not fit.
+    ``start`` gives bytes that are taken already in each quadrant; ``share``: equal biases are stored once.
+    Raises SynergyError when one does not fit.
     """
     filled = {quadrant: (start or {}).get(quadrant, 0) for quadrant in range(cnn.quadrants)}
     places: dict[int, tuple[BiasPlace, ...]] = {}
@@ -116,7 +118,7 @@ def allocate_biases(
     for index, request in enumerate(requests):
         if request.placed.layer.groups > 1:
             text = repr(sizes[index])
-            if text not in same:
+            if text not in same or not share:
                 same[text] = _place_depthwise(request, sizes[index], filled, cnn)
             places[index] = same[text]
 
@@ -131,7 +133,7 @@ def allocate_biases(
     for index in sorted(rest, key=priority):
         column, fourfold = sizes[index][0], requests[index].placed.fourfold
         key = (fourfold, tuple(column))
-        if key not in shared:
+        if key not in shared or not share:
             quadrant = min(requests[index].quadrants, key=lambda item: filled[item])
             if fourfold:  # the start is given in units of four bytes
                 filled[quadrant] = round_up(filled[quadrant], FOURFOLD)

@@ -110,6 +110,14 @@ def kernel_image(
     return _slots(stream, marks, length, count)
 
 
+def bypass_image(geometry: Geometry) -> KernelImage:
+    """Return the image of a layer whose weights are all 1: no slots, but kernels to count."""
+    none = np.zeros(0, dtype=np.int64)
+    content = np.zeros((geometry.in_passes.width, 0, SLOT_BYTES), dtype=np.uint8)
+    count = 1 if geometry.depthwise else geometry.out_channels
+    return KernelImage(slots=none, content=content, length=0, count=count)
+
+
 def fourfold_image(
     layer: Layer, geometry: Geometry, output_processors: int, cnn: Cnn, *, binary: bool = False
 ) -> KernelImage:

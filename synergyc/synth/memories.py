@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from synergyc.diagnostics import SynergyError, fail
 from synergyc.synth.geometry import round_up, set_bits
-from synergyc.synth.kernels import KernelImage
+from synergyc.synth.kernels import FOURFOLD, KernelImage
 from synergyc.targets import Cnn
 
 SLOT_STEP = 4
@@ -23,12 +23,17 @@ WHOLE_MEMORIES = 4
 
 @dataclass(frozen=True, eq=False)
 class WeightRequest:
-    """A layer that needs weight memory in all ``processors``."""
+    """A layer that needs weight memory in all ``processors``.
+
+    ``behind_plain``: the layer computes four outputs at a time, the one before it does not. The tool puts it
+    four times as far from the start as it found room: its slots are spread over four memories.
+    """
 
     name: str
     processors: int
     image: KernelImage
     depthwise: bool = False
+    behind_plain: bool = False
 
 
 @dataclass
@@ -48,18 +53,22 @@ class WeightMemory:
         """Mark slots as taken in all ``processors``."""
         self.taken[np.ix_(np.array(set_bits(processors)), slots)] = True
 
-    def find(self, request: WeightRequest, start: int) -> int | None:
+    def find(self, request: WeightRequest, start: int, *, large_from_end: bool = True) -> int | None:
         """Return the first slot for ``request``: the end of the large memories first, else first fit."""
         used = list(set_bits(request.processors))
         busy: npt.NDArray[np.bool_] = np.logical_or.reduce(self.taken[used], axis=0)
         blocks = _Blocks(self.cnn) if request.depthwise else None
         length = request.image.length
-        if self._large_only(used) and (blocks is None or length <= blocks.small):
+        from_end = large_from_end and not request.behind_plain and self._large_only(used)
+        if from_end and (blocks is None or length <= blocks.small):
             slot = _find_from_end(busy, self.taken[used[0]], length, blocks)
             if slot is not None:
                 return slot
         limit = min(self.cnn.slots(processor) for processor in used)
-        return _first_fit(busy, length, round_up(start, SLOT_STEP), limit, blocks)
+        slot = _first_fit(busy, length, round_up(start, SLOT_STEP), limit, blocks)
+        if slot is None or not request.behind_plain:
+            return slot
+        return slot * FOURFOLD if slot * FOURFOLD + length <= limit else None
 
     def _large_only(self, used: Sequence[int]) -> bool:
         large = self.cnn.large_weight_slots > self.cnn.weight_slots
@@ -125,12 +134,19 @@ def _first_fit(
 
 
 def allocate_weights(
-    requests: Sequence[WeightRequest], cnn: Cnn, *, start: int = 0, memory: WeightMemory | None = None
+    requests: Sequence[WeightRequest],
+    cnn: Cnn,
+    *,
+    start: int = 0,
+    memory: WeightMemory | None = None,
+    large_from_end: bool = True,
+    share: bool = True,
 ) -> tuple[int, ...]:
     """Return the first slot of each request, in their order.
 
-    Layers that use all processors go first; equal images for the same processors are stored once. Raises
-    SynergyError when a layer does not fit.
+    Layers that use all processors go first. ``large_from_end``: try the end of the large memories first.
+    ``share``: equal images for the same processors are stored once. Raises SynergyError when a layer does not
+    fit.
     """
     memory = memory or WeightMemory(cnn)
     everything = (1 << cnn.processors) - 1
@@ -140,8 +156,8 @@ def allocate_weights(
     for index in order:
         request = requests[index]
         key = (request.processors, request.image.slots.tobytes(), request.image.content.tobytes())
-        if key not in shared:
-            slot = memory.find(request, start)
+        if key not in shared or not share:
+            slot = memory.find(request, start, large_from_end=large_from_end)
             if slot is None:
                 raise _weights_full(request, cnn, memory)
             memory.take(request.processors, request.image.slots + slot)

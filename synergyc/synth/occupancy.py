@@ -58,7 +58,7 @@ def weight_memory_beside(beside: Sequence[PlacedNetwork], cnn: Cnn) -> WeightMem
     memory = WeightMemory(cnn)
     for network in beside:
         for placed in network:
-            if not placed.passthrough:
+            if placed.stores_weights:
                 memory.take(placed.processors, weight_slots(placed, cnn))
     return memory
 

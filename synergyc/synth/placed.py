@@ -75,6 +75,9 @@ class PlacedLayer:
         fourfold: four outputs are computed at a time.
         grouped_passes: input passes are counted in groups of four ("tcalc").
         reset_before: the hardware layer with the number before clears the averaging logic (section 5.7).
+        bypass: all weights are 1 and take no memory.
+        follower: hardware layer that runs next, where it is not the one with the next number.
+        stops: execution ends with this layer although more layers are configured.
     """
 
     layer: Layer
@@ -95,6 +98,9 @@ class PlacedLayer:
     fourfold: bool = False
     grouped_passes: bool = False
     reset_before: bool = False
+    bypass: bool = False
+    follower: int | None = None
+    stops: bool = False
 
     @property
     def form(self) -> HardwareForm:
@@ -112,6 +118,11 @@ class PlacedLayer:
         return self.layer.op is LayerOp.PASSTHROUGH
 
     @property
+    def stores_weights(self) -> bool:
+        """Whether the layer has weights in the weight memory."""
+        return not self.passthrough and not self.bypass
+
+    @property
     def operands(self) -> int:
         """Number of tensors that are combined element-wise, 1 where none are."""
         return len(self.layer.inputs) if self.layer.eltwise is not None else 1
@@ -119,10 +130,15 @@ class PlacedLayer:
 
 @dataclass(frozen=True, eq=False)
 class PlacedNetwork:
-    """Layers with their places, in execution order; ``inputs`` and ``outputs`` as they lie in memory.
+    """Layers with their places; ``inputs`` and ``outputs`` as they lie in memory.
 
-    ``fifo``: the input comes through the FIFOs after the start instead of lying in memory before.
-    ``weight_start``: slot from which on weights were placed.
+    Layers are in the order of their numbers, in which they run unless one names another follower.
+
+    Attributes:
+        fifo: the input comes through the FIFOs after the start instead of lying in memory before.
+        weight_start: slot from which on weights were placed.
+        first, last: indices of the layers with which execution starts and ends.
+        snoop: values of the snoop units' registers, in the order of their addresses; empty: not used.
     """
 
     name: str
@@ -133,6 +149,9 @@ class PlacedNetwork:
     quadrants: tuple[int, ...]
     fifo: bool = False
     weight_start: int = 0
+    first: int = 0
+    last: int = -1
+    snoop: tuple[int, ...] = ()
 
     def __iter__(self) -> Iterator[PlacedLayer]:
         return iter(self.layers)
@@ -140,8 +159,13 @@ class PlacedNetwork:
     @property
     def first_layer(self) -> int:
         """Hardware layer at which execution starts."""
-        first = self.layers[0]
+        first = self.layers[self.first]
         return first.hardware_layer - first.reset_before
+
+    @property
+    def last_layer(self) -> int:
+        """Hardware layer behind which execution ends."""
+        return self.layers[self.last].hardware_layer
 
     def __str__(self) -> str:
         lines = [f"placed {self.name} on {self.chip}, quadrants {', '.join(map(str, self.quadrants))}"]

@@ -18,7 +18,7 @@ def weight_problems(placed: PlacedNetwork, cnn: Cnn) -> Iterator[Diagnostic]:
     owner = np.full((cnn.processors, cnn.large_weight_slots), -1, dtype=np.int64)
     layers = placed.layers
     for index, layer in enumerate(layers):
-        if layer.passthrough:
+        if not layer.stores_weights:
             continue
         first = layer.weight_slot + _dummy_slots(layer, cnn)
         end = layer.weight_slot + _slots(layer, cnn)

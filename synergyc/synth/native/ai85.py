@@ -55,4 +55,4 @@ class Ai85Encoder(RegisterEncoder):
 
     def stream(self, view: LayerView) -> StreamRegisters:
         """Return the streaming registers."""
-        return ai85_stream(view.stream, view.previous, fifo=view.fifo, lag_words=self.control.stream_lag)
+        return ai85_stream(view.stream, view.previous, fifo=view.fifo, lag=self.lag)

@@ -6,13 +6,12 @@ from synergyc.ir.network import LayerOp
 from synergyc.synth.kernels import FOURFOLD
 from synergyc.synth.native.registers import RegisterEncoder
 from synergyc.synth.native.streaming import StreamRegisters, ai87_stream
-from synergyc.synth.native.view import LayerView, hardware_padding
+from synergyc.synth.native.view import PASS_GROUP, LayerView, hardware_padding
 
 _NEXT_LAYER, _LAST_LAYER = 0x80, 0x100
 """Flags of NXT: the number of the next layer follows; there is none."""
 
-
-_GROUPED_PASSES = 4
+_BYPASS = 1 << 30
 
 
 class Ai87Encoder(RegisterEncoder):
@@ -26,9 +25,11 @@ class Ai87Encoder(RegisterEncoder):
     output_count_shift = 12
 
     def _nxt(self, view: LayerView, _quadrant: int) -> int:
-        if not self.control.link_layers:
-            return 0
-        return _LAST_LAYER if view.last else _NEXT_LAYER | view.placed.hardware_layer + 1
+        if self.control.link_layers:
+            return _LAST_LAYER if view.last else _NEXT_LAYER | view.placed.hardware_layer + 1
+        if view.placed.follower is not None:
+            return _NEXT_LAYER | view.placed.follower
+        return _LAST_LAYER if view.placed.stops else 0
 
     @staticmethod
     def _fetch_words(view: LayerView) -> int:
@@ -77,9 +78,9 @@ class Ai87Encoder(RegisterEncoder):
             rows, columns = view.geometry.kernel
             value |= (columns - 1) << 18 | (rows - 1) << 22
             if view.placed.read_ahead:
-                group = _GROUPED_PASSES if view.placed.grouped_passes else 1
+                group = PASS_GROUP if view.placed.grouped_passes else 1
                 value |= 1 << 17 | (view.geometry.in_passes.count - 1) // group << 26
-        return value | view.broadcast << 29
+        return value | view.broadcast << 29 | (_BYPASS if view.placed.bypass else 0)
 
     def _mcnt1(self, view: LayerView, _quadrant: int) -> int | None:
         if view.kernels is None:
@@ -98,6 +99,8 @@ class Ai87Encoder(RegisterEncoder):
         return super()._post(view, quadrant) | view.placed.fourfold << 29 | view.placed.grouped_passes << 31
 
     def _ochan(self, view: LayerView, _quadrant: int) -> int:
+        if view.placed.bypass:
+            return view.geometry.out_channels - 1
         if view.geometry.depthwise:
             return view.time_slots * view.geometry.in_passes.count - 1
         if view.kernels is None:
@@ -107,7 +110,8 @@ class Ai87Encoder(RegisterEncoder):
     def stream(self, view: LayerView) -> StreamRegisters:
         """Return the streaming registers, which only the first layers have."""
         pipeline = self.cnn.timing.pipeline and self.control.pipeline
-        return ai87_stream(view.stream, fifo=view.fifo, pipeline=pipeline)
+        column = self._given(view, self.control.stream_column)
+        return ai87_stream(view.stream, fifo=view.fifo, pipeline=pipeline, lag=self.lag, column=column)
 
     def _strm1(self, view: LayerView, quadrant: int) -> int | None:
         return super()._strm1(view, quadrant) if self._streams(view) else None

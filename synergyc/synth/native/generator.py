@@ -10,7 +10,14 @@ from synergyc.synth.native.ai87 import Ai87Encoder
 from synergyc.synth.native.control import VENDOR_DEFAULTS, ControlOptions
 from synergyc.synth.native.layouts import layout_of
 from synergyc.synth.native.registers import RegisterEncoder
-from synergyc.synth.native.sequence import done_bits, fifo_ports, fifo_steps, init_steps, start_steps
+from synergyc.synth.native.sequence import (
+    done_bits,
+    fifo_ports,
+    fifo_steps,
+    init_steps,
+    snoop_steps,
+    start_steps,
+)
 from synergyc.synth.native.view import LayerView, views_of
 from synergyc.synth.native.weights import bias_writes, weight_writes
 from synergyc.synth.placed import PlacedNetwork
@@ -37,9 +44,13 @@ def generate(placed: PlacedNetwork, chip: Chip, control: ControlOptions = VENDOR
         quadrants=placed.quadrants,
         layers=tuple(_summary(view) for view in views),
         init=init_steps(placed, cnn, control),
-        weights=weight_writes(views, cnn, express=control.express),
+        weights=weight_writes(views, cnn, control),
         bias=bias_writes(views, cnn),
-        configure=(*_configure(views, encoder), *fifo_steps(placed, cnn, control)),
+        configure=(
+            *_configure(views, encoder),
+            *snoop_steps(placed, cnn, control),
+            *fifo_steps(placed, cnn, control),
+        ),
         start=start_steps(placed, cnn, control),
         done=done_bits(placed, cnn),
         inputs=tuple(layout_of(tensor, cnn) for tensor in placed.inputs),
@@ -48,14 +59,36 @@ def generate(placed: PlacedNetwork, chip: Chip, control: ControlOptions = VENDOR
     )
 
 
+def stream_buffers(placed: PlacedNetwork, chip: Chip, control: ControlOptions) -> dict[str, int]:
+    """Return the length in words of the circular buffers of layers that stream from FIFOs, by layer name."""
+    encoder = _ENCODERS[chip.cnn.generation](chip.cnn, control)
+    views = views_of(placed, chip.cnn)
+    lengths = {view.placed.layer.name: encoder.value("FMAX", view, view.master) for view in views}
+    return {name: length for name, length in lengths.items() if length}
+
+
 def _configure(views: Sequence[LayerView], encoder: RegisterEncoder) -> Iterator[Write]:
-    """Yield the layer registers, layer by layer, quadrant by quadrant."""
-    for view in views:
-        layer = view.placed.hardware_layer
-        for quadrant in view.quadrants:
-            if view.placed.reset_before and quadrant == view.master:
-                yield from _writes(encoder, layer - 1, quadrant, encoder.reset_registers(view))
-            yield from _writes(encoder, layer, quadrant, encoder.registers(view, quadrant))
+    """Yield the layer registers, layer by layer, quadrant by quadrant; copies follow each other."""
+    last = views[-1].placed.hardware_layer
+    for copy in range(encoder.control.repeat):
+        shift = copy * (last + 1)
+        for view in views:
+            layer = view.placed.hardware_layer + shift
+            for quadrant in view.quadrants:
+                if view.placed.reset_before and quadrant == view.master:
+                    yield from _writes(encoder, layer - 1, quadrant, encoder.reset_registers(view))
+                yield from _writes(encoder, layer, quadrant, encoder.registers(view, quadrant))
+    if encoder.control.clear_unused and encoder.cnn.generation == "ai85":
+        yield from _clear_unused(encoder, views[0].quadrants, encoder.control.repeat * (last + 1))
+
+
+def _clear_unused(encoder: RegisterEncoder, quadrants: Sequence[int], first: int) -> Iterator[Write]:
+    """Yield zeros for the registers of layers from ``first`` on; later chips clear them at initialization."""
+    cnn = encoder.cnn
+    for quadrant in quadrants:
+        for name in cnn.addresses.layer_registers.numbers:
+            address = cnn.layer_register_address(quadrant, name, first)
+            yield Write(address, (0,) * (cnn.limits.layers - first), f"{name} of unused layers")
 
 
 def _writes(

@@ -14,7 +14,7 @@ from synergyc.ir.types import Activation, EltwiseOp, PoolKind
 from synergyc.synth.geometry import lowest_bit
 from synergyc.synth.kernels import SLOT_BYTES
 from synergyc.synth.native.control import ControlOptions
-from synergyc.synth.native.streaming import StreamRegisters
+from synergyc.synth.native.streaming import StreamLag, StreamRegisters
 from synergyc.synth.native.view import LayerView, line_length, quadrant_bits
 from synergyc.targets import Cnn
 
@@ -46,6 +46,7 @@ class RegisterEncoder(ABC):
         self.control = control
         self.instance_step = cnn.addresses.data.stride // 4
         """Distance of two data memory instances in the write pointer, in words."""
+        self.lag = StreamLag(control.stream_lag, control.more_column, control.more_row)
 
     def registers(self, view: LayerView, quadrant: int) -> Iterator[tuple[str, int]]:
         """Yield register names and values of one layer in one quadrant, zeros included."""
@@ -245,13 +246,17 @@ class RegisterEncoder(ABC):
         """Return the streaming registers."""
 
     def _strm1(self, view: LayerView, _quadrant: int) -> int | None:
-        go = self.control.fifo_go and view.fifo and view.stream.first
-        start = self._given(view, self.control.stream_start)
+        go = self.control.fifo_go and view.stream.first
+        start = self.control.stream_start if view.stream.first and view.fifo else None
         return (self.stream(view).start if start is None else start) | go << 25
 
     def _strm2(self, view: LayerView, _quadrant: int) -> int | None:
-        deltas, behind = self.stream(view).deltas, self._given(view, self.control.stream_delta)
-        return deltas if behind is None else deltas & 0xFFFF | behind << 16
+        deltas = self.stream(view).deltas
+        column = self._given(view, self.control.stream_column)
+        row = self._given(view, self.control.stream_row)
+        if column is not None:
+            deltas = deltas & ~0x1F0 | column << 4
+        return deltas if row is None else deltas & 0xFFFF | row << 16
 
     def _fmax(self, view: LayerView, _quadrant: int) -> int | None:
         given = self._given(view, self.control.stream_buffer)
@@ -269,4 +274,4 @@ class RegisterEncoder(ABC):
 
     def _ena(self, view: LayerView, quadrant: int) -> int:
         bits = quadrant_bits(view.placed.processors, quadrant, self.cnn)
-        return bits if view.placed.passthrough else bits << 16 | bits
+        return bits << 16 | bits if view.placed.stores_weights else bits

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from synergyc.synth.native.control import ControlOptions
+from synergyc.synth.native.control import SNOOP_REGISTERS, ControlOptions
 from synergyc.synth.placed import PlacedNetwork
 from synergyc.synth.program import FifoPort, Step, WaitBits, Write
 from synergyc.targets import Cnn
@@ -27,6 +27,11 @@ _FIFO_STREAMING = 1 << 19
 _EXPRESS = 1 << 20
 _ONE_BIT_XOR = 1 << 21
 _BINARY = 1 << 30
+_SNOOP = 1 << 7
+
+_LOOP_LINK, _LOOP_ADDRESS, _LOOP_COUNT = 0x80, 0x200000, 0x84D0
+_LOOP_CONTROL, _LOOP_CONTROL_2 = 0x8A412014, 0x4000
+"""What the vendor tool writes for --snoop-loop; the fields are not documented."""
 
 _SRAM_CONTROL = 0x40E
 """Constant that the vendor tool writes; its fields are not documented (section 5.1)."""
@@ -83,8 +88,10 @@ def _init(placed: PlacedNetwork, cnn: Cnn, control: ControlOptions, *, clears: b
     else:
         yield aon
     base |= (_EXPRESS if control.express else 0) | (_FIFO if placed.fifo else 0)
-    last = placed.layers[-1].hardware_layer | placed.first_layer << 8
+    last = control.repeat * placed.last_layer | placed.first_layer << 8
     for quadrant in placed.quadrants:
+        if control.clear_line_buffers:
+            yield from _clear_line_buffers(cnn, quadrant)
         yield _quadrant(cnn, quadrant, "CTL", base, "stop")
         if not clears:
             yield _quadrant(cnn, quadrant, "SRAM", _SRAM_CONTROL, "SRAM control")
@@ -103,6 +110,14 @@ def _clear_registers(placed: PlacedNetwork, cnn: Cnn) -> Iterator[Step]:
         yield WaitBits(cnn.register_address(quadrant, "TEST"), _CLEARED, _CLEARED, "cleared")
     for quadrant in placed.quadrants:
         yield _quadrant(cnn, quadrant, "TEST", 0, "end of clearing")
+
+
+def _clear_line_buffers(cnn: Cnn, quadrant: int) -> Iterator[Step]:
+    """Clear as much of the line buffers as the vendor tool does: it counts their words as bytes."""
+    tram = cnn.addresses.tram
+    for index in range(cnn.processors_per_quadrant):
+        address = cnn.quadrant_base(quadrant) + tram.offset + index * tram.stride
+        yield Write(address, (0,) * (cnn.tram_words // 4), f"line buffer {index}")
 
 
 def _clear_memories(cnn: Cnn) -> Iterator[Step]:
@@ -131,6 +146,16 @@ def fifo_steps(placed: PlacedNetwork, cnn: Cnn, control: ControlOptions) -> tupl
     return (Write(cnn.addresses.fifo, (value,), "FIFO control"),)
 
 
+def snoop_steps(placed: PlacedNetwork, cnn: Cnn, control: ControlOptions) -> Iterator[Step]:
+    """Yield the set-up of the snoop units, which choose the next layer by what they see on the bus."""
+    if not placed.snoop:
+        return
+    for quadrant in placed.quadrants:
+        for name, value in zip(SNOOP_REGISTERS, placed.snoop, strict=True):
+            if value or control.write_zero_registers:
+                yield _quadrant(cnn, quadrant, name, value, name)
+
+
 def fifo_ports(placed: PlacedNetwork, cnn: Cnn) -> tuple[FifoPort, ...]:
     """Return the FIFOs that the input takes: FIFO i stands for the first data instance of quadrant i."""
     if not placed.fifo:
@@ -155,6 +180,9 @@ def start_steps(placed: PlacedNetwork, cnn: Cnn, control: ControlOptions) -> tup
     value = _start_value(placed, cnn, control)
     master = placed.quadrants[0]
     steps: list[Step] = []
+    if control.snoop_loop:
+        value |= _SNOOP
+        steps += _loop_steps(placed, cnn, control, value | master << _MASTER_SHIFT)
     for quadrant in placed.quadrants:
         follow = value | master << _MASTER_SHIFT | _FOLLOW | (_RUN if quadrant != master else 0)
         steps.append(_quadrant(cnn, quadrant, "CTL", follow, f"enable quadrant {quadrant}"))
@@ -164,6 +192,25 @@ def start_steps(placed: PlacedNetwork, cnn: Cnn, control: ControlOptions) -> tup
         steps.append(Write(cnn.addresses.aon, (aon,), "AON control"))
     steps.append(_quadrant(cnn, master, "CTL", value | _RUN, "run"))
     return tuple(steps)
+
+
+def _loop_steps(placed: PlacedNetwork, cnn: Cnn, control: ControlOptions, value: int) -> Iterator[Step]:
+    """Yield the set-up of the loop: the first unit waits for the last output, layer 0 follows."""
+    last = placed.layers[-1]
+    for quadrant in placed.quadrants:
+        yield _quadrant(cnn, quadrant, "CTL", value, f"enable quadrant {quadrant}")
+    for quadrant in placed.quadrants:
+        link = cnn.layer_register_address(quadrant, "NXT", last.hardware_layer)
+        yield Write(link, (_LOOP_LINK,), "next layer")
+        for name, word in (
+            ("SNP1_HIT", 0),
+            ("SNP1_A1", _LOOP_ADDRESS | last.out_offset_bytes >> 2),
+            ("SNP1_X1", _LOOP_COUNT if control.pipeline else _LOOP_COUNT // 4),
+            ("SNP1_C2", _LOOP_CONTROL_2),
+            ("SNP1_C1", _LOOP_CONTROL),
+            ("SNP1_C1", _LOOP_CONTROL | 1),
+        ):
+            yield _quadrant(cnn, quadrant, name, word, name)
 
 
 def _start_value(placed: PlacedNetwork, cnn: Cnn, control: ControlOptions) -> int:
@@ -181,6 +228,7 @@ def _start_value(placed: PlacedNetwork, cnn: Cnn, control: ControlOptions) -> in
         _EXPRESS: control.express,
         _ONE_BIT_XOR: control.one_bit_xor,
         _BINARY: any(layer.binary for layer in placed),
+        _SNOOP: bool(placed.snoop),
     }
     value = _CLOCK | _pipeline(cnn, control)
     if cnn.generation == "ai85" or not control.pipeline:

@@ -39,10 +39,19 @@ class StreamLayer:
     read_ahead: bool = False
 
 
+@dataclass(frozen=True)
+class StreamLag:
+    """Words that are added to a layer's start, and to its distances of columns and of rows."""
+
+    start: int = 0
+    column: int = 0
+    row: int = 0
+
+
 def ai85_stream(
-    layer: StreamLayer, previous: StreamLayer | None, *, fifo: bool, lag_words: int
+    layer: StreamLayer, previous: StreamLayer | None, *, fifo: bool, lag: StreamLag
 ) -> StreamRegisters:
-    """Return the registers of the first generation; ``lag_words`` are added between layers."""
+    """Return the registers of the first generation."""
     geometry = layer.geometry
     rows, columns = geometry.window
     stride, operands = geometry.pool_stride, geometry.operands
@@ -57,9 +66,9 @@ def ai85_stream(
     elif layer.streaming and previous is not None:
         width = previous.geometry.pooled_columns + 2 * previous.padding[1]
         kernel = previous.geometry.kernel
-        start = width * (kernel[0] - 1 + rows - 1) + kernel[1] - 1 + columns + lag_words
-        behind = (stride - 1) * width + columns * operands
-        deltas = behind << 16 | stride * operands << 4 | layer.passes_before
+        start = width * (kernel[0] - 1 + rows - 1) + kernel[1] - 1 + columns + lag.start
+        behind = (stride - 1) * width + columns * operands + lag.row
+        deltas = behind << 16 | (stride * operands + lag.column) << 4 | layer.passes_before
     else:
         return StreamRegisters()
     buffer = start + (rows - 1) * geometry.columns + max(stride, columns)
@@ -67,10 +76,12 @@ def ai85_stream(
     return StreamRegisters(start, deltas, buffer if fifo else None)
 
 
-def ai87_stream(layer: StreamLayer, *, fifo: bool, pipeline: bool) -> StreamRegisters:
-    """Return the registers of the second generation."""
+def ai87_stream(
+    layer: StreamLayer, *, fifo: bool, pipeline: bool, lag: StreamLag, column: int | None = None
+) -> StreamRegisters:
+    """Return the registers of the second generation; ``column``: the first layer's distance of columns."""
     if layer.first:
-        return _ai87_first(layer, fifo=fifo, pipeline=pipeline)
+        return _ai87_first(layer, fifo=fifo, pipeline=pipeline, column=column)
     if not layer.streaming:
         return StreamRegisters()
     geometry, pad = layer.geometry, layer.padding[1]
@@ -84,14 +95,14 @@ def ai87_stream(layer: StreamLayer, *, fifo: bool, pipeline: bool) -> StreamRegi
     start = (pad or stride) * padded + (row_step * padded + pad + 2 * column_step) * operands
     start += rest * stride if layer.last_streaming else 0
     start += stride if layer.read_ahead else 0
-    delta = stride * operands
-    behind = delta + rest if stride == 1 else (stride - 1) * geometry.columns + rest
+    delta = stride * operands + lag.column
+    behind = (delta + rest if stride == 1 else (stride - 1) * geometry.columns + rest) + lag.row
     buffer = start + (passes - 1) * (row_step * geometry.columns + pad + column_step) + column_step
     deltas = behind << 16 | delta << 4 | layer.passes_before
     return StreamRegisters(start, deltas, round_up(buffer, passes) if fifo else None)
 
 
-def _ai87_first(layer: StreamLayer, *, fifo: bool, pipeline: bool) -> StreamRegisters:
+def _ai87_first(layer: StreamLayer, *, fifo: bool, pipeline: bool, column: int | None) -> StreamRegisters:
     geometry, pad = layer.geometry, layer.padding[1]
     stride, operands = geometry.pool_stride, geometry.operands
     pack = 4 if layer.big else 1
@@ -106,7 +117,7 @@ def _ai87_first(layer: StreamLayer, *, fifo: bool, pipeline: bool) -> StreamRegi
     if whole * stride + geometry.window[1] - 1 > geometry.columns:
         whole -= 1
     skipped = max(0, geometry.columns - whole * stride)
-    delta = -(-(stride * operands - simple) // pack)
+    delta = -(-(stride * operands - simple) // pack) if column is None else column
     behind = delta + skipped
     if stride > 1:
         behind = (stride - 1) * geometry.columns + skipped + geometry.window[1] - 1

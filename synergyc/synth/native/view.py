@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from synergyc.ir.network import Layer, LayerOp
-from synergyc.synth.geometry import Geometry, geometry_of, set_bits
+from synergyc.synth.geometry import Geometry, geometry_of, round_up, set_bits
 from synergyc.synth.kernels import (
     FOURFOLD,
     KernelImage,
     Positions,
+    bypass_image,
     fourfold_image,
     kernel_image,
     positions_of,
@@ -20,6 +21,9 @@ from synergyc.synth.memories import used_quadrants
 from synergyc.synth.native.streaming import StreamLayer
 from synergyc.synth.placed import PlacedLayer, PlacedNetwork
 from synergyc.targets import Cnn
+
+PASS_GROUP = 4
+"""Input passes that are counted together where a layer groups them (``tcalc``)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +85,9 @@ def views_of(placed: PlacedNetwork, cnn: Cnn) -> tuple[LayerView, ...]:
     before = 0
     for index, (layer, form, geometry) in enumerate(zip(placed, forms, geometries, strict=True)):
         kernels = None
-        if not layer.passthrough:
+        if layer.bypass:
+            kernels = bypass_image(geometry)
+        elif not layer.passthrough:
             image = fourfold_image if layer.fourfold else kernel_image
             kernels = image(form.layer, geometry, layer.output_processors, cnn, binary=layer.binary)
         views.append(
@@ -98,7 +104,7 @@ def views_of(placed: PlacedNetwork, cnn: Cnn) -> tuple[LayerView, ...]:
                 stream=streams[index],
                 previous=streams[index - 1] if index else None,
                 fifo=placed.fifo,
-                last=index == len(forms) - 1,
+                last=index == placed.last % len(forms),
             )
         )
         before += line_length(geometry) * geometry.in_passes.count
@@ -144,7 +150,7 @@ def _streams(placed: PlacedNetwork, geometries: Sequence[Geometry]) -> list[Stre
                 read_ahead=layer.read_ahead,
             )
         )
-        passes += geometry.in_passes.count
+        passes += round_up(geometry.in_passes.count, PASS_GROUP if layer.grouped_passes else 1)
     return streams
 
 

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from synergyc.synth.biases import bias_columns
 from synergyc.synth.kernels import SLOT_BYTES
+from synergyc.synth.native.control import ControlOptions
 from synergyc.synth.native.view import LayerView
 from synergyc.synth.program import Write
 from synergyc.targets import Cnn
@@ -17,14 +18,20 @@ _SET_ADDRESS = 0x01
 """Byte that makes the following words go to consecutive slots."""
 
 
-def weight_writes(views: Sequence[LayerView], cnn: Cnn, *, express: bool) -> tuple[Write, ...]:
+def weight_writes(views: Sequence[LayerView], cnn: Cnn, control: ControlOptions) -> tuple[Write, ...]:
     """Return the writes of all weights, in order of processor and slot; neighbouring slots share a chunk.
 
-    ``express``: a stream of bytes; else four words for each slot, of which the last one commits it.
+    In express mode the words are a stream of bytes; else each slot takes four words, of which the last one
+    commits it.
     """
     writes: list[Write] = []
+    express = control.express
     for processor in range(cnn.processors):
         content, used = _memory(views, processor, cnn)
+        if control.fill_gaps:
+            used = np.logical_or.accumulate(used) & np.logical_or.accumulate(used[::-1])[::-1]
+        elif control.clear_memories:
+            used &= content.any(axis=1)  # the others are 0 already
         for first, end in _runs(used):
             if not express:
                 address = cnn.weight_address(processor) + 16 * first

@@ -28,12 +28,16 @@ class KnownAnswer:
 
 @dataclass(frozen=True)
 class Statement:
-    """One C statement: a store, or a wait until the bits of ``mask`` read as ``value``."""
+    """One C statement: a store, or a wait until the bits of ``mask`` read as ``value``.
+
+    With ``words`` > 1 the store goes to as many ascending words.
+    """
 
     address: int
     value: int
     comment: str
     mask: int | None = None
+    words: int = 1
 
 
 @dataclass(frozen=True)
@@ -106,7 +110,7 @@ class Unload:
 
 
 def statements(steps: Sequence[Step]) -> tuple[Statement, ...]:
-    """Return one statement for each word that is stored, and for each wait."""
+    """Return one statement for each word that is stored, for each run of equal words, and for each wait."""
     return tuple(_statements(steps))
 
 
@@ -114,6 +118,9 @@ def _statements(steps: Sequence[Step]) -> Iterator[Statement]:
     for step in steps:
         if isinstance(step, WaitBits):
             yield Statement(step.address, step.value, step.comment, step.mask)
+            continue
+        if len(set(step.words)) == 1:
+            yield Statement(step.address, step.words[0], step.comment, words=len(step.words))
             continue
         for index, word in enumerate(step.words):
             yield Statement(step.address + 4 * index, word, step.comment)
@@ -138,9 +145,9 @@ def layer_groups(program: Program, cnn: Cnn) -> list[tuple[str, list[Row]]]:
     ]
 
 
-def other_stores(program: Program) -> list[Statement]:
+def other_stores(program: Program) -> tuple[Statement, ...]:
     """Return the statements of the configuration that belong to no layer."""
-    return [statement for statement in statements(program.configure) if _layer_of(statement) is None]
+    return tuple(item for item in statements(program.configure) if _layer_of(item) is None)
 
 
 def _layer_of(statement: Statement) -> int | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -27,21 +28,33 @@ def with_memories(
 
     ``restrictions``: quadrants to which the biases of a layer are bound, by its name. Raises SynergyError.
     """
-    maps = [*(layer.processors for layer in placed), placed.layers[-1].output_processors]
+    maps = [*(layer.processors for layer in placed), placed.layers[placed.last].output_processors]
     quadrants = used_quadrants(maps, cnn)
     weights = [
-        WeightRequest(layer.layer.name, layer.processors, placed_image(layer, cnn), layer.layer.groups > 1)
-        for layer in placed
-        if not layer.passthrough
+        WeightRequest(
+            layer.layer.name,
+            layer.processors,
+            placed_image(layer, cnn),
+            depthwise=layer.layer.groups > 1,
+            behind_plain=before is not None and layer.fourfold and not before.fourfold,
+        )
+        for before, layer in pairwise([None, *placed.layers])
+        if layer is not None and layer.stores_weights
     ]
-    slots = allocate_weights(weights, cnn, start=options.weight_start)
+    slots = allocate_weights(
+        weights,
+        cnn,
+        start=options.weight_start,
+        large_from_end=not options.control.fill_gaps,
+        share=options.share_weights,
+    )
     slot_of = {request.name: slot for request, slot in zip(weights, slots, strict=True)}
     biases = [
         BiasRequest(layer, restrictions.get(layer.layer.name) or quadrants)
         for layer in placed
         if has_biases(layer)
     ]
-    places = allocate_biases(biases, cnn)
+    places = allocate_biases(biases, cnn, share=options.share_weights)
     places_of = {request.name: place for request, place in zip(biases, places, strict=True)}
     complete = replace(
         placed,
@@ -64,7 +77,7 @@ def _check_fourfold(placed: PlacedNetwork, cnn: Cnn) -> None:
     """Raise SynergyError if weights meet: the tool's rules count the slots of fourfold layers in one row."""
     memory = WeightMemory(cnn)
     for layer in placed:
-        if layer.passthrough:
+        if not layer.stores_weights:
             continue
         slots = weight_slots(layer, cnn)
         if memory.taken[np.ix_(np.array(set_bits(layer.processors)), slots)].any():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,10 +11,13 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError
 
 from synergyc.diagnostics import did_you_mean, fail, file_location
+from synergyc.synth.native.control import SNOOP_REGISTERS
 from synergyc.synth.vendor.entry import LayerConfig, processor_map, read_layer
 
-_KEYS = {"arch", "bias", "dataset", "layers", "output_map", "unload", "weights"}
-_UNSUPPORTED = {"data_buffer", "snoop"}
+_KEYS = {"arch", "bias", "dataset", "layers", "output_map", "snoop", "unload", "weights"}
+_UNSUPPORTED = {"data_buffer"}
+_SNOOP_VALUES = 32
+"""Length of the list that the tool wants; it uses those of the two units' registers."""
 
 
 @dataclass(frozen=True)
@@ -27,25 +30,27 @@ class NetworkConfig:
     weights: str | None
     bias: str | None
     output_map: int | None
+    snoop: tuple[int, ...]
     layers: tuple[LayerConfig, ...]
 
     def without_first(self, count: int) -> NetworkConfig:
         """Return the network without its first ``count`` layers; the last of them becomes the input."""
+
+        def shifted(reference: int | None) -> int | None:
+            return reference if reference is None or reference < 0 else reference - count
+
         layers = tuple(
             replace(
                 layer,
-                in_sequences=_shifted(layer.in_sequences, count),
-                next_sequence=_shifted((layer.next_sequence,), count)[0],
+                in_sequences=layer.in_sequences and tuple(item - count for item in layer.in_sequences),
+                next_sequence=shifted(layer.next_sequence),
+                snoop_sequence=shifted(layer.snoop_sequence),
+                simulated_sequence=shifted(layer.simulated_sequence),
+                weight_source=shifted(layer.weight_source),
             )
             for layer in self.layers[count:]
         )
         return replace(self, layers=layers)
-
-
-def _shifted(references: Any, count: int) -> Any:
-    if references is None:
-        return None
-    return tuple(item - count if isinstance(item, int) else item for item in references)
 
 
 def load_config(path: Path) -> NetworkConfig:
@@ -63,6 +68,8 @@ def load_config(path: Path) -> NetworkConfig:
         raise fail(
             "vendor-value", f"output_map {error}", location=_location(path, data, "output_map")
         ) from error
+    ordered = _in_order(path, layers)
+    names = {str(item["name"]).lower(): number for number, item in enumerate(ordered) if "name" in item}
     return NetworkConfig(
         path=path,
         arch=str(data["arch"]),
@@ -70,8 +77,35 @@ def load_config(path: Path) -> NetworkConfig:
         weights=data.get("weights"),
         bias=data.get("bias"),
         output_map=output_map,
-        layers=tuple(read_layer(path, item, default_pad) for item in layers),
+        snoop=_snoop(path, data),
+        layers=tuple(read_layer(path, item, default_pad, names) for item in ordered),
     )
+
+
+def _in_order(path: Path, layers: Sequence[Any]) -> list[Any]:
+    """Return the layers by their numbers: those that ``sequence`` gives, else counted on; holes close up."""
+    numbered: dict[int, Any] = {}
+    number = 0
+    for item in layers:
+        number = item.get("sequence", number)
+        if not isinstance(number, int) or number < 0 or number in numbered:
+            location = file_location(path, item.lc.line + 1)
+            raise fail(
+                "vendor-value", f"sequence must be a number of its own, not {number!r}", location=location
+            )
+        numbered[number] = item
+        number += 1
+    return [numbered[number] for number in sorted(numbered)]
+
+
+def _snoop(path: Path, data: Any) -> tuple[int, ...]:
+    """Return the values of the snoop units' registers, none if they are not used."""
+    values = data.get("snoop", [])
+    right = isinstance(values, list) and all(isinstance(item, int) for item in values)
+    if not right or ("snoop" in data and len(values) != _SNOOP_VALUES):
+        message = f"snoop must be a list of {_SNOOP_VALUES} numbers"
+        raise fail("vendor-value", message, location=_location(path, data, "snoop"))
+    return tuple(values[: len(SNOOP_REGISTERS)])
 
 
 def _load(path: Path) -> Any:

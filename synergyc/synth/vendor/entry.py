@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,14 @@ Pair = tuple[int, int]
 
 BINARY = -1
 """``quantization`` of weights that are -1 or +1."""
+
+STOP = -1
+"""In ``next_sequence`` and ``simulated_sequence``: no layer follows."""
+
+INPUT = -1
+"""In ``in_sequences``: the network's input."""
+
+_RESERVED = {"stop": STOP, "input": INPUT}
 
 _OPERATORS = {
     "conv1d": LayerOp.CONV1D,
@@ -46,22 +54,18 @@ _SYNONYMS = {
     "bias_quadrant": "bias_group",
 }
 _KEYS = {
-    "activation", "avg_pool", "bias_group", "calcx4", "data_format", "dilation", "eltwise", "flatten",
-    "groups",
+    "activation", "avg_pool", "bias_group", "bypass", "calcx4", "data_format", "dilation", "eltwise",
+    "flatten", "groups",
     "in_channel_skip", "in_channels", "in_dim", "in_offset", "in_sequences", "kernel_size", "max_pool",
     "name", "next_sequence", "op", "operands", "out_channels", "out_offset", "output", "output_pad",
     "output_processors", "output_shift", "output_width", "pad", "pool_dilation", "pool_first", "pool_stride",
-    "processors", "quantization", "read_gap", "readahead", "streaming", "stride", "tcalc", "write_gap",
+    "processors", "quantization", "read_gap", "readahead", "sequence", "simulated_sequence",
+    "snoop_sequence", "streaming", "stride", "tcalc", "weight_source", "write_gap",
 }  # fmt: skip
 _UNSUPPORTED = {
     "buffer_insert": None,
     "buffer_shift": None,
-    "bypass": False,
     "in_crop": [0, 0],
-    "sequence": None,
-    "simulated_sequence": None,
-    "snoop_sequence": None,
-    "weight_source": None,
 }
 """Keys that are known but not supported, with the value that means that they are not used."""
 
@@ -97,8 +101,12 @@ class LayerConfig:
     in_offset: int | None
     out_offset: int
     out_channels: int | None
-    in_sequences: tuple[int | str, ...] | None
-    next_sequence: int | str | None
+    in_sequences: tuple[int, ...] | None
+    next_sequence: int | None
+    snoop_sequence: int | None
+    simulated_sequence: int | None
+    weight_source: int | None
+    bypass: bool
     write_gap: int
     read_gap: int
     streaming: bool
@@ -106,13 +114,15 @@ class LayerConfig:
     fourfold: bool
     grouped_passes: bool | None
     bias_quadrants: tuple[int, ...] | None
-    name: str | None
     output: bool
     output_padding: int
 
 
-def read_layer(path: Path, item: Any, default_pad: Pair) -> LayerConfig:
-    """Return the layer that a mapping describes; raises SynergyError that points at the key."""
+def read_layer(path: Path, item: Any, default_pad: Pair, names: Mapping[str, int]) -> LayerConfig:
+    """Return the layer that a mapping describes; raises SynergyError that points at the key.
+
+    ``names``: the numbers of all layers that have names, by the name in lower case.
+    """
     entry = Entry(path, item)
     for key, unused in _UNSUPPORTED.items():
         if key in entry.keys and item[key] != unused:
@@ -129,7 +139,7 @@ def read_layer(path: Path, item: Any, default_pad: Pair) -> LayerConfig:
         **_kernel_values(entry, op, default_pad),
         **_pool_values(entry, op),
         **_output_values(entry, op),
-        **_sequence_values(entry),
+        **_sequence_values(entry, _References(names)),
     )
 
 
@@ -244,20 +254,23 @@ def _output_values(entry: Entry, op: LayerOp) -> dict[str, Any]:
     }
 
 
-def _sequence_values(entry: Entry) -> dict[str, Any]:
+def _sequence_values(entry: Entry, number: Callable[[object], int]) -> dict[str, Any]:
     return {
         "in_channels": entry.get("in_channels", _count),
         "in_channel_skip": entry.get("in_channel_skip", _count, 0),
         "in_dim": entry.get("in_dim", lambda value: _pair(value) if isinstance(value, list) else (value, 1)),
         "in_offset": entry.get("in_offset", _count),
-        "in_sequences": entry.get("in_sequences", _listed),
-        "next_sequence": entry.get("next_sequence", lambda value: value),
+        "in_sequences": entry.get("in_sequences", lambda value: tuple(map(number, _listed(value)))),
+        "next_sequence": entry.get("next_sequence", number),
+        "snoop_sequence": entry.get("snoop_sequence", number),
+        "simulated_sequence": entry.get("simulated_sequence", number),
+        "weight_source": entry.get("weight_source", number),
+        "bypass": entry.get("bypass", bool, False),
         "read_gap": entry.get("read_gap", _count, 0),
         "streaming": entry.get("streaming", bool, False),
         "grouped_passes": entry.get("tcalc", bool),
         "fourfold": entry.get("calcx4", bool, False),
         "read_ahead": entry.get("readahead", bool, False),
-        "name": entry.get("name", str),
     }
 
 
@@ -265,6 +278,22 @@ def _count(value: object) -> int:
     if not isinstance(value, int) or value < 0:
         raise ValueError(f"must be a number from 0 on, not {value!r}")
     return int(value)
+
+
+@dataclass(frozen=True)
+class _References:
+    """Layers that other layers refer to by number or by name."""
+
+    names: Mapping[str, int]
+
+    def __call__(self, value: object) -> int:
+        """Return the number of the layer that is meant."""
+        known = {**_RESERVED, **self.names}
+        if isinstance(value, str) and value.lower() in known:
+            return known[value.lower()]
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise ValueError(f"there is no layer {value!r}")
+        return value
 
 
 def _listed(value: Any) -> tuple[Any, ...]:

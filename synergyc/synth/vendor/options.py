@@ -35,6 +35,16 @@ class VendorOptions:
     ignore_streaming: bool = False
     read_ahead: bool = False
     calcx4: bool = False
+    streaming_layers: tuple[int, ...] = ()
+    ignore_activation: bool = False
+    ignore_bias_groups: bool = False
+    ignore_bn: bool = False
+    fixed_input: bool = False
+    max_proc: int | None = None
+    share_weights: bool = True
+    overlap_data: bool = False
+    allow_streaming: bool = False
+    debug_snoop: bool = False
     reshape_inputs: bool = False
     synthesize_input: int | None = None
     synthesize_words: int = 8
@@ -66,6 +76,18 @@ def _pin(text: str) -> tuple[int, int]:
     return int(port), int(pin)
 
 
+def _numbers(text: str) -> tuple[int, ...]:
+    return tuple(int(item) for item in text.split(","))
+
+
+def _processors(text: str) -> int:
+    """Return a number of processors that fill memory instances, and quadrants if it is more than one."""
+    count = int(text)
+    if not 4 <= count <= 64 or count % (4 if count <= 16 else 16):
+        raise ValueError(text)
+    return count
+
+
 def _identifier(text: str) -> str:
     if not text.isidentifier() or not text.isascii():
         raise ValueError(text)
@@ -88,8 +110,24 @@ _VALUES: dict[str, Callable[[str], Any]] = {
     "output-width": _number,
     "synthesize-input": _number,
     "synthesize-words": _number,
+    "max-proc": _processors,
+    "streaming-layers": _numbers,
 }
-_FLAGS = {"calcx4", "fifo", "ignore-streaming", "read-ahead", "reshape-inputs"}
+_FLAGS: dict[str, tuple[str, bool]] = {
+    "allow-streaming": ("allow_streaming", True),
+    "calcx4": ("calcx4", True),
+    "debug-snoop": ("debug_snoop", True),
+    "fifo": ("fifo", True),
+    "fixed-input": ("fixed_input", True),
+    "ignore-activation": ("ignore_activation", True),
+    "ignore-bias-groups": ("ignore_bias_groups", True),
+    "ignore-bn": ("ignore_bn", True),
+    "ignore-streaming": ("ignore_streaming", True),
+    "no-deduplicate-weights": ("share_weights", False),
+    "overlap-data": ("overlap_data", True),
+    "read-ahead": ("read_ahead", True),
+    "reshape-inputs": ("reshape_inputs", True),
+}
 _CONTROL_FLAGS: dict[str, tuple[str, bool]] = {
     "write-zero-registers": ("write_zero_registers", True),
     "no-mexpress": ("express", False),
@@ -102,6 +140,11 @@ _CONTROL_FLAGS: dict[str, tuple[str, bool]] = {
     "powerdown": ("power_down_unused", True),
     "zero-sram": ("clear_memories", True),
     "link-layer": ("link_layers", True),
+    "init-tram": ("clear_line_buffers", True),
+    "zero-unused": ("clear_unused", True),
+    "snoop-loop": ("snoop_loop", True),
+    "old-kernel-loader": ("fill_gaps", True),
+    "new-kernel-loader": ("fill_gaps", False),
     "mexpress": ("express", True),
     "pipeline": ("pipeline", True),
 }
@@ -110,9 +153,13 @@ _CONTROL_VALUES = {
     "ready-sel-fifo": "ready_select_fifo",
     "ready-sel-aon": "ready_select_aon",
     "override-start": "stream_start",
-    "override-delta2": "stream_delta",
+    "override-delta1": "stream_column",
+    "override-delta2": "stream_row",
     "override-rollover": "stream_buffer",
     "increase-start": "stream_lag",
+    "increase-delta1": "more_column",
+    "increase-delta2": "more_row",
+    "repeat-layers": "repeat",
 }
 _PROJECT_FLAGS: dict[str, tuple[str, bool]] = {
     "softmax": ("softmax", True),
@@ -142,12 +189,12 @@ _PROJECT_VALUES: dict[str, tuple[str, Callable[[str], Any]]] = {
 }
 # Options that change messages, names, checks and simulations of the tool, not what its program does.
 _IGNORED_FLAGS = {
-    "allow-streaming", "compact-data", "compact-weights", "debug", "debug-computation", "debug-latency",
+    "compact-data", "compact-weights", "debug", "debug-computation", "debug-latency",
     "debug-new-streaming", "display-checkpoint", "embedded-code", "ignore-energy-warning",
     "ignore-mlator-warning", "log", "log-intermediate", "log-last-only", "log-pooling", "legacy-test",
     "mlator",
-    "mlator-noverify", "new-kernel-loader", "no-compact-data", "no-error-stop", "no-log", "no-progress",
-    "no-timer", "no-version-check", "no-warn-zero", "overlap-data", "overwrite", "short-log", "verbose",
+    "mlator-noverify", "no-compact-data", "no-error-stop", "no-log", "no-progress",
+    "no-timer", "no-version-check", "no-warn-zero", "overwrite", "short-log", "verbose",
     "verbose-all", "verify-kernels",
 }  # fmt: skip
 _IGNORED_VALUES = {
@@ -159,6 +206,8 @@ _IGNORED_VALUES = {
 _WANTED = {
     "boost": "port and pin, such as 2.5",
     "clock-divider": "1, 2, 4, 8 or 16",
+    "max-proc": "4, 8, 12, 16, 32, 48 or 64",
+    "streaming-layers": "numbers of layers, such as 0,1",
     "no-bias": "numbers of layers, such as 0,2",
     "prefix": "a C identifier",
 }
@@ -179,7 +228,8 @@ def parse_options(arguments: Sequence[str]) -> VendorOptions:
     while (name := words.option()) is not None:
         key = name.replace("-", "_")
         if name in _FLAGS:
-            values[key] = True
+            switch, value = _FLAGS[name]
+            values[switch] = value
         elif name in _VALUES:
             values[key] = words.value(name, _VALUES[name])
         elif name in _CONTROL_FLAGS:
@@ -200,10 +250,6 @@ def parse_options(arguments: Sequence[str]) -> VendorOptions:
     if "config_file" not in values:
         raise fail("vendor-option", "option --config-file is required")
     return VendorOptions(**values, control=ControlOptions(**control), project=ProjectOptions(**project))
-
-
-def _numbers(text: str) -> tuple[int, ...]:
-    return tuple(int(item) for item in text.split(","))
 
 
 class _Words:

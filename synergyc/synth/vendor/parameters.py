@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -36,8 +36,10 @@ def load_parameters(
     weights, and the tool uses them where all weights are.
     """
     if config.arch != "test":
-        return _from_checkpoint(config, options, binary=binary)
-    return _from_arrays(config, options, root)
+        own = _from_checkpoint(config, options, binary=binary)
+    else:
+        own = _from_arrays(config, options, root)
+    return _with_shared(config, own)
 
 
 def find_file(root: Sequence[Path], name: Path) -> Path:
@@ -49,7 +51,28 @@ def find_file(root: Sequence[Path], name: Path) -> Path:
 
 
 def _weighted(config: NetworkConfig) -> list[int]:
-    return [index for index, layer in enumerate(config.layers) if layer.op is not LayerOp.PASSTHROUGH]
+    """Return the layers that have weights of their own."""
+    return [
+        index
+        for index, layer in enumerate(config.layers)
+        if layer.op is not LayerOp.PASSTHROUGH and not layer.bypass and layer.weight_source is None
+    ]
+
+
+def _with_shared(config: NetworkConfig, own: dict[int, Parameters]) -> dict[int, Parameters]:
+    """Add the layers that take the weights of another one; raises SynergyError if that has none."""
+    for index, layer in enumerate(config.layers):
+        if layer.weight_source is None:
+            continue
+        if layer.weight_source not in own:
+            raise fail(
+                "vendor-value",
+                f"weight_source must be an earlier layer with weights, not {layer.weight_source}",
+                location=layer.location,
+            )
+        source = own[layer.weight_source]
+        own[index] = replace(source, bits=layer.quantization or source.bits)
+    return own
 
 
 def _from_checkpoint(config: NetworkConfig, options: VendorOptions, *, binary: bool) -> dict[int, Parameters]:
@@ -139,6 +162,8 @@ def _from_arrays(
     config: NetworkConfig, options: VendorOptions, root: Sequence[Path]
 ) -> dict[int, Parameters]:
     """Return the tool's test weights: arrays one after the other in a file, cut down to the width asked."""
+    if not _weighted(config):
+        return {}
     name = f"{config.weights}.npy" if config.weights else f"weights_{config.dataset.lower()}.npy"
     weights = _arrays(options.weight_input or find_file(root, Path("tests") / name))
     if len(weights) == 1:

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from synergyc.diagnostics import SynergyError, fail, file_location
+from synergyc.diagnostics import Diagnostic, SynergyError, fail, file_location
+from synergyc.ir.network import Layer
 from synergyc.ir.types import Array
 from synergyc.synth.native.control import ControlOptions
-from synergyc.synth.placed import PlacedNetwork
+from synergyc.synth.placed import PlacedNetwork, PlacedTensor
+from synergyc.synth.vendor.checks import network_problems, option_problems
 from synergyc.synth.vendor.config import NetworkConfig, load_config
 from synergyc.synth.vendor.options import VendorOptions
 from synergyc.synth.vendor.parameters import find_file, load_parameters
 from synergyc.synth.vendor.resolve import resolve
-from synergyc.synth.verify import check_limits
 from synergyc.targets import Chip
 
 _WORD_BYTES = 4
@@ -26,12 +27,19 @@ _WORD_BYTES = 4
 class VendorNetwork:
     """A placed network and the sample input: int64, one array for each input tensor, in their shapes.
 
-    ``first_channels``: by layer name, the first channel that a layer reads of its input, where it is not 0.
+    Attributes:
+        chip: the chip, with as many processors as the options leave it.
+        execution: the layers that make the known answer, in order.
+        drops_channels: layers may read fewer channels than their input has.
+        first_channels: by layer name, the first channel that such a layer reads, where it is not 0.
     """
 
     placed: PlacedNetwork
+    chip: Chip
     samples: tuple[Array, ...]
     control: ControlOptions
+    execution: tuple[Layer, ...]
+    drops_channels: bool
     first_channels: Mapping[str, int]
 
 
@@ -40,38 +48,68 @@ def read_vendor(options: VendorOptions, chip: Chip, *, root: Sequence[Path] = ()
 
     ``root``: folders in which the tool's own ``tests`` folder with samples and test weights is looked for.
     """
-    _check_features(options, chip)
+    chip = _limited(chip, options.max_proc)
     config = load_config(options.config_file).without_first(options.skip_yaml_layers)
+    _refuse(option_problems(config, options, chip))
     sample_file = options.sample_input
     if sample_file is None:
         sample_file = find_file(root, Path("tests") / f"sample_{config.dataset.lower()}.npy")
     sample = _prepared(_load_sample(sample_file), config, options)
     parameters = load_parameters(config, options, root, binary="binary_weights" in chip.cnn.features)
-    placed, shapes = resolve(config, parameters, sample.shape, options, chip)
-    problems = check_limits(placed, chip)
-    if problems:
-        raise SynergyError(problems)
-    parts = sample.reshape(len(placed.inputs), *shapes)
+    resolved = resolve(config, parameters, sample.shape, options, chip)
+    placed = resolved.placed
+    _refuse(network_problems(placed, resolved.execution, chip, options))
+    parts = sample.reshape(len(placed.inputs), *resolved.input_shape)
+    if options.fixed_input and not options.fifo:
+        parts = np.stack([_pattern(tensor) for tensor in placed.inputs])
     skips = {
         f"layer{number}": layer.in_channel_skip
         for number, layer in enumerate(config.layers)
         if layer.in_channel_skip
     }
-    return VendorNetwork(placed, tuple(parts), options.control, skips)
+    return VendorNetwork(
+        placed=placed,
+        chip=chip,
+        samples=tuple(parts),
+        control=options.control,
+        execution=resolved.execution,
+        drops_channels=options.reshape_inputs,
+        first_channels=skips,
+    )
 
 
-def _check_features(options: VendorOptions, chip: Chip) -> None:
-    """Raise SynergyError for options that need what the chip's accelerator does not have."""
-    needs = {
-        "start_layer": ("--start-layer", options.start_layer > 0),
-        "one_shot": ("--one-shot", options.control.one_shot),
-        "layer_link": ("--link-layer", options.control.link_layers),
-        "read_ahead": ("--read-ahead", options.read_ahead),
-        "calcx4": ("--calcx4", options.calcx4),
-    }
-    for feature, (option, wanted) in needs.items():
-        if wanted and feature not in chip.cnn.features:
-            raise fail("vendor-option", f"{chip.part} has no registers for {option}")
+def _refuse(problems: Iterable[Diagnostic]) -> None:
+    found = tuple(problems)
+    if found:
+        raise SynergyError(found)
+
+
+def _limited(chip: Chip, processors: int | None) -> Chip:
+    """Return the chip with fewer processors."""
+    if processors is None:
+        return chip
+    cnn = chip.cnn
+    quadrants = -(-processors // cnn.processors_per_quadrant)
+    return chip.model_copy(
+        update={"cnn": cnn.model_copy(update={"processors": processors, "quadrants": quadrants})}
+    )
+
+
+def _pattern(tensor: PlacedTensor) -> Array:
+    """Return values whose words in memory are 0x55555555 and 0xAAAAAAAA in turn."""
+    shape = tensor.tensor.shape
+    pixels = np.arange(int(np.prod(shape[1:])))
+    channels = np.arange(shape[0])[:, np.newaxis]
+    words = pixels // _WORD_BYTES + 0 * channels
+    if not tensor.big:
+        width = tensor.processors.bit_count()
+        words = (
+            tensor.offset_bytes // _WORD_BYTES
+            + pixels * tensor.pixel_words
+            + channels // width * tensor.pass_words
+        )
+    pattern: Array = np.where(words % 2 == 0, 0x55, 0xAA - 256).reshape(shape)
+    return pattern
 
 
 def _prepared(sample: Array, config: NetworkConfig, options: VendorOptions) -> Array:

@@ -9,37 +9,55 @@ import numpy as np
 
 from synergyc.diagnostics import fail
 from synergyc.ir.network import Layer, LayerOp, Tensor
-from synergyc.ir.types import Array, Pool, PoolKind, Shape, frozen_array
+from synergyc.ir.types import Activation, Array, Pool, PoolKind, Shape, frozen_array
 from synergyc.synth.geometry import passes_of
 from synergyc.synth.lowering import needs_reset
 from synergyc.synth.placed import PlacedLayer, PlacedNetwork, PlacedTensor
 from synergyc.synth.vendor.allocate import with_memories
 from synergyc.synth.vendor.config import NetworkConfig
-from synergyc.synth.vendor.entry import BINARY, LayerConfig
+from synergyc.synth.vendor.entry import BINARY, INPUT, STOP, LayerConfig
 from synergyc.synth.vendor.options import VendorOptions
+from synergyc.synth.vendor.order import Order, order_of
 from synergyc.synth.vendor.parameters import Parameters
 from synergyc.targets import Chip, Cnn
 
-_INPUT = -1
 _FRACTION_BITS = 7
 """The vendor's numbers are Q7; only descriptions depend on it."""
+
+_BYPASS_SHIFT = 7
+"""Shift with which a single input passes a layer whose weights are 1 unchanged (section 2.4)."""
 
 Plane = tuple[int, int]
 
 
+@dataclass(frozen=True)
+class Resolved:
+    """A placed network, the shape of one input tensor, and the layers of the known answer, in order."""
+
+    placed: PlacedNetwork
+    input_shape: Shape
+    execution: tuple[Layer, ...]
+
+
 @dataclass
 class _Walk:
-    """State while layers are resolved in order; lists are indexed by layer number."""
+    """State while layers are resolved in the order of execution; dictionaries are by layer number."""
 
     config: NetworkConfig
     parameters: Mapping[int, Parameters]
     options: VendorOptions
     cnn: Cnn
     sample: tuple[int, int, int]
+    order: Order
     out_channels: dict[int, int] = field(default_factory=dict)
     out_planes: dict[int, Plane] = field(default_factory=dict)
-    layers: list[PlacedLayer] = field(default_factory=list)
-    resets: int = 0
+    layers: dict[int, PlacedLayer] = field(default_factory=dict)
+
+    def streams(self, number: int) -> bool:
+        """Tell whether a layer starts before its predecessor is done."""
+        if number in self.options.streaming_layers:
+            return True
+        return self.config.layers[number].streaming and not self.options.ignore_streaming
 
 
 def resolve(
@@ -48,84 +66,107 @@ def resolve(
     sample_shape: Shape,
     options: VendorOptions,
     chip: Chip,
-) -> tuple[PlacedNetwork, Shape]:
-    """Return the placed network and the shape of one input tensor; raises SynergyError."""
+) -> Resolved:
+    """Return the placed network and what belongs to it; raises SynergyError."""
     rows_columns = (*sample_shape[1:], 1)[:2]
-    walk = _Walk(config, parameters, options, chip.cnn, (sample_shape[0], rows_columns[0], rows_columns[1]))
-    numbers = _order(config, options)
-    for position, number in enumerate(numbers):
-        previous = numbers[position - 1] if position else _INPUT
-        walk.layers.append(_layer(walk, number, previous, final=position == len(numbers) - 1))
-    first = walk.layers[0]
+    sample = (sample_shape[0], rows_columns[0], rows_columns[1])
+    order = order_of(config, options, links="layer_link" in chip.cnn.features)
+    walk = _Walk(config, parameters, options, chip.cnn, sample, order)
+    for number in order.path:
+        walk.layers[number] = _layer(walk, number, order.before(number))
+    layers = _numbered(walk)
+    first = walk.layers[order.path[0]]
     inputs, shape = _inputs(walk, first)
-    outputs = [
-        _output(layer, chip.cnn)
-        for number, layer in zip(numbers, walk.layers, strict=True)
-        if config.layers[number].output or number == numbers[-1]
-    ]
-    restrictions = {
-        layer.layer.name: config.layers[number].bias_quadrants
-        for number, layer in zip(numbers, walk.layers, strict=True)
-    }
+    last = order.simulated[-1]
+    kept = [number for number in order.simulated if config.layers[number].output or number == last]
     placed = PlacedNetwork(
         name=config.arch if config.arch != "test" else config.dataset,
         chip=chip.name,
-        layers=tuple(walk.layers),
+        layers=layers,
         inputs=inputs,
-        outputs=tuple(outputs),
+        outputs=tuple(_output(walk.layers[number], chip.cnn) for number in kept),
         quadrants=(),
         fifo=options.fifo,
         weight_start=options.weight_start,
+        first=order.configured.index(order.path[0]),
+        last=order.configured.index(order.final),
+        snoop=config.snoop,
     )
-    return with_memories(placed, chip.cnn, options, restrictions), shape
+    restrictions = {
+        walk.layers[number].layer.name: config.layers[number].bias_quadrants for number in order.path
+    }
+    execution = tuple(_simulated(walk, position) for position in range(len(order.simulated)))
+    return Resolved(with_memories(placed, chip.cnn, options, restrictions), shape, execution)
 
 
-def _order(config: NetworkConfig, options: VendorOptions) -> list[int]:
-    """Return the numbers of the layers that run, in order."""
-    order: list[int] = []
-    number = options.start_layer
-    stop = None if options.stop_after is None else options.stop_after - options.skip_yaml_layers
-    while number < len(config.layers):
-        order.append(number)
-        follower = config.layers[number].next_sequence
-        if number == stop or follower in {"stop", _INPUT}:
-            break
-        if follower is not None and follower != number + 1:
-            raise fail(
-                "vendor-unsupported",
-                f"unsupported next_sequence {follower!r}",
-                location=config.layers[number].location,
-            )
-        number += 1
-    if not order:
-        raise fail("vendor-option", f"there is no layer {options.start_layer} to start at")
-    if stop is not None and stop not in order:
-        raise fail("vendor-option", f"there is no layer {options.stop_after} to stop after")
-    return order
+def _numbered(walk: _Walk) -> tuple[PlacedLayer, ...]:
+    """Return the layers by their numbers in hardware, where layers that clear the averaging logic count."""
+    order, extra, numbers = walk.order, 0, {}
+    for number in order.configured:
+        extra += walk.layers[number].reset_before
+        numbers[number] = number + extra
+    return tuple(
+        replace(
+            walk.layers[number],
+            hardware_layer=numbers[number],
+            follower=_follower(walk, number, numbers),
+            stops=number == order.final and number != order.configured[-1],
+        )
+        for number in order.configured
+    )
 
 
-def _layer(walk: _Walk, number: int, previous: int, *, final: bool) -> PlacedLayer:
+def _follower(walk: _Walk, number: int, numbers: Mapping[int, int]) -> int | None:
+    """Return the hardware layer that must be named as the next one, None where none must."""
+    after = walk.order.after(number)
+    if after == STOP:
+        return None
+    if after == number + 1:
+        snooped = walk.config.layers[number].snoop_sequence
+        if snooped is None:
+            return None
+        after = snooped
+    if after not in numbers:
+        raise fail(
+            "vendor-value",
+            f"snoop_sequence names layer {after}, which never runs",
+            location=walk.config.layers[number].location,
+        )
+    return numbers[after]
+
+
+def _simulated(walk: _Walk, position: int) -> Layer:
+    """Return a layer of the known answer; it reads what ran before it, if it does not say what it reads."""
+    order = walk.order
+    number = order.simulated[position]
+    layer = walk.layers[number].layer
+    before = order.simulated[position - 1] if position else None
+    if walk.config.layers[number].in_sequences is not None or before == order.before(number):
+        return layer
+    return replace(layer, inputs=(f"layer{before}",) * len(layer.inputs))
+
+
+def _layer(walk: _Walk, number: int, previous: int | None) -> PlacedLayer:
     entry = walk.config.layers[number]
     sources = _sources(walk, entry, previous)
     plane = entry.in_dim or _plane_of(walk, sources[0])
-    channels, out_channels = _channels(walk, number, entry, sources, first=previous == _INPUT)
+    channels, out_channels = _channels(walk, number, entry, sources, first=previous is None)
     layer = _ir_layer(walk, number, entry, (channels, *plane), out_channels, sources)
     walk.out_channels[number] = out_channels
     walk.out_planes[number] = (*layer.output.shape[1:], 1, 1)[:2]  # type: ignore[assignment]
     parameters = walk.parameters.get(number)
-    last = walk.layers[-1] if walk.layers else None
-    resets = needs_reset(layer, last.operands if last else 1, walk.cnn)
-    streaming = entry.streaming and not walk.options.ignore_streaming
+    streaming = walk.streams(number)
     read_ahead = entry.read_ahead or walk.options.read_ahead
     grouped = entry.grouped_passes
     if grouped is None:
         grouped = read_ahead and passes_of(layer.in_shape[0], walk.cnn).count > 1
-    placed = PlacedLayer(
+    operands_before = 1 if previous is None else walk.layers[previous].operands
+    return PlacedLayer(
         layer=layer,
-        hardware_layer=number + walk.resets + resets,
-        reset_before=resets,
+        hardware_layer=number,
+        reset_before=needs_reset(layer, operands_before, walk.cnn),
         processors=entry.processors,
-        output_processors=_output_map(walk, number, entry, out_channels, final=final),
+        output_processors=_output_map(walk, number, entry, out_channels),
         in_offset_bytes=_in_offset(walk, entry, previous),
         out_offset_bytes=entry.out_offset,
         write_gap=entry.write_gap,
@@ -136,33 +177,27 @@ def _layer(walk: _Walk, number: int, previous: int, *, final: bool) -> PlacedLay
         fourfold=entry.fourfold or (walk.options.calcx4 and parameters is not None),
         read_ahead=read_ahead,
         grouped_passes=grouped,
-        stream_kernel=streaming or (last is not None and last.streaming),
+        stream_kernel=streaming or (previous is not None and walk.streams(previous)),
+        bypass=entry.bypass,
     )
-    walk.resets += resets
-    return placed
 
 
-def _sources(walk: _Walk, entry: LayerConfig, previous: int) -> list[int]:
-    """Return the numbers of the layers whose outputs are read, -1 for the input."""
+def _sources(walk: _Walk, entry: LayerConfig, previous: int | None) -> list[int]:
+    """Return the numbers of the layers whose outputs are read, INPUT for the input."""
     if entry.in_sequences is None:
-        return [previous]
-    names = {layer.name.lower(): index for index, layer in enumerate(walk.config.layers) if layer.name}
-    found = []
-    for reference in entry.in_sequences:
-        number = names.get(reference.lower()) if isinstance(reference, str) else reference
-        number = _INPUT if isinstance(reference, str) and reference.lower() == "input" else number
-        if number is None or (number != _INPUT and number not in walk.out_channels):
+        return [INPUT if previous is None else previous]
+    for number in entry.in_sequences:
+        if number != INPUT and number not in walk.out_channels:
             raise fail(
                 "vendor-value",
-                f"in_sequences must name earlier layers, not {reference!r}",
+                f"in_sequences must name earlier layers, not {number}",
                 location=entry.location,
             )
-        found.append(number)
-    return found
+    return list(entry.in_sequences)
 
 
 def _plane_of(walk: _Walk, number: int) -> Plane:
-    return (walk.sample[1], walk.sample[2]) if number == _INPUT else walk.out_planes[number]
+    return (walk.sample[1], walk.sample[2]) if number == INPUT else walk.out_planes[number]
 
 
 def _channels(
@@ -177,7 +212,7 @@ def _channels(
         out_channels, channels = (shape[1], shape[0]) if transposed else (shape[0], shape[1])
         if entry.groups > 1:
             channels = out_channels = max(channels, out_channels)
-    made = [walk.sample[0] if source == _INPUT else walk.out_channels[source] for source in sources]
+    made = [walk.sample[0] if source == INPUT else walk.out_channels[source] for source in sources]
     if entry.in_sequences is not None:
         if len(set(made)) > 1:
             raise fail(
@@ -196,7 +231,7 @@ def _ir_layer(
     walk: _Walk, number: int, entry: LayerConfig, in_shape: Shape, out_channels: int, sources: Sequence[int]
 ) -> Layer:
     """Return the layer in the form that the rest of the program uses."""
-    name = _name(walk, number)
+    name = f"layer{number}"
     flat = entry.op is LayerOp.CONV1D
     pixels = in_shape[1] * in_shape[2]
     if entry.flatten:
@@ -217,12 +252,16 @@ def _ir_layer(
         eltwise=entry.eltwise,
         pool_first=entry.pool_first,
         flatten=entry.flatten,
-        activation=entry.activation,
+        activation=Activation.NONE if walk.options.ignore_activation else entry.activation,
     )
     out_shape = _out_shape(bare, entry, out_channels)
     if min(bare.pooled_shape) < 1 or min(out_shape) < 1:
         raise fail("vendor-value", f"layer {number} has no pixels left", location=entry.location)
     layer = replace(bare, output=replace(bare.output, shape=out_shape))
+    if entry.bypass:
+        shift = _BYPASS_SHIFT if entry.output_shift is None else entry.output_shift
+        ones = np.ones((out_channels, in_shape[0] // entry.groups, *layer.kernel), dtype=np.int8)
+        return replace(layer, weight=frozen_array(ones), output_shift=shift)
     return layer if parameters is None else _with_parameters(layer, parameters, entry)
 
 
@@ -265,7 +304,7 @@ def _bias(parameters: Parameters, layer: Layer, entry: LayerConfig) -> Array | N
 
 
 def _operands(walk: _Walk, number: int, entry: LayerConfig, sources: Sequence[int]) -> tuple[str, ...]:
-    names = [f"layer{source}" if source != _INPUT else "input" for source in sources]
+    names = [f"layer{source}" if source != INPUT else "input" for source in sources]
     if entry.eltwise is None or len(names) == entry.operands:
         return tuple(names)
     if len(names) > 1:
@@ -301,33 +340,30 @@ def _out_shape(layer: Layer, entry: LayerConfig, out_channels: int) -> Shape:
     )
 
 
-def _output_map(walk: _Walk, number: int, entry: LayerConfig, channels: int, *, final: bool) -> int:
+def _output_map(walk: _Walk, number: int, entry: LayerConfig, channels: int) -> int:
     """Return O: as given, else P of the next layer, else packed from processor 0."""
-    if final and walk.config.output_map is not None:
+    if number == walk.order.final and walk.config.output_map is not None:
         return walk.config.output_map
     if entry.output_processors is not None:
         return entry.output_processors
-    if number + 1 < len(walk.config.layers) and entry.next_sequence not in {"stop", _INPUT}:
-        return walk.config.layers[number + 1].processors
+    follower = number + 1 if entry.next_sequence is None else entry.next_sequence
+    if 0 <= follower < len(walk.config.layers):
+        return walk.config.layers[follower].processors
     return (1 << passes_of(channels, walk.cnn).width) - 1
 
 
-def _in_offset(walk: _Walk, entry: LayerConfig, previous: int) -> int:
-    if previous == _INPUT and walk.options.input_offset is not None:
+def _in_offset(walk: _Walk, entry: LayerConfig, previous: int | None) -> int:
+    if previous is None and walk.options.input_offset is not None:
         return walk.options.input_offset
     if entry.in_offset is not None:
         return entry.in_offset
-    return 0 if previous == _INPUT else walk.config.layers[previous].out_offset
+    return 0 if previous is None else walk.config.layers[previous].out_offset
 
 
 def _width(walk: _Walk, number: int, entry: LayerConfig) -> int:
-    if walk.options.output_width is not None and number == len(walk.config.layers) - 1:
+    if walk.options.output_width is not None and number == walk.order.final:
         return walk.options.output_width
     return entry.output_width
-
-
-def _name(walk: _Walk, number: int) -> str:
-    return f"layer{number}"
 
 
 def _inputs(walk: _Walk, first: PlacedLayer) -> tuple[tuple[PlacedTensor, ...], Shape]:
