@@ -260,6 +260,8 @@ class Board(_Data):
     link_uarts: Names
     sensors: Names
     actuators: Names
+    power_monitor: Annotated[tuple[str, int, int], BeforeValidator(_as_tuple)] | None = None
+    """GPIO port and pins that tell the board's power monitor: the system works, the accelerator works."""
     boost_pin: tuple[str, int] | None = None
     """GPIO port and pin that raises the accelerator's supply for large networks."""
 

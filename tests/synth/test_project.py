@@ -90,11 +90,13 @@ OPTIONS: list[tuple[str, ...]] = [
     ("--no-wfi", "--boost", "2.5", "--no-mexpress", "--verify-writes", "--softmax"),
     ("--zero-sram", "--write-zero-registers", "--forever", "--weight-start", "100", "--no-bias"),
     ("--fifo", "--no-unload", "--max-checklines", "2", "--prefix", "other", "--clock-divider", "4"),
+    ("--energy", "--verify-kernels", "--mlator", "--stop-after", "1"),
+    ("--old-kernel-loader", "--no-mexpress", "--verify-kernels", "--init-tram", "--zero-unused"),
 ]
 SECOND_GENERATION: list[tuple[str, ...]] = [
     ("--one-shot", "--link-layer"),
     ("--no-pll", "--no-pipeline"),
-    ("--max-speed", "--switch-delay", "3"),
+    ("--max-speed", "--switch-delay", "3", "--fixed-input"),
 ]
 RUNS = [
     pytest.param(chip, options, id=f"{chip}{''.join(options)}")
@@ -143,9 +145,13 @@ def test_a_wrong_answer_is_noticed(network: SmallNetwork) -> None:
 
 @needs_compiler
 @pytest.mark.parametrize("chip", CHIPS)
-@pytest.mark.parametrize("layers", [2, 3])
-def test_unloaded_values_are_torchs_channel_by_channel(network: SmallNetwork, chip: str, layers: int) -> None:
-    folder = synthesize(network, chip, "--stop-after", str(layers - 1))
+@pytest.mark.parametrize(("layers", "option"), [(2, "--unload"), (2, "--mlator"), (3, "--mlator")])
+def test_unloaded_values_are_torchs_channel_by_channel(
+    network: SmallNetwork, chip: str, layers: int, option: str
+) -> None:
+    """With ``--mlator`` 8-bit values come through the byte gatherer of the emulated accelerator."""
+    folder = synthesize(network, chip, "--stop-after", str(layers - 1), option)
+    assert ("gather_bytes" in (folder / "cnn.c").read_text()) == (option == "--mlator" and layers < LAYERS)
     main = (folder / "main.c").read_text()
     call = "    cnn_unload(results);\n"
     assert call in main

@@ -109,9 +109,62 @@ def test_stop_after_ends_the_network(tmp_path: Path) -> None:
 def test_layers_can_be_skipped(tmp_path: Path) -> None:
     arguments = write(tmp_path)
     np.save(tmp_path / "net.npy", np.zeros((4, 4, 5), dtype=np.int64))
-    placed = read([*arguments, "--skip-yaml-layers", "1", "--skip-checkpoint-layers", "1"]).placed
+    skip = ["--skip-yaml-layers", "1", "--skip-checkpoint-layers", "1"]
+    with pytest.raises(SynergyError, match="overlaps the input"):
+        read([*arguments, *skip])
+    placed = read([*arguments, *skip, "--input-offset", "0x2000"]).placed
     assert [layer.hardware_layer for layer in placed] == [0]
     assert placed.layers[0].layer.flatten
+
+
+JUMPS = """\
+arch: tiny
+dataset: tiny
+layers:
+  - {processors: 0x7, op: conv2d, pad: 1, out_offset: 0x4000, output_processors: 0xf, next_sequence: copy}
+  - {processors: 0xf, op: linear, flatten: true, out_offset: 0x5000, output_width: 32, next_sequence: stop}
+  - {processors: 0xf, op: none, out_offset: 0x2000, next_sequence: 1, simulated_sequence: stop, name: copy}
+"""
+
+
+def test_layers_run_in_the_order_that_they_name(tmp_path: Path) -> None:
+    """Registers stay in the order of numbers; jumps become links, where the chip has them."""
+    arguments = write(tmp_path, JUMPS)
+    with pytest.raises(SynergyError, match="next_sequence of layer 0 cannot be 2"):
+        read(arguments)
+    network = read(arguments, "max78002")
+    assert [layer.follower for layer in network.placed] == [2, None, 1]
+    assert [layer.stops for layer in network.placed] == [False, True, False]
+    assert (network.placed.first_layer, network.placed.last_layer) == (0, 1)
+    assert [layer.name for layer in network.execution] == ["layer0", "layer2"]
+    assert [output.tensor.name for output in network.placed.outputs] == ["layer2"]
+
+
+def test_snoop_units_are_for_chips_that_have_them(tmp_path: Path) -> None:
+    arguments = write(tmp_path, YAML.replace("layers:", f"snoop: {list(range(32))}\nlayers:"))
+    with pytest.raises(SynergyError, match="no registers for snoop"):
+        read(arguments)
+    assert read(arguments, "max78002").placed.snoop == tuple(range(24))
+
+
+SHARED = """\
+arch: tiny
+dataset: tiny
+layers:
+  - {processors: 0x7, op: conv2d, pad: 1, out_offset: 0x4000}
+  - {processors: 0xf, op: linear, flatten: true, out_offset: 0x2000, output_processors: 0x1f}
+  - {processors: 0xf, op: linear, flatten: true, out_offset: 0x1000, weight_source: 1, in_sequences: 0}
+  - {processors: 0x1f, op: conv2d, kernel_size: 1x1, pad: 0, out_offset: 0, bypass: true}
+"""
+
+
+def test_weights_of_another_layer_and_of_none(tmp_path: Path) -> None:
+    layers = read(write(tmp_path, SHARED), "max78002").placed.layers
+    weights = [np.asarray(layer.layer.weight) for layer in layers]
+    assert np.array_equal(weights[2], weights[1])
+    assert layers[2].weight_slot == layers[1].weight_slot
+    assert weights[3].tolist() == np.ones((5, 5, 1, 1)).tolist()
+    assert layers[3].layer.output_shift == 7
 
 
 def test_options_of_the_control_registers() -> None:
@@ -146,14 +199,18 @@ def test_wrong_options_are_refused(arguments: list[str], message: str) -> None:
         ("kernel_size: 3x3", "kernel_size: 5x5", "vendor-value", "must be 1x1 or 3x3", 6),
         ("pad: 1", "pad: -1", "vendor-value", "must be a number from 0 on", 7),
         ("activate: ReLU", "activate: tanh", "vendor-value", "tanh", 8),
-        ("activate: ReLU", "bypass: true", "vendor-unsupported", "unsupported key 'bypass'", 8),
+        ("activate: ReLU", "buffer_shift: 2", "vendor-unsupported", "unsupported key 'buffer_shift'", 8),
+        ("activate: ReLU", "weight_source: fc", "vendor-value", "there is no layer 'fc'", 8),
+        ("activate: ReLU", "snoop_sequence: 7", "vendor-value", "which never runs", 4),
+        ("activate: ReLU", "sequence: -1", "vendor-value", "must be a number of its own", 4),
         ("activate: ReLU", "operation: linear", "vendor-key", "'operation' means the same as 'op'", 8),
-        ("dataset: tiny", "dataset: tiny\nsnoop: [1]", "vendor-unsupported", "unsupported key 'snoop'", 3),
+        ("dataset: tiny", "dataset: tiny\nsnoop: [1]", "vendor-value", "must be a list of 32 numbers", 3),
+        ("dataset: tiny", "dataset: tiny\ndata_buffer: []", "vendor-unsupported", "'data_buffer'", 3),
         ("dataset: tiny", "datasets: tiny", "vendor-yaml", "needs the keys", 0),
         ("    pad: 1", "    pad: 1\n    pad: 2", "vendor-yaml", "duplicate key", 8),
         ("output_width: 32", "output_width: 16", "vendor-value", "must be 8 or 32", 14),
         ("output_width: 32", "in_sequences: [7]", "vendor-value", "must name earlier layers", 10),
-        ("output_width: 32", "next_sequence: 0", "vendor-unsupported", "unsupported next_sequence", 10),
+        ("output_width: 32", "next_sequence: 0", "vendor-value", "next_sequence of layer 1 cannot be 0", 10),
         ("    flatten: true\n", "", "processor-map", "does not hold 80 channels", 0),
     ],
 )

@@ -12,7 +12,7 @@ class ProjectOptions:
     Attributes:
         prefix: put before every symbol with external linkage, so that several networks can be linked.
         check: write the known answer, and compare with it.
-        check_words: compare at most this many words of the known answer.
+        check_words: compare one word more than this of the known answer, as the tool does.
         unload: write ``cnn_unload``, and call it.
         softmax: print the class probabilities of the output.
         timer: number of the timer that measures the inference.
@@ -22,6 +22,10 @@ class ProjectOptions:
         forever: repeat the inference without end.
         stop_start: stop the accelerator after its start, and let it go on.
         verify_writes: read registers and biases back after they were written.
+        verify_weights: read the weights back after they were loaded.
+        gather: read 8-bit outputs by the accelerator's byte gatherer where it can.
+        energy: repeat loading and inference for the board's power monitor, between pauses.
+        clock_trim: trim values of the 7.3728 MHz, 60 MHz and 100 MHz oscillators; 0 leaves one as it is.
         fifo_wait: wait for room in a FIFO before each word.
         pll: run the accelerator from the PLL, where the chip has one.
         slow_load: load weights and input with a slower clock, where the inference runs from the PLL.
@@ -41,6 +45,10 @@ class ProjectOptions:
     forever: bool = False
     stop_start: bool = False
     verify_writes: bool = False
+    verify_weights: bool = False
+    gather: bool = False
+    energy: bool = False
+    clock_trim: tuple[int, int, int] | None = None
     fifo_wait: bool = True
     pll: bool = True
     slow_load: bool = True

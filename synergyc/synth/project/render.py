@@ -14,7 +14,7 @@ from synergyc.synth.program import Program
 from synergyc.synth.project import view
 from synergyc.synth.project.options import ProjectOptions
 from synergyc.synth.project.view import KnownAnswer
-from synergyc.targets import Chip, data_folder
+from synergyc.targets import Chip, Cnn, data_folder, known, load_board
 
 _WORDS_PER_ROW = {32: 8, 8: 16}
 _PLL = "ipll"
@@ -98,10 +98,41 @@ def _values(
         "calls_unload": options.softmax or 4 * sum(item.words for item in unloads) <= _RESULT_BYTES,
         "values": math.prod(last.shape),
         "wide": last.width_bits == 32,
+        "gathers": _gathers(unloads, cnn) if options.gather else {},
+        "gather_at": view.gather_registers(cnn),
+        "gather_control": 0x10008 | control.ready_select << 1,
+        "weight_windows": cnn.addresses.weights,
+        "monitor": _power_monitor(chip) if options.energy else None,
+        "trims": _trims(options.clock_trim) if options.clock_trim else [],
         "layer_runs": _layer_runs(program),
         "one_shot": control.one_shot,
         "clock": _clock(chip, options, pipeline=cnn.timing.pipeline and control.pipeline),
     }
+
+
+def _gathers(unloads: Sequence[view.Unload], cnn: Cnn) -> dict[int, list[view.Gather]]:
+    """Return the columns of the outputs that the byte gatherer reads, by the output's index."""
+    return {index: view.gathers(item, cnn) for index, item in enumerate(unloads) if item.gatherable}
+
+
+def _power_monitor(chip: Chip) -> dict[str, int] | None:
+    """Return GPIO port and pins of the power monitor on a board with ``chip``, None if no board has one."""
+    for name in known("boards"):
+        board = load_board(name)
+        if board.chip == chip.name and board.power_monitor is not None:
+            port, system, accelerator = board.power_monitor
+            return {"port": int(port.removeprefix("gpio")), "system": system, "accelerator": accelerator}
+    return None
+
+
+def _trims(values: tuple[int, int, int]) -> list[tuple[int, int, int]]:
+    """Return (address, bits, value) of the trim registers, as the vendor tool writes them."""
+    internal, secondary, primary = values
+    stores = [(0x40005420, 0xFFFF, internal)] if internal else []
+    stores += [(0x40005420, 0x1FF << 22, secondary << 22)] if secondary else []
+    if primary:
+        stores += [(0x40005440, 0x1FF << 15, 0xFF << 15), (0x40006C04, 0xFFFFFFFF, primary)]
+    return stores
 
 
 def _layer_runs(program: Program) -> int:

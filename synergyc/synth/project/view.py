@@ -87,6 +87,16 @@ class Column:
 
 
 @dataclass(frozen=True)
+class Gather:
+    """A column for the byte gatherer: base of its quadrant, write pointer of layer 0 that it starts at."""
+
+    quadrant: int
+    pointer: int
+    channel: int
+    lanes: int
+
+
+@dataclass(frozen=True)
 class Unload:
     """How an output is read: its columns, and the words from one pixel to the next."""
 
@@ -102,6 +112,11 @@ class Unload:
     def wide(self) -> bool:
         """Whether values have 32 bits."""
         return self.width_bits == 32
+
+    @property
+    def gatherable(self) -> bool:
+        """Whether the byte gatherer can read it: it takes four neighbouring words at a time."""
+        return not self.wide and self.pixel_words == 1 and self.pixels % 4 == 0
 
     @property
     def words(self) -> int:
@@ -221,11 +236,15 @@ def ports(program: Program, chunks: Sequence[Chunk]) -> list[Port]:
 
 
 def known_blocks(program: Program, answer: KnownAnswer, limit_words: int | None) -> list[Block]:
-    """Return the expected words, at most ``limit_words``; bytes without values are masked."""
+    """Return the expected words; bytes without values are masked.
+
+    With ``limit_words``, one word more than that, those with the smallest masks first: as the vendor tool.
+    """
     image = image_of(program.outputs, answer.outputs)
     image = image.only(image.masks != 0)
     if limit_words is not None:
-        image = image.only(np.arange(len(image.words)) < limit_words)
+        order = np.lexsort((image.addresses, image.masks))
+        image = image.only(np.isin(np.arange(len(order)), order[: limit_words + 1]))
     return [
         Block(int(image.addresses[first]), int(image.masks[first]), _listed(image, first, end))
         for first, end in image.runs(same_mask=True)
@@ -266,6 +285,24 @@ def _unload(layout: TensorLayout, first_word: int) -> Unload:
         first_word=first_word,
         columns=tuple(columns),
     )
+
+
+def gathers(unload: Unload, cnn: Cnn) -> list[Gather]:
+    """Return an output's columns as the byte gatherer takes them, counted inside their quadrants."""
+    data, result = cnn.addresses.data, []
+    for column in unload.columns:
+        quadrant, inside = divmod(column.address - cnn.quadrant_base(0), cnn.addresses.quadrant.stride)
+        instance, offset = divmod(inside - data.offset, data.stride)
+        pointer = instance * (data.stride // 4) + offset // 4
+        result.append(Gather(cnn.quadrant_base(quadrant), pointer, column.channel, column.lanes))
+    return result
+
+
+def gather_registers(cnn: Cnn) -> dict[str, int]:
+    """Return the word offsets in a quadrant of the registers that drive the byte gatherer."""
+    offsets = {name: cnn.layer_register_address(0, name, 0) for name in ("WPTR", "LCTL2")}
+    offsets["MLAT"] = cnn.register_address(0, "MLAT")
+    return {name: (address - cnn.quadrant_base(0)) // 4 for name, address in offsets.items()}
 
 
 def _listed(image: Image, first: int, end: int) -> tuple[int, ...]:

@@ -88,6 +88,11 @@ def _processors(text: str) -> int:
     return count
 
 
+def _trim(text: str) -> tuple[int, int, int]:
+    internal, secondary, primary = (_number(item) for item in text.split(","))
+    return internal, secondary, primary
+
+
 def _identifier(text: str) -> str:
     if not text.isidentifier() or not text.isascii():
         raise ValueError(text)
@@ -170,6 +175,9 @@ _PROJECT_FLAGS: dict[str, tuple[str, bool]] = {
     "forever": ("forever", True),
     "stop-start": ("stop_start", True),
     "verify-writes": ("verify_writes", True),
+    "verify-kernels": ("verify_weights", True),
+    "mlator": ("gather", True),
+    "energy": ("energy", True),
     "no-fifo-wait": ("fifo_wait", False),
     "pll": ("pll", True),
     "no-pll": ("pll", False),
@@ -184,6 +192,7 @@ _PROJECT_VALUES: dict[str, tuple[str, Callable[[str], Any]]] = {
     "debugwait": ("wait_s", _number),
     "clock-divider": ("clock_divider", _divider),
     "switch-delay": ("switch_delay_ms", _number),
+    "clock-trim": ("clock_trim", _trim),
     "max-checklines": ("check_words", _number),
     "max-verify-length": ("check_words", _number),
 }
@@ -192,19 +201,43 @@ _IGNORED_FLAGS = {
     "compact-data", "compact-weights", "debug", "debug-computation", "debug-latency",
     "debug-new-streaming", "display-checkpoint", "embedded-code", "ignore-energy-warning",
     "ignore-mlator-warning", "log", "log-intermediate", "log-last-only", "log-pooling", "legacy-test",
-    "mlator",
     "mlator-noverify", "no-compact-data", "no-error-stop", "no-log", "no-progress",
-    "no-timer", "no-version-check", "no-warn-zero", "overwrite", "short-log", "verbose",
-    "verbose-all", "verify-kernels",
+    "no-timer", "no-version-check", "no-warn-zero", "overwrite", "short-log", "pretend-zero-sram",
+    "rtl-preload-weights", "verbose", "verbose-all",
 }  # fmt: skip
 _IGNORED_VALUES = {
-    "api-filename", "board-name", "c-filename", "define", "define-default-arm", "define-default-riscv",
-    "eclipse-includes", "eclipse-openocd-args", "eclipse-variables", "kernel-format", "log-filename",
-    "sample-filename", "sample-numpy-filename", "sample-output-filename", "test-dir", "unroll-8bit",
-    "unroll-mlator", "unroll-wide", "upstream", "version-check-interval", "weight-filename", "yamllint",
+    "api-filename", "autogen", "autogen_list", "board-name", "c-filename", "define", "define-default-arm",
+    "define-default-riscv", "eclipse-includes", "eclipse-openocd-args", "eclipse-variables", "input-filename",
+    "kernel-format", "log-filename", "output-bias-filename", "output-config-filename", "output-data-filename",
+    "output-filename", "output-pass-filename", "output-weights-filename", "queue-name", "runtest-filename",
+    "sample-filename", "sample-numpy-filename", "sample-output-filename", "slow-load", "test-dir", "timeout",
+    "top-level", "unroll-8bit", "unroll-mlator", "unroll-wide", "upstream", "version-check-interval",
+    "weight-filename", "yamllint",
 }  # fmt: skip
+_FOR_SIMULATION = "it is for simulations of the chip's design, not for firmware"
+_FOR_RISCV = "it needs the RISC-V core, and firmware here runs on the main core"
+_REFUSED = {
+    **dict.fromkeys(
+        (
+            "apb-base", "input-csv", "input-csv-format", "input-csv-period", "input-csv-retrace",
+            "input-fifo", "input-pix-clk", "input-split", "input-sync", "legacy-kernels", "result-output",
+            "rtl", "rtl-preload", "rtl-sim", "test-bist",
+        ),
+        _FOR_SIMULATION,
+    ),
+    **dict.fromkeys(
+        (
+            "deepsleep", "fast-fifo", "fast-fifo-quad", "no-riscv-flash", "riscv", "riscv-cache",
+            "riscv-debug", "riscv-exclusive", "riscv-flash",
+        ),
+        _FOR_RISCV,
+    ),
+    "ignore-hw-limits": "limits of the chip hold for everybody",
+}  # fmt: skip
+"""Options of the tool that are not followed, and why."""
 _WANTED = {
     "boost": "port and pin, such as 2.5",
+    "clock-trim": "three numbers, such as 0x1ff,0,0",
     "clock-divider": "1, 2, 4, 8 or 16",
     "max-proc": "4, 8, 12, 16, 32, 48 or 64",
     "streaming-layers": "numbers of layers, such as 0,1",
@@ -269,6 +302,8 @@ class _Words:
             raise fail("vendor-option", f"unexpected argument {word!r}")
         name, given, value = word[2:].partition("=")
         self._given = value if given else None
+        if name in _REFUSED:
+            raise fail("vendor-option", f"unsupported option --{name}: {_REFUSED[name]}")
         if name not in _KNOWN:
             raise fail("vendor-option", f"unsupported option --{name}", hint=did_you_mean(name, _KNOWN))
         return name

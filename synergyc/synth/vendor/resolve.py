@@ -12,17 +12,15 @@ from synergyc.ir.network import Layer, LayerOp, Tensor
 from synergyc.ir.types import Activation, Array, Pool, PoolKind, Shape, frozen_array
 from synergyc.synth.geometry import passes_of
 from synergyc.synth.lowering import needs_reset
-from synergyc.synth.placed import PlacedLayer, PlacedNetwork, PlacedTensor
+from synergyc.synth.placed import PlacedLayer, PlacedNetwork
 from synergyc.synth.vendor.allocate import with_memories
 from synergyc.synth.vendor.config import NetworkConfig
+from synergyc.synth.vendor.ends import FRACTION_BITS, input_tensors, output_tensor
 from synergyc.synth.vendor.entry import BINARY, INPUT, STOP, LayerConfig
 from synergyc.synth.vendor.options import VendorOptions
 from synergyc.synth.vendor.order import Order, order_of
 from synergyc.synth.vendor.parameters import Parameters
 from synergyc.targets import Chip, Cnn
-
-_FRACTION_BITS = 7
-"""The vendor's numbers are Q7; only descriptions depend on it."""
 
 _BYPASS_SHIFT = 7
 """Shift with which a single input passes a layer whose weights are 1 unchanged (section 2.4)."""
@@ -76,7 +74,7 @@ def resolve(
         walk.layers[number] = _layer(walk, number, order.before(number))
     layers = _numbered(walk)
     first = walk.layers[order.path[0]]
-    inputs, shape = _inputs(walk, first)
+    inputs, shape = input_tensors(first, sample, chip.cnn)
     last = order.simulated[-1]
     kept = [number for number in order.simulated if config.layers[number].output or number == last]
     placed = PlacedNetwork(
@@ -84,7 +82,7 @@ def resolve(
         chip=chip.name,
         layers=layers,
         inputs=inputs,
-        outputs=tuple(_output(walk.layers[number], chip.cnn) for number in kept),
+        outputs=tuple(output_tensor(walk.layers[number], chip.cnn) for number in kept),
         quadrants=(),
         fifo=options.fifo,
         weight_start=options.weight_start,
@@ -242,7 +240,7 @@ def _ir_layer(
         name=name,
         op=entry.op,
         inputs=_operands(walk, number, entry, sources),
-        output=Tensor(name, (out_channels,), _FRACTION_BITS, _width(walk, number, entry)),
+        output=Tensor(name, (out_channels,), FRACTION_BITS, _width(walk, number, entry)),
         in_shape=shape,
         kernel=entry.kernel[:1] if flat else entry.kernel,
         padding=entry.pad[:1] if flat else entry.pad,
@@ -364,46 +362,3 @@ def _width(walk: _Walk, number: int, entry: LayerConfig) -> int:
     if walk.options.output_width is not None and number == walk.order.final:
         return walk.options.output_width
     return entry.output_width
-
-
-def _inputs(walk: _Walk, first: PlacedLayer) -> tuple[tuple[PlacedTensor, ...], Shape]:
-    """Return the input tensors as the first layer reads them, and the shape of each."""
-    operands = first.operands
-    if walk.sample[0] % operands:
-        raise fail("vendor-sample", f"sample channels must be a multiple of {operands}, not {walk.sample[0]}")
-    shape: Shape = (walk.sample[0] // operands, *walk.sample[1:])
-    if first.layer.op is LayerOp.CONV1D:
-        shape = shape[:2]
-    passes, width = passes_of(shape[0], walk.cnn).count, passes_of(shape[0], walk.cnn).width
-    if width != first.processors.bit_count():
-        raise fail(
-            "vendor-sample",
-            "the sample's channels must fit the processors of the first layer",
-            need=f"{first.processors.bit_count()} processors in {passes} passes",
-            have=f"{width} for {shape[0]} channels",
-        )
-    names = dict.fromkeys(first.layer.inputs)
-    tensors = tuple(
-        PlacedTensor(
-            tensor=Tensor(name, shape, _FRACTION_BITS),
-            processors=first.processors,
-            offset_bytes=first.in_offset_bytes + 4 * index,
-            pixel_words=passes * operands,
-            pass_words=operands,
-            big=first.big,
-        )
-        for index, name in enumerate(names)
-    )
-    return tensors, shape
-
-
-def _output(layer: PlacedLayer, cnn: Cnn) -> PlacedTensor:
-    output = layer.layer.output
-    words = (layer.write_gap + 1) * (cnn.processors_per_instance if layer.layer.wide else 1)
-    return PlacedTensor(
-        tensor=output,
-        processors=layer.output_processors,
-        offset_bytes=layer.out_offset_bytes,
-        pixel_words=passes_of(output.shape[0], cnn).count * words,
-        pass_words=words,
-    )
