@@ -93,7 +93,8 @@ def compare(traces: Sequence[LayerTrace], folder: Path, device: str, reference: 
     tensors = reference_tensors(network)
     ran = {trace.layer: trace for trace in traces}
     compared = 0
-    for placed in network.placed:
+    run = {layer.name for layer in network.execution}
+    for placed in (layer for layer in network.placed if layer.layer.name in run):
         trace = ran.get(placed.hardware_layer)
         if trace is None:
             raise _other_network(placed, "did not run")
