@@ -94,13 +94,22 @@ class TermRecord(_Record):
     task: str
     duration_us: float
     source: str
+    basis: str
+    error: float | None
 
 
 class PredictionRecord(_Record):
-    """What the cost model expects in the steady state."""
+    """What the planner's schedule expects with all units busy.
+
+    ``latency_ms`` is the median from sample to result, waiting in queues included; ``unloaded_latency_ms``
+    that of a run that waits for no other. ``guaranteed_hz``: each unit serves all apps in turn.
+    """
 
     throughput_hz: float
     latency_ms: float
+    guaranteed_hz: float
+    unloaded_latency_ms: float
+    energy_uj: float
     bottleneck: str
     terms: tuple[TermRecord, ...]
 

@@ -116,6 +116,12 @@ class CnnTiming(_Data):
     """Time for the accelerator's load switches to settle after power-up."""
     pipeline_cycles_per_output_pixel: float = 0.0
     pipeline_cycles_per_input_pixel: float = 0.0
+    infer_error: float
+    """Largest relative error of the cycle formula against published inference times."""
+    words_measured: bool
+    """Whether ``weight_byte_ns`` and ``word_ns`` were measured on this chip."""
+    words_error: float | None = None
+    """Their largest relative error against published measurements."""
     kernel_offset_reads: bool = False
     """Layers that combine before pooling read the kernels in front of theirs for each padded pixel."""
 
@@ -266,6 +272,37 @@ class Board(_Data):
     """GPIO port and pin that raises the accelerator's supply for large networks."""
 
 
+class LinkCycles(_Data):
+    """CPU cycles that the firmware spends on a link: framing, CRC, interrupts."""
+
+    send_byte: float
+    send_frame: float
+    """With the peer's answer to it."""
+    receive_byte: float
+    receive_frame: float
+    """With the answer to it."""
+    decode_byte: float
+    """The part of ``receive_byte`` that begins when the whole frame is there."""
+    turnaround: float
+    """Between a tensor's last frame and the next tensor's first, on both sides, without decoding."""
+
+
+class Runtime(_Data):
+    """CPU cycles and sizes of the firmware's parts that are not links, with their sources in the YAML."""
+
+    sense_cycles: float
+    infer_cycles: float
+    """Start, end and polling of one inference, beside the words that are moved."""
+    result_character_cycles: float
+    """For each character of a result's line on the console."""
+    result_characters: int
+    """Characters of a result's line beside the app's name and the values."""
+    queue_tensors: int
+    """Tensors that wait between two tasks."""
+    console_ring_bytes: int
+    """Characters that wait for the console's UART."""
+
+
 class Medium(_Data):
     """A kind of link between devices."""
 
@@ -284,12 +321,15 @@ class Medium(_Data):
     """Rate of the UART between chip and radio module; None: that of the medium itself."""
     air_overhead_bytes: int = 0
     """Part of the overhead that the radio adds on air: preamble, its own headers, waiting, as bytes."""
-    cpu_ns_per_byte: float
-    """CPU time of interrupt, framing and CRC for each byte, on either side."""
+    answer_bytes: int
+    """An acknowledgement on the line or on air; each frame is answered by one."""
+    cpu: LinkCycles
     send_mw: float = 0.0
     """Power of the sending side's transceiver while it sends; 0 for a wire."""
     receive_mw: float = 0.0
     """The same of the receiving side."""
+    listen_mw: float = 0.0
+    """Power of a transceiver that waits, on every device that the link joins."""
 
     def uart_rate_kbps(self, rate_kbps: float) -> float:
         """Return the rate of the UART that drives a link of ``rate_kbps``."""
@@ -321,6 +361,12 @@ def load_board(name: str) -> Board:
 def load_medium(name: str) -> Medium:
     """Return the link medium called ``name``; raises SynergyError with the known names."""
     return _load(Medium, "links", name.lower())
+
+
+@cache
+def load_runtime() -> Runtime:
+    """Return what the firmware's own work costs."""
+    return _load(Runtime, "firmware", "runtime")
 
 
 def known(kind: Literal["chips", "boards", "links"]) -> tuple[str, ...]:

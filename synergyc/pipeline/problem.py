@@ -17,7 +17,14 @@ def plan_problem(system: System) -> PlanProblem:
 
 
 def _device(device: Device) -> PlanDevice:
-    return PlanDevice(device.name, device.chip, device.sensors, device.actuators)
+    return PlanDevice(
+        device.name,
+        device.chip,
+        device.sensors,
+        device.actuators,
+        device.battery_mwh,
+        device.board_data.console_rate_bd,
+    )
 
 
 def _link(link: Link, everyone: tuple[str, ...]) -> PlanLink:

@@ -25,7 +25,7 @@ from synergyc.manifest import (
     record_file,
 )
 from synergyc.pipeline.models import PreparedModel
-from synergyc.plan.types import AppPlan, Plan, Segment
+from synergyc.plan.types import AppPlan, Plan, Prediction, Segment
 from synergyc.synth.program import Program, TensorLayout
 from synergyc.toolchain import find_cross_compiler
 
@@ -170,14 +170,29 @@ def _app(
             float_model=model.accuracy.float_model,
             integer_reference=model.accuracy.integer_reference,
         ),
-        predicted=PredictionRecord(
-            throughput_hz=plan.predicted.throughput_hz,
-            latency_ms=plan.predicted.latency_ms,
-            bottleneck=plan.predicted.bottleneck,
-            terms=tuple(
-                TermRecord(unit=term.unit, task=term.task, duration_us=term.duration_us, source=term.source)
-                for term in plan.predicted.terms
-            ),
+        predicted=_prediction(plan.predicted),
+    )
+
+
+def _prediction(predicted: Prediction) -> PredictionRecord:
+    scheduled = predicted.scheduled
+    return PredictionRecord(
+        throughput_hz=scheduled.throughput_hz if scheduled else predicted.throughput_hz,
+        latency_ms=scheduled.latency_ms if scheduled else predicted.latency_ms,
+        guaranteed_hz=predicted.throughput_hz,
+        unloaded_latency_ms=predicted.latency_ms,
+        energy_uj=predicted.energy_uj,
+        bottleneck=predicted.bottleneck,
+        terms=tuple(
+            TermRecord(
+                unit=term.unit,
+                task=term.task,
+                duration_us=term.duration_us,
+                source=term.source,
+                basis=term.basis,
+                error=term.error,
+            )
+            for term in predicted.terms
         ),
     )
 

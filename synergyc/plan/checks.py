@@ -42,7 +42,7 @@ class Checks:
             return False
         if not all(self.alone(candidate) for candidate in candidates):
             return False
-        return not any(self._ask(device, parts) for device, parts in by_device.items() if len(parts) > 1)
+        return not any(self._beside(device, parts) for device, parts in by_device.items())
 
     def reasons(self, candidates: Sequence[Candidate]) -> tuple[Diagnostic, ...]:
         """Return everything that stands against ``candidates`` together."""
@@ -52,8 +52,19 @@ class Checks:
             if len(parts) > 1 and not self.problem.shared_accelerators:
                 found.append(_shared_accelerator(device, parts))
             elif len(parts) > 1 and not any(self._ask(device, (part,)) for part in parts):
-                found += self._ask(device, parts)
+                found += self._beside(device, parts)
         return tuple(found)
+
+    def _beside(self, device: str, parts: Sequence[Segment]) -> tuple[Diagnostic, ...]:
+        """Return what stands against segments that fit alone, on one accelerator."""
+        swapped = sum(part.swapped for part in parts)
+        if len(parts) < 2 or swapped == len(parts):
+            return ()
+        if swapped:
+            names = ", ".join(part.name for part in parts)
+            message = f"device {device!r}: {names} must all be resident, or all load weights for each run"
+            return (Diagnostic("mixed-residency", message),)
+        return self._ask(device, parts)
 
     def _by_device(self, candidates: Sequence[Candidate]) -> dict[str, list[Segment]]:
         found: defaultdict[str, list[Segment]] = defaultdict(list)

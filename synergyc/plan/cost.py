@@ -1,23 +1,25 @@
 """The cost model: how long each unit works for one run of an app, and what follows from that.
 
 docs/cost-model.md explains every term. A unit is ``DEVICE.cpu``, ``DEVICE.accelerator``, the sending side
-of a wire ``DEVICE.LINK``, a shared channel ``LINK.channel``, or an app's sensor ``DEVICE.SENSOR/APP``.
+of a wire ``DEVICE.LINK``, a shared channel ``LINK.channel``, a ``DEVICE.console``, or an app's sensor
+``DEVICE.SENSOR/APP``.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from synergyc.ir.network import Network
+from synergyc.ir.network import Layer, Network
 from synergyc.plan.cycles import START_CYCLES, layer_cycles, network_cycles, offset_matters
 from synergyc.plan.energy import bus_energy_uj, layer_energy_uj, running_energy_uj
 from synergyc.plan.layout import WORD_BYTES, travel_bytes
 from synergyc.plan.problem import PlanApp, PlanLink, PlanProblem
 from synergyc.plan.space import Candidate
-from synergyc.plan.types import AppPlan, HandOff, Prediction, Segment, Term
-from synergyc.targets import Chip, transfer_us
+from synergyc.plan.transfer import transfer_cost
+from synergyc.plan.types import AppPlan, Basis, HandOff, Prediction, Segment, Term
+from synergyc.targets import Chip, load_runtime
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,7 @@ class Work:
     """One piece of work of a run: it occupies all ``units`` at once for ``duration_us``.
 
     ``latency_us`` is what it adds to the way from sensor to actuator; less than its duration where it
-    overlaps with what comes next.
+    overlaps with what comes next. ``error`` is the largest known relative error of the figure.
     """
 
     task: str
@@ -33,7 +35,9 @@ class Work:
     duration_us: float
     latency_us: float
     source: str
+    basis: Basis
     energy_uj: float = 0.0
+    error: float | None = None
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,8 @@ class Costing:
     hand_offs: tuple[HandOff, ...]
     work: tuple[Work, ...]
     cycles: Mapping[str, int]
+    result_bytes: int
+    """The result as it is read from the last accelerator."""
 
 
 @dataclass(frozen=True)
@@ -75,13 +81,16 @@ class CostModel:
     _layers: dict[str, tuple[LayerCost, ...]] = field(default_factory=dict, repr=False, compare=False)
 
     def cost(self, candidate: Candidate) -> Costing:
-        """Return hand-offs and work of ``candidate``."""
+        """Return hand-offs and work of ``candidate``, of replicas the mean over the devices."""
+        if candidate.replicated:
+            return self._replicas(candidate)
         work: list[Work] = []
         hand_offs: list[HandOff] = []
         cycles: dict[str, int] = {}
         if self.app.rate_hz is not None:
             unit = f"{candidate.sense_device}.{self.app.sensor}/{self.app.name}"
-            work.append(Work("sense", (unit,), 1e6 / self.app.rate_hz, 0.0, "app file: sense.rate_hz"))
+            period_us = 1e6 / self.app.rate_hz
+            work.append(Work("sense", (unit,), period_us, 0.0, "app file: sense.rate_hz", "given"))
         place = candidate.sense_device
         for segment in candidate.segments:
             tensors = self.boundary(segment.first - 1)
@@ -97,7 +106,30 @@ class CostModel:
                 self._hand_off(len(hand_offs), place, candidate.interact_device, self.network.outputs)
             )
             work += self._transfer(hand_offs[-1])
-        return Costing(candidate, tuple(hand_offs), tuple(work), cycles)
+        work += self._report(candidate)
+        return Costing(candidate, tuple(hand_offs), tuple(work), cycles, self._result_bytes(candidate))
+
+    def _replicas(self, candidate: Candidate) -> Costing:
+        """Return the mean of the work of the devices, which take the runs in turn, also of latency."""
+        share = 1 / len(candidate.devices)
+        work: list[Work] = []
+        hand_offs: list[HandOff] = []
+        cycles: dict[str, int] = {}
+        for segment in candidate.segments:
+            alone = replace(candidate, devices=(segment.device,), replicated=False)
+            costing = self.cost(alone)
+            cycles[segment.name] = next(iter(costing.cycles.values()))
+            hand_offs += [replace(item, index=len(hand_offs) + i) for i, item in enumerate(costing.hand_offs)]
+            work += [
+                replace(
+                    item,
+                    duration_us=share * item.duration_us,
+                    latency_us=share * item.latency_us,
+                    energy_uj=share * item.energy_uj,
+                )
+                for item in costing.work
+            ]
+        return Costing(candidate, tuple(hand_offs), tuple(work), cycles, self._result_bytes(candidate))
 
     def boundary(self, last: int) -> tuple[str, ...]:
         """Return the tensors that cross after layer ``last``: -1 the inputs, the last layer the outputs."""
@@ -151,37 +183,98 @@ class CostModel:
         """Yield load, start, infer and unload: the accelerator holds one run's data from load to unload."""
         chip = self.problem.device(segment.device).chip
         timing, both = chip.cnn.timing, _accelerator_and_cpu(segment.device)
-        words_source = f"formula: words x word_ns of {chip.name}.yaml"
-        words = self.size_bytes(tensors, chip) / WORD_BYTES
-        load_us = words * timing.word_ns / 1000
-        yield Work("load", both, load_us, load_us, words_source, bus_energy_uj(words, chip))
+        if segment.swapped:
+            size_bytes = weight_bytes(self.network.layers[segment.first : segment.last + 1])
+            swap_us = size_bytes * timing.weight_byte_ns / 1000
+            source = f"weight bytes x weight_byte_ns of {chip.name}.yaml"
+            energy_uj = bus_energy_uj(size_bytes / WORD_BYTES, chip)
+            yield Work("weights", both, swap_us, swap_us, source, *_words(chip, energy_uj))
+        yield self._move("load", both, self.size_bytes(tensors, chip), chip)
         start_us = timing.start_overhead_ns / 1000
-        yield Work("start", both, start_us, start_us, f"assumed: start_overhead_ns of {chip.name}.yaml")
-        infer_us = cost.infer_us
-        yield Work("infer", both[:1], infer_us, infer_us, "formula: accelerator cycles", cost.energy_uj)
-        words = self.size_bytes(self.boundary(segment.last), chip) / WORD_BYTES
-        unload_us = words * timing.word_ns / 1000
-        yield Work("unload", both, unload_us, unload_us, words_source, bus_energy_uj(words, chip))
+        start_source = f"start_overhead_ns of {chip.name}.yaml"
+        yield Work("start", both, start_us, start_us, start_source, _measured(chip))
+        poll_us = load_runtime().infer_cycles * 1e6 / chip.clocks.cpu_hz
+        yield Work("poll", both[1:], poll_us, 0.0, "infer_cycles of runtime.yaml", "emulated")
+        yield Work(
+            "infer",
+            both[:1],
+            cost.infer_us,
+            cost.infer_us,
+            "accelerator cycles / inference_hz",
+            "formula",
+            cost.energy_uj,
+            timing.infer_error,
+        )
+        yield self._move("unload", both, self.size_bytes(self.boundary(segment.last), chip), chip)
+
+    def _move(self, task: str, units: tuple[str, ...], size_bytes: int, chip: Chip) -> Work:
+        words = size_bytes / WORD_BYTES
+        move_us = words * chip.cnn.timing.word_ns / 1000
+        source = f"words x word_ns of {chip.name}.yaml"
+        return Work(task, units, move_us, move_us, source, *_words(chip, bus_energy_uj(words, chip)))
 
     def _transfer(self, hand_off: HandOff) -> Iterator[Work]:
-        """Yield send, transfer and receive, with frames pipelined.
-
-        The slowest of the three adds all its frames to the latency, the others their first or last one.
-        """
+        """Yield send, transfer, answer and receive, with frames pipelined (``synergyc.plan.transfer``)."""
         link = self._link(hand_off.source, hand_off.target)
         medium = link.medium
-        frames = -(-hand_off.size_bytes // medium.mtu_bytes)
-        wire_bytes = hand_off.size_bytes + frames * medium.frame_overhead_bytes
-        wire_us = transfer_us(wire_bytes, link.rate_kbps, medium.bits_per_byte)
-        cpu_us = wire_bytes * medium.cpu_ns_per_byte / 1000
-        frame_us = cpu_us / frames
-        cpu_source = f"assumed: cpu_ns_per_byte of {medium.name}.yaml"
-        yield Work("send", (f"{hand_off.source}.cpu",), cpu_us, frame_us, cpu_source)
-        source = f"formula: bits of {frames} frames / rate"
-        energy_uj = wire_us * (medium.send_mw + medium.receive_mw) / 1000
-        unit = link_unit(link, hand_off.source)
-        yield Work("transfer", (unit,), wire_us, max(wire_us, cpu_us), source, energy_uj)
-        yield Work("receive", (f"{hand_off.target}.cpu",), cpu_us, frame_us, cpu_source)
+        chips = (self.problem.device(hand_off.source).chip, self.problem.device(hand_off.target).chip)
+        cost = transfer_cost(hand_off.size_bytes, link, *chips)
+        frames, wire_us = float(cost.frames), float(cost.wire_us)
+        source = f"cpu of {medium.name}.yaml"
+        send_us, receive_us = float(cost.send_us), float(cost.receive_us)
+        yield Work(
+            "send",
+            (f"{hand_off.source}.cpu",),
+            send_us,
+            float(cost.begin_us),
+            source,
+            "emulated",
+            wire_us * medium.send_mw / 1000,
+        )
+        unit, back = link_unit(link, hand_off.source), link_unit(link, hand_off.target)
+        wire = f"bits of {frames:.0f} frames / rate, then the last answer"
+        yield Work("transfer", (unit,), float(cost.link_us), float(cost.flow_us), wire, "formula", error=0.0)
+        answers = f"bits of {frames:.0f} answers / rate"
+        yield Work("answer", (back,), float(cost.answers_us), 0.0, answers, "formula", error=0.0)
+        yield Work(
+            "receive",
+            (f"{hand_off.target}.cpu",),
+            receive_us,
+            float(cost.decode_us),
+            source,
+            "emulated",
+            wire_us * medium.receive_mw / 1000,
+        )
+
+    def _result_bytes(self, candidate: Candidate) -> int:
+        return self.size_bytes(self.network.outputs, self.problem.device(candidate.devices[-1]).chip)
+
+    def _report(self, candidate: Candidate) -> Iterator[Work]:
+        """Yield what reporting the result on the console takes; it is there when its line begins."""
+        device = self.problem.device(candidate.interact_device)
+        if device.console_bd is None:
+            return
+        characters = result_characters(self.app.name, self._result_bytes(candidate))
+        cpu_us = characters * load_runtime().result_character_cycles * 1e6 / device.chip.clocks.cpu_hz
+        source = "characters x result_character_cycles of runtime.yaml"
+        yield Work("interact", (f"{device.name}.cpu",), cpu_us, 0.0, source, "emulated")
+        line_us = characters * CONSOLE_BITS * 1e6 / device.console_bd
+        source = f"bits of {characters} characters / console rate"
+        yield Work("interact", (f"{device.name}.console",), line_us, 0.0, source, "formula", error=0.0)
+
+
+CONSOLE_BITS = 10
+"""Start bit, eight data bits, stop bit."""
+
+
+def result_characters(app: str, size_bytes: int) -> int:
+    """Return the characters of a result's line on the console: two hexadecimal digits for each byte."""
+    return load_runtime().result_characters + len(app) + 2 * size_bytes
+
+
+def weight_bytes(layers: Sequence[Layer]) -> int:
+    """Return the bytes of the weights of ``layers`` as they are packed for loading."""
+    return sum(-(-layer.weight.size * layer.weight_bits // 8) for layer in layers if layer.weight is not None)
 
 
 def link_unit(link: PlanLink, source: str) -> str:
@@ -207,7 +300,15 @@ def app_plans(costings: Sequence[Costing]) -> tuple[AppPlan, ...]:
 def _app_plan(costing: Costing, busy_us: Mapping[str, float]) -> AppPlan:
     candidate = costing.candidate
     terms = tuple(
-        Term(unit, work.task, work.duration_us, work.source, 0.0 if i else work.energy_uj)
+        Term(
+            unit,
+            work.task,
+            work.duration_us,
+            work.source,
+            0.0 if i else work.energy_uj,
+            work.basis,
+            work.error,
+        )
         for work in costing.work
         for i, unit in enumerate(work.units)
     )
@@ -227,8 +328,18 @@ def _app_plan(costing: Costing, busy_us: Mapping[str, float]) -> AppPlan:
         candidate.segments,
         costing.hand_offs,
         predicted,
+        candidate.replicated,
     )
 
 
 def _accelerator_and_cpu(device: str) -> tuple[str, str]:
     return f"{device}.accelerator", f"{device}.cpu"
+
+
+def _measured(chip: Chip) -> Basis:
+    return "measured" if chip.cnn.timing.words_measured else "assumed"
+
+
+def _words(chip: Chip, energy_uj: float) -> tuple[Basis, float, float | None]:
+    """Return basis, energy and error of words that the CPU moves, in the order of ``Work``."""
+    return _measured(chip), energy_uj, chip.cnn.timing.words_error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 
 from synergyc.diagnostics import SynergyError
 from synergyc.plan.pareto import plan_figures
@@ -21,6 +22,8 @@ def plan_document(result: PlanResult) -> dict[str, object]:
         "optimal": result.optimal,
         "gap": result.gap,
         "solve_s": result.solve_s,
+        "value": result.value,
+        "units": dict(result.plan.schedule.busy) if result.plan.schedule else {},
         "longest_chain": dict(result.longest_chain),
         "alternatives": [
             {"plan": _plan(plan), "predicted": _predictions(plan.apps)} for plan in result.alternatives
@@ -52,6 +55,8 @@ def _outcome(outcome: PlanResult | SynergyError) -> dict[str, object]:
     return {
         "ok": True,
         **plan_figures(outcome.plan.apps),
+        "value": outcome.value,
+        "optimal": outcome.optimal,
         "solve_s": outcome.solve_s,
         "plan": _plan(outcome.plan),
     }
@@ -72,9 +77,16 @@ def _app(app: AppPlan) -> dict[str, object]:
         "sense_device": app.sense_device,
         "interact_device": app.interact_device,
         "segments": [
-            {"name": part.name, "device": part.device, "first": part.first, "last": part.last}
+            {
+                "name": part.name,
+                "device": part.device,
+                "first": part.first,
+                "last": part.last,
+                "swapped": part.swapped,
+            }
             for part in app.segments
         ],
+        "replicated": app.replicated,
         "hand_offs": [
             {
                 "source": hand_off.source,
@@ -94,6 +106,7 @@ def _predictions(apps: tuple[AppPlan, ...]) -> dict[str, object]:
             "throughput_hz": app.predicted.throughput_hz,
             "latency_ms": app.predicted.latency_ms,
             "energy_uj": app.predicted.energy_uj,
+            "scheduled": None if app.predicted.scheduled is None else asdict(app.predicted.scheduled),
             "bottleneck": app.predicted.bottleneck,
             "cycles": dict(app.predicted.cycles),
             "terms": [
@@ -102,6 +115,8 @@ def _predictions(apps: tuple[AppPlan, ...]) -> dict[str, object]:
                     "task": term.task,
                     "duration_us": term.duration_us,
                     "source": term.source,
+                    "basis": term.basis,
+                    "error": term.error,
                     "energy_uj": term.energy_uj,
                 }
                 for term in app.predicted.terms

@@ -11,9 +11,12 @@ from synergyc.plan.problem import Goal, Objective
 from synergyc.plan.table import CandidateTable, Floats, Mask
 
 Score = tuple[float, ...]
-"""Objective, tie-break, number of segments, bytes handed over."""
+"""Goals of the objective in order (a single one: and a tie-break), number of segments, bytes handed over."""
 
 WORST: Score = (np.inf, np.inf, np.inf, np.inf)
+
+_SLACK = 1e-9
+"""A limit counts as kept within rounding."""
 
 _DIGITS = 9
 """Scores are rounded to so many digits: equal plans must not differ by the order of additions."""
@@ -24,6 +27,7 @@ class Figures:
     """Sums over apps; each entry is a number or an array over candidates.
 
     ``slowest`` is the largest ratio of wanted to reached rate. Infinite ``segments``: a rate is missed.
+    ``drain`` is the share of each battery that the apps take in an hour, (..., batteries).
     """
 
     rate_hz: Floats | float = 0.0
@@ -32,6 +36,7 @@ class Figures:
     energy_uj: Floats | float = 0.0
     segments: Floats | float = 0.0
     size_bytes: Floats | float = 0.0
+    drain: Floats | float = 0.0
 
     def __add__(self, other: Figures) -> Figures:
         return Figures(
@@ -41,57 +46,79 @@ class Figures:
             self.energy_uj + other.energy_uj,
             self.segments + other.segments,
             self.size_bytes + other.size_bytes,
+            self.drain + other.drain,
         )
 
 
 @dataclass(frozen=True)
 class Scorer:
-    """Turns figures into scores. ``best`` are the figures if every app had the system to itself."""
+    """Turns figures into scores. ``best`` are the figures if every app had the system to itself.
+
+    ``idle_drain`` (batteries) is what an hour of doing nothing takes of each battery; ``battery_h`` is how
+    long all must last.
+    """
 
     objective: Objective
     best: Figures
+    idle_drain: Floats | None = None
+    battery_h: float | None = None
 
     def scores(self, figures: Figures) -> Floats:
-        """Return scores (n, 4) for figures with arrays of n entries."""
-        primary = self._primary(figures)
-        by_rate = self.objective in ("throughput", "ratio")
-        secondary = figures.latency_ms if by_rate else -np.asarray(figures.rate_hz)
-        columns = np.broadcast_arrays(primary, secondary, figures.segments, figures.size_bytes)
+        """Return scores (n, k) for figures with arrays of n entries: the objective, then tie-breaks."""
+        goals = self._goals(figures)
+        drain = self._drain(figures)
+        columns = np.broadcast_arrays(*goals, drain, figures.segments, figures.size_bytes)
         stacked = np.stack([np.atleast_1d(column).astype(np.float64) for column in columns], axis=1)
-        stacked[:, :2] = rounded(stacked[:, :2])
-        stacked[np.isinf(stacked[:, 2])] = np.inf
+        too_much = np.isinf(stacked[:, -2])
+        if self.battery_h is not None:
+            too_much |= stacked[:, -3] * self.battery_h > 1 + _SLACK
+        stacked = np.delete(stacked, -3, axis=1)
+        stacked[:, : len(goals)] = rounded(stacked[:, : len(goals)])
+        stacked[too_much] = np.inf
         return stacked
 
     def value(self, score: float) -> float:
-        """Return the objective in its own unit and sign: rates and ratios are better when larger."""
-        if self.objective == "throughput":
+        """Return the (first) objective in its own unit and sign: rates and ratios are better when larger."""
+        first = self.objective[0] if isinstance(self.objective, tuple) else self.objective
+        if first == "throughput":
             return -score
-        if self.objective == "ratio":
+        if first in ("ratio", "battery"):
             return 1 / score if score else np.inf
         return score
 
-    def _primary(self, figures: Figures) -> Floats | float:
+    def _goals(self, figures: Figures) -> list[Floats | float]:
+        """Return what the objective compares, first to last: its goals, and for a single one a tie-break."""
+        costs = self._costs(figures)
+        if isinstance(self.objective, tuple):
+            return [costs[goal] for goal in self.objective]
         if isinstance(self.objective, str):
-            return _costs(figures)[self.objective]
-        costs, best = self._relative(figures), self._relative(self.best)
-        return sum(
-            (np.asarray(weight * costs[goal] / best[goal]) for goal, weight in self.objective.items()),
+            by_rate = self.objective in ("throughput", "ratio")
+            return [costs[self.objective], costs["latency" if by_rate else "throughput"]]
+        relative, best = self._relative(figures), self._relative(self.best)
+        weighed = sum(
+            (np.asarray(weight * relative[goal] / best[goal]) for goal, weight in self.objective.items()),
             start=np.zeros(1),
         )
+        return [weighed, costs["throughput"]]
 
-    @staticmethod
-    def _relative(figures: Figures) -> dict[Goal, Floats | float]:
+    def _relative(self, figures: Figures) -> dict[Goal, Floats | float]:
         with np.errstate(divide="ignore"):
-            return _costs(figures) | {"throughput": 1 / np.asarray(figures.rate_hz)}
+            return self._costs(figures) | {"throughput": 1 / np.asarray(figures.rate_hz)}
 
+    def _costs(self, figures: Figures) -> dict[Goal, Floats | float]:
+        return {
+            "throughput": -figures.rate_hz,
+            "ratio": figures.slowest,
+            "latency": figures.latency_ms,
+            "energy": figures.energy_uj,
+            "battery": self._drain(figures),
+        }
 
-def _costs(figures: Figures) -> dict[Goal, Floats | float]:
-    return {
-        "throughput": -figures.rate_hz,
-        "ratio": figures.slowest,
-        "latency": figures.latency_ms,
-        "energy": figures.energy_uj,
-    }
+    def _drain(self, figures: Figures) -> Floats:
+        """Return what an hour takes of the battery that is empty first; 0 without batteries."""
+        if self.idle_drain is None or not len(self.idle_drain):
+            return np.zeros(1)
+        return np.asarray((self.idle_drain + np.asarray(figures.drain)).max(axis=-1), dtype=np.float64)
 
 
 def rounded(values: Floats) -> Floats:
@@ -113,9 +140,10 @@ def app_figures(
         rate_hz,
         wanted_hz * period_us / 1e6,
         table.latency_us[rows] / 1000,
-        table.energy_uj[rows],
+        table.run_uj[rows],
         table.segments[rows],
         table.size_bytes[rows],
+        table.drain[rows],
     )
 
 
@@ -126,5 +154,6 @@ def optimistic(figures: Figures, allowed: Mask | None = None) -> Figures:
     values: Mapping[str, float] = {
         name: float((np.max if name in largest else np.min)(np.asarray(getattr(figures, name))[pick]))
         for name in figures.__dataclass_fields__
+        if name != "drain"
     }
-    return replace(Figures(), **values)
+    return replace(Figures(), **values, drain=np.asarray(figures.drain)[pick].min(axis=0))

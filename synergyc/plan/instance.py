@@ -12,12 +12,14 @@ from synergyc.diagnostics import Diagnostic
 from synergyc.ir.network import Network
 from synergyc.plan.checks import Checks, Fits
 from synergyc.plan.cost import CostModel, app_plans
+from synergyc.plan.energy import idle_mw
 from synergyc.plan.goals import Figures, Score, Scorer, app_figures, optimistic
 from synergyc.plan.layout import travel_bytes
 from synergyc.plan.problem import Objective, PlanApp, PlanProblem
 from synergyc.plan.space import Candidate
 from synergyc.plan.table import CandidateTable, Floats, Indices, Mask, candidate_table, unit_index
-from synergyc.plan.types import AppPlan
+from synergyc.plan.timeline import schedule
+from synergyc.plan.types import AppPlan, Schedule
 
 Choice = Mapping[int, int]
 """Row of its table by the index of an app; apps may be missing."""
@@ -124,11 +126,11 @@ class Instance:
         return total
 
     def scores(self, j: int, chosen: Choice) -> Floats:
-        """Return the scores (n, 4) of ``chosen`` and each candidate of ``j``, with no other app."""
+        """Return the scores (n, k) of ``chosen`` and each candidate of ``j``, with no other app."""
         return self.scorer.scores(self.figures(j, chosen))
 
     def bounds(self, j: int, chosen: Choice, after: Sequence[int]) -> Floats | None:
-        """Return lower bounds (n, 4) of the scores of all plans with ``chosen`` and each candidate of ``j``.
+        """Return lower bounds (n, k) of the scores of all plans with ``chosen`` and each candidate of ``j``.
 
         ``after`` are the apps that are still to be chosen; None if one of them has no candidate left. With
         none of them the bounds are the scores.
@@ -158,6 +160,18 @@ class Instance:
             table.model.cost(table.candidate(row)) for table, row in zip(self.tables, rows, strict=True)
         ]
         return app_plans(costings)
+
+    def scheduled(self, rows: Sequence[int]) -> tuple[tuple[AppPlan, ...], Schedule]:
+        """Return the plans of all apps with what their schedule gives, and the schedule."""
+        costings = [
+            table.model.cost(table.candidate(row)) for table, row in zip(self.tables, rows, strict=True)
+        ]
+        played = schedule(self.problem, costings)
+        plans = tuple(
+            replace(plan, predicted=replace(plan.predicted, scheduled=played.apps[plan.app]))
+            for plan in app_plans(costings)
+        )
+        return plans, played
 
     def reasons_of(self, rows: Sequence[int]) -> tuple[Diagnostic, ...]:
         """Return what stands against a whole plan."""
@@ -200,8 +214,16 @@ def make_instance(
     units = unit_index(problem)
     models = [CostModel(problem, app, networks[app.name]) for app in problem.apps]
     tables = tuple(candidate_table(model, units) for model in models)
-    draft = Instance(problem, tables, Checks(problem, networks, fits), Scorer(objective, Figures()))
+    scorer = Scorer(objective, Figures(), idle_drain(problem), problem.battery_h)
+    draft = Instance(problem, tables, Checks(problem, networks, fits), scorer)
     best = Figures()
     for j in range(len(tables)):
         best = best + (draft.rest((j,), {}) or Figures())
-    return replace(draft, scorer=Scorer(objective, best))
+    return replace(draft, scorer=replace(scorer, best=best))
+
+
+def idle_drain(problem: PlanProblem) -> Floats:
+    """Return the share of each battery that an hour without any run takes, (batteries,)."""
+    return np.array(
+        [idle_mw(problem, device) / device.battery_mwh for device in problem.devices if device.battery_mwh]
+    )

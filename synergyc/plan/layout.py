@@ -35,3 +35,13 @@ def travel_bytes(tensor: Tensor, cnn: Cnn) -> int:
     lanes = cnn.processors_per_instance
     words_per_pixel = passes * -(-processors // lanes) * (lanes if tensor.width_bits == 32 else 1)
     return math.prod(tensor.shape[1:]) * words_per_pixel * WORD_BYTES
+
+
+def switch_words(layers: int, cnn: Cnn) -> int:
+    """Return the most register words that a switch to a resident network of so many layers writes.
+
+    Chips that can start at any layer keep the layers' registers (``synth.switch``): control registers only.
+    """
+    own = "start_layer" in cnn.features
+    by_layer = 0 if own else layers * len(cnn.addresses.layer_registers.numbers)
+    return cnn.quadrants * (2 + by_layer)

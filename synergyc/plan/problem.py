@@ -9,19 +9,21 @@ from typing import Literal
 from synergyc.diagnostics import Location
 from synergyc.targets import Chip, Medium
 
-Goal = Literal["throughput", "ratio", "latency", "energy"]
-"""``ratio``: the smallest ratio of an app's rate to the rate that it wants."""
+Goal = Literal["throughput", "ratio", "latency", "energy", "battery"]
+"""``ratio``: the smallest ratio of an app's rate to the wanted one. ``battery``: the shortest life."""
 
-GOALS: tuple[Goal, ...] = ("throughput", "ratio", "latency", "energy")
+GOALS: tuple[Goal, ...] = ("throughput", "ratio", "latency", "energy", "battery")
 
-Objective = Goal | Mapping[Goal, float]
-"""One goal, or weights of several (docs/cost-model.md, "Objectives")."""
+Objective = Goal | Mapping[Goal, float] | tuple[Goal, ...]
+"""One goal, weights of several, or several in order (docs/selectors.md)."""
 
 
 def objective_name(objective: Objective) -> str:
     """Return ``objective`` as plans show it: ``latency``, or ``throughput 1, energy 0.2``."""
     if isinstance(objective, str):
         return objective
+    if isinstance(objective, tuple):
+        return ", then ".join(objective)
     return ", ".join(f"{goal} {weight:g}" for goal, weight in objective.items())
 
 
@@ -33,6 +35,10 @@ class PlanDevice:
     chip: Chip
     sensors: tuple[str, ...] = ()
     actuators: tuple[str, ...] = ()
+    battery_mwh: float | None = None
+    """None: it runs from the mains."""
+    console_bd: int | None = None
+    """Rate of the UART on which results are reported; None: reporting one takes no time."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +94,14 @@ class PlanProblem:
     apps: tuple[PlanApp, ...]
     shared_accelerators: bool = False
     """Whether the firmware keeps several segments resident on one accelerator and runs them in turn."""
+    weight_swap: bool = False
+    """Whether an accelerator may load a segment's weights for every run of it."""
+    replicas: bool = False
+    """Whether several devices may run the same whole network in turn."""
+    multi_tensor_cuts: bool = False
+    """Whether networks may be cut where several tensors cross."""
+    battery_h: float | None = None
+    """How long every battery must last, with the apps at their wanted rates."""
 
     def device(self, name: str) -> PlanDevice:
         """Return the device called ``name``; raises KeyError."""

@@ -51,6 +51,8 @@ class PlanResult:
     optimal: bool
     gap: float
     solve_s: float = field(compare=False)
+    value: float = 0.0
+    """The objective in its own unit, of a lexicographic one the first goal."""
     longest_chain: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -80,16 +82,18 @@ def choose(
 def _result(instance: Instance, selection: Selection, selector: str, started: float) -> PlanResult:
     alternatives, rejected = _neighbours(instance, selection.rows)
     goal = objective_name(instance.objective)
-    plans = [
-        Plan(instance.plans(rows), goal, selector, instance.size) for rows in (selection.rows, *alternatives)
-    ]
+    solve_s = time.perf_counter() - started
+    apps, played = instance.scheduled(selection.rows)
     return PlanResult(
-        plan=plans[0],
-        alternatives=tuple(plans[1:]),
+        plan=Plan(apps, goal, selector, instance.size, played),
+        alternatives=tuple(
+            Plan(instance.plans(rows), goal, selector, instance.size) for rows in alternatives
+        ),
         rejected=rejected,
         optimal=selection.optimal,
         gap=_gap(instance, selection),
-        solve_s=time.perf_counter() - started,
+        solve_s=solve_s,
+        value=instance.scorer.value(instance.score(selection.rows)[0]),
         longest_chain={
             table.model.app.name: table.longest for table in instance.tables if not table.complete
         },

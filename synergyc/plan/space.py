@@ -14,7 +14,11 @@ from synergyc.plan.types import Segment
 
 @dataclass(frozen=True)
 class Candidate:
-    """One way to run an app: ``devices[i]`` runs the layers after ``cuts[i - 1]`` up to ``cuts[i]``."""
+    """One way to run an app: ``devices[i]`` runs the layers after ``cuts[i - 1]`` up to ``cuts[i]``.
+
+    ``swapped[i]``: that device loads the weights for every run; empty: all stay resident. ``replicated``:
+    each device runs the whole network, one run after another in turn.
+    """
 
     app: str
     sense_device: str
@@ -24,20 +28,62 @@ class Candidate:
     """Index of the last layer before each cut, ascending."""
     layers: int
     """Number of layers of the network."""
+    swapped: tuple[bool, ...] = ()
+    replicated: bool = False
 
     @property
     def segments(self) -> tuple[Segment, ...]:
         """The segments in pipeline order."""
+        swapped = self.swapped or (False,) * len(self.devices)
         bounds = (-1, *self.cuts, self.layers - 1)
+        parts = [(-1, self.layers - 1)] * len(self.devices) if self.replicated else list(pairwise(bounds))
         return tuple(
-            Segment(self.app, i, device, before + 1, last)
-            for i, (device, (before, last)) in enumerate(zip(self.devices, pairwise(bounds), strict=True))
+            Segment(self.app, i, device, before + 1, last, swap)
+            for i, (device, (before, last), swap) in enumerate(zip(self.devices, parts, swapped, strict=True))
         )
 
 
-def legal_cuts(network: Network) -> tuple[int, ...]:
-    """Return the layers after which the network may be cut: where exactly one tensor crosses."""
-    return tuple(i for i in range(len(network.layers) - 1) if len(network.live_after(i)) == 1)
+@dataclass(frozen=True)
+class Chain:
+    """The devices of a candidate, and how they serve it; all but its cuts."""
+
+    devices: tuple[str, ...]
+    sense: str
+    interact: str
+    swapped: tuple[bool, ...] = ()
+    replicated: bool = False
+
+    @property
+    def cuts(self) -> int:
+        """Number of cuts that it needs."""
+        return 0 if self.replicated else len(self.devices) - 1
+
+    def candidate(self, app: str, cuts: tuple[int, ...], layers: int) -> Candidate:
+        """Return the candidate with these cuts in a network of so many layers."""
+        return Candidate(
+            app, self.sense, self.interact, self.devices, cuts, layers, self.swapped, self.replicated
+        )
+
+
+MOST_SWAPPING = 2
+"""Chains of up to so many devices may load weights for every run."""
+
+MOST_REPLICAS = 4
+"""Devices that may take the runs of one app in turn."""
+
+
+def legal_cuts(network: Network, *, several: bool = False) -> tuple[int, ...]:
+    """Return the layers after which the network may be cut: where one tensor crosses, or ``several`` may."""
+    return tuple(i for i in range(len(network.layers) - 1) if several or len(network.live_after(i)) == 1)
+
+
+def is_segment(network: Network, first: int, last: int) -> bool:
+    """Return whether layers ``first`` to ``last`` make every tensor that is needed after them.
+
+    The firmware hands tensors from a segment to the next one, not past it.
+    """
+    made = {layer.output.name for layer in network.layers[first : last + 1]}
+    return made.issuperset(network.live_after(last))
 
 
 def enumerate_candidates(problem: PlanProblem, app: PlanApp, network: Network) -> Iterator[Candidate]:
@@ -46,26 +92,25 @@ def enumerate_candidates(problem: PlanProblem, app: PlanApp, network: Network) -
     Whether its segments fit their chips is not checked here. The order is fixed: fewest devices first, then
     in the order of the system's devices and of the cuts.
     """
-    cuts = legal_cuts(network)
-    for devices, ends in chains(problem, app, chain_sizes(problem, app, network)):
-        for chosen in combinations(cuts, len(devices) - 1):
-            for sense, interact in ends:
-                found = Candidate(app.name, sense, interact, devices, chosen, len(network.layers))
-                if _honours_pins(found, app):
-                    yield found
+    cuts = legal_cuts(network, several=problem.multi_tensor_cuts)
+    for chain in chains(problem, app, chain_sizes(problem, app, network)):
+        for chosen in combinations(cuts, chain.cuts):
+            found = chain.candidate(app.name, chosen, len(network.layers))
+            parts = () if chain.replicated else found.segments
+            if _honours_pins(found, app) and all(is_segment(network, s.first, s.last) for s in parts):
+                yield found
 
 
 def chain_sizes(problem: PlanProblem, app: PlanApp, network: Network) -> tuple[int, ...]:
     """Return the numbers of devices that may share the network, ascending."""
     if app.split:
         return (app.split,)
-    return tuple(range(1, min(len(_allowed(problem, app)), len(legal_cuts(network)) + 1) + 1))
+    cuts = legal_cuts(network, several=problem.multi_tensor_cuts)
+    return tuple(range(1, min(len(_allowed(problem, app)), len(cuts) + 1) + 1))
 
 
-def chains(
-    problem: PlanProblem, app: PlanApp, sizes: Sequence[int]
-) -> Iterator[tuple[tuple[str, ...], tuple[tuple[str, str], ...]]]:
-    """Yield every chain of linked devices of ``sizes``, with the ends (sense, interact) that reach it."""
+def chains(problem: PlanProblem, app: PlanApp, sizes: Sequence[int]) -> Iterator[Chain]:
+    """Yield every chain of linked devices of ``sizes``, then the sets of devices that take runs in turn."""
     senses, interacts = _sense_devices(problem, app), _interact_devices(problem, app)
     linked = {
         (a.name, b.name)
@@ -75,19 +120,35 @@ def chains(
     for size in sizes:
         for devices in permutations(_allowed(problem, app), size):
             if all(pair in linked for pair in pairwise(devices)):
-                ends = tuple(
-                    (sense, interact)
-                    for sense, interact in product(senses, interacts)
-                    if (sense, devices[0]) in linked and (devices[-1], interact) in linked
-                )
-                if ends:
-                    yield devices, ends
+                for sense, interact in product(senses, interacts):
+                    if (sense, devices[0]) in linked and (devices[-1], interact) in linked:
+                        for swapped in _swaps(problem, size):
+                            yield Chain(devices, sense, interact, swapped)
+    if problem.replicas and 1 in sizes:
+        yield from _replicas(problem, app, linked)
+
+
+def _replicas(problem: PlanProblem, app: PlanApp, linked: set[tuple[str, str]]) -> Iterator[Chain]:
+    for sense, interact in product(_sense_devices(problem, app), _interact_devices(problem, app)):
+        reached = [
+            name for name in _allowed(problem, app) if (sense, name) in linked and (name, interact) in linked
+        ]
+        for count in range(2, min(len(reached), MOST_REPLICAS) + 1):
+            for devices in combinations(reached, count):
+                yield Chain(devices, sense, interact, (), replicated=True)
+
+
+def _swaps(problem: PlanProblem, size: int) -> Iterator[tuple[bool, ...]]:
+    if problem.weight_swap and size <= MOST_SWAPPING:
+        yield from product((False, True), repeat=size)
+    else:
+        yield ()
 
 
 def explain_empty(problem: PlanProblem, app: PlanApp, network: Network) -> SynergyError:
     """Return the error that says why ``app`` has no candidate at all."""
     allowed = _allowed(problem, app)
-    cuts = legal_cuts(network)
+    cuts = legal_cuts(network, several=problem.multi_tensor_cuts)
     parts = len(cuts) + 1
     problems = {
         "no-device-with-sensor": (not _sense_devices(problem, app), f"no device can sense {app.sensor!r}"),

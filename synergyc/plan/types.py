@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
+
+Basis = Literal["given", "measured", "formula", "emulated", "assumed"]
+"""What a figure stands on: the app file, a published measurement, a formula that was compared with
+measurements, our firmware on the emulated chip, or nothing better than an estimate."""
 
 
 @dataclass(frozen=True)
@@ -15,6 +20,8 @@ class Segment:
     device: str
     first: int
     last: int
+    swapped: bool = False
+    """Its weights are loaded for every run, because they share the accelerator's memory with others."""
 
     @property
     def name(self) -> str:
@@ -22,7 +29,8 @@ class Segment:
         return f"{self.app}_s{self.index}"
 
     def __str__(self) -> str:
-        return f"{self.name}: layers {self.first}-{self.last} on {self.device}"
+        swapped = ", weights loaded for each run" if self.swapped else ""
+        return f"{self.name}: layers {self.first}-{self.last} on {self.device}{swapped}"
 
 
 @dataclass(frozen=True)
@@ -50,14 +58,55 @@ class Term:
     task: str
     duration_us: float
     source: str
-    """Where the figure comes from: ``formula``, ``measured``, ``assumed``, with a word on what."""
+    """Where the figure comes from."""
     energy_uj: float = 0.0
     """Energy above idle that this work takes; 0 where another unit's term carries it."""
+    basis: Basis = "assumed"
+    error: float | None = None
+    """Largest relative error against published measurements, None where there are none."""
+
+
+@dataclass(frozen=True)
+class Span:
+    """A task of one run on a unit."""
+
+    unit: str
+    app: str
+    run: int
+    task: str
+    begin_us: float
+    end_us: float
+
+
+@dataclass(frozen=True)
+class AppSchedule:
+    """What an app reaches: results a second, and from a sample to the begin of its result.
+
+    ``latency_ms`` is the median with all units busy, which includes waiting in queues.
+    """
+
+    throughput_hz: float
+    latency_ms: float
+    largest_latency_ms: float
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """All runs that were played. ``busy`` is the share of time that each unit works."""
+
+    spans: tuple[Span, ...]
+    apps: Mapping[str, AppSchedule]
+    busy: Mapping[str, float]
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What the cost model expects of one app in the steady state."""
+    """What the cost model expects of one app in the steady state.
+
+    ``throughput_hz`` is what the app gets if each unit serves all apps in turn, one run of each;
+    ``latency_ms`` is that of a run that waits for no other. Objectives compare these. ``scheduled`` is what
+    the played schedule gives; only chosen plans have one.
+    """
 
     throughput_hz: float
     latency_ms: float
@@ -67,6 +116,7 @@ class Prediction:
     terms: tuple[Term, ...] = field(default=())
     energy_uj: float = 0.0
     """Energy of one run above what the devices take when idle."""
+    scheduled: AppSchedule | None = None
 
 
 @dataclass(frozen=True)
@@ -79,6 +129,8 @@ class AppPlan:
     segments: tuple[Segment, ...]
     hand_offs: tuple[HandOff, ...]
     predicted: Prediction
+    replicated: bool = False
+    """Each segment is the whole network; its devices take the runs in turn."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +142,7 @@ class Plan:
     selector: str
     considered: int
     """Number of candidates that were compared."""
+    schedule: Schedule | None = field(default=None, compare=False, repr=False)
 
     def segments_on(self, device: str) -> tuple[Segment, ...]:
         """Return the segments that run on ``device``, in order of app and position."""

@@ -15,6 +15,7 @@ from synergyc.diagnostics import SynergyError
 from synergyc.plan.pareto import plan_figures
 from synergyc.plan.selector import PlanResult, Rejected
 from synergyc.plan.types import AppPlan, Plan, Term
+from synergyc.report.timeline import timeline
 
 MAX_REJECTED = 5
 """Rejected plans that are shown; ``--json`` has them all."""
@@ -24,6 +25,8 @@ def plan_report(result: PlanResult, *, explain: bool = False) -> RenderableType:
     """Return a planner's result as a terminal shows it; ``explain``: with every term of the cost model."""
     apps = result.plan.apps
     parts: list[RenderableType] = [plan_table(result.plan), proof_line(result), expected_table(apps)]
+    if result.plan.schedule is not None:
+        parts.append(timeline(result.plan.schedule))
     if explain:
         parts.append(unit_table(apps))
     if result.alternatives:
@@ -90,27 +93,38 @@ def plan_table(plan: Plan) -> Table:
 
 
 def expected_table(apps: Sequence[AppPlan]) -> Table:
-    """Return what the cost model expects of each app."""
-    table = _table("Expected", ("app", "busiest unit"), ("runs/s", "latency ms", "uJ"))
+    """Return what the cost model expects of each app, and what the schedule gives with all units busy."""
+    numbers = ("runs/s", "latency ms", "uJ", "scheduled runs/s", "loaded latency ms")
+    table = _table("Expected", ("app", "busiest unit"), numbers)
     for app in apps:
-        rate, latency = f"{app.predicted.throughput_hz:,.1f}", f"{app.predicted.latency_ms:,.3f}"
-        energy = f"{app.predicted.energy_uj:,.1f}"
-        table.add_row(app.app, escape(app.predicted.bottleneck), rate, latency, energy)
+        predicted = app.predicted
+        rate, latency = f"{predicted.throughput_hz:,.1f}", f"{predicted.latency_ms:,.3f}"
+        scheduled = ("-", "-")
+        if predicted.scheduled is not None:
+            played = predicted.scheduled
+            scheduled = (f"{played.throughput_hz:,.1f}", f"{played.latency_ms:,.3f}")
+        energy = f"{predicted.energy_uj:,.1f}"
+        table.add_row(app.app, escape(predicted.bottleneck), rate, latency, energy, *scheduled)
     return table
 
 
 def unit_table(apps: Sequence[AppPlan]) -> Table:
-    """Return what each unit does for one run of every app, busiest unit first."""
-    table = _table("Units, for one run of each app", ("unit", "task", "source of the figure"), ("us",))
+    """Return what each unit does for one run of every app, busiest unit first.
+
+    ``basis`` is what a figure stands on, ``error`` its largest known distance from published measurements.
+    """
+    columns = ("unit", "task", "basis", "error", "source of the figure")
+    table = _table("Units, for one run of each app", columns, ("us",))
     by_unit: defaultdict[str, list[Term]] = defaultdict(list)
     for app in apps:
         for term in app.predicted.terms:
             by_unit[term.unit].append(term)
     totals_us = {unit: sum(term.duration_us for term in terms) for unit, terms in by_unit.items()}
     for unit in sorted(by_unit, key=lambda unit: -totals_us[unit]):
-        table.add_row(escape(unit), "all", "", f"{totals_us[unit]:,.1f}", style="bold")
+        table.add_row(escape(unit), "all", "", "", "", f"{totals_us[unit]:,.1f}", style="bold")
         for term in by_unit[unit]:
-            table.add_row("", term.task, escape(term.source), f"{term.duration_us:,.1f}")
+            error = "?" if term.error is None else f"{term.error:.1%}"
+            table.add_row("", term.task, term.basis, error, escape(term.source), f"{term.duration_us:,.1f}")
     return table
 
 

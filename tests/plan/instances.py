@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from synergyc.diagnostics import Diagnostic
 from synergyc.ir.network import Network
@@ -25,6 +25,9 @@ OBJECTIVES: tuple[Objective, ...] = (
     "ratio",
     "latency",
     "energy",
+    "battery",
+    ("throughput", "energy"),
+    ("battery", "ratio", "latency"),
     {"throughput": 1.0, "energy": 0.2},
     {"latency": 0.5, "ratio": 2.0},
 )
@@ -84,6 +87,16 @@ def random_case(seed: int) -> RandomCase:
         for first in range(2)
         if draw.random() < 0.2
     )
-    problem = PlanProblem(devices, links, apps, shared_accelerators=draw.random() < 0.6)
+    shared = draw.random() < 0.6
+    problem = PlanProblem(
+        tuple(replace(item, battery_mwh=draw.choice((None, 100.0, 450.0))) for item in devices),
+        links,
+        apps,
+        shared_accelerators=shared,
+        weight_swap=shared and len(names) == 2 and draw.random() < 0.5,
+        replicas=draw.random() < 0.3,
+        multi_tensor_cuts=draw.random() < 0.3,
+        battery_h=draw.choice((None, None, None, 8.0)),
+    )
     fits = at_most_together(draw.choice((2, 3, 5, 9)), bans)
     return RandomCase(problem, networks, fits, draw.choice(OBJECTIVES))

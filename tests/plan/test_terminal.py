@@ -49,8 +49,8 @@ def test_report() -> None:
 def test_units_add_up() -> None:
     result = choose(pair(), {"a": NETWORK}, everything_fits)
     text = text_of(plan_report(result, explain=True))
-    units = [row for row in rows(text) if len(row) == 4 and row[1] == "all"]
-    totals = [float(row[3].replace(",", "")) for row in units]
+    units = [row for row in rows(text) if len(row) == 6 and row[1] == "all"]
+    totals = [float(row[5].replace(",", "")) for row in units]
     assert totals == sorted(totals, reverse=True)
     busiest = result.plan.apps[0].predicted
     assert units[0][0] == busiest.bottleneck

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -68,14 +68,27 @@ def first_that_fits(instance: Instance, j: int, rows: Iterable[int], chosen: Cho
     return next((row for row in rows if instance.admits(chosen, j, row)), None)
 
 
-def one_by_one(instance: Instance, order: Sequence[int]) -> tuple[int, ...]:
+def plain(instance: Instance, j: int) -> Mask:
+    """Return the candidates of ``j`` with resident weights and one chain: what published selectors know."""
+    table = instance.tables[j]
+    known = [not chain.replicated and not any(chain.swapped) for chain in table.chain_list]
+    return np.array(known, dtype=np.bool_)[table.chain]
+
+
+def one_by_one(
+    instance: Instance, order: Sequence[int], allowed: Callable[[Instance, int], Mask] | None = None
+) -> tuple[int, ...]:
     """Return the plan where each app in turn takes what is best beside those before it.
 
-    Raises SynergyError for the first app that finds no place.
+    ``allowed`` gives the candidates of an app that count, None: all. Raises SynergyError for the first app
+    that finds no place.
     """
     chosen: dict[int, int] = {}
     for j in order:
-        rows = ranking(instance.scores(j, chosen), instance.free(j, chosen))
+        possible = instance.free(j, chosen)
+        if allowed is not None:
+            possible = possible & allowed(instance, j)
+        rows = ranking(instance.scores(j, chosen), possible)
         row = first_that_fits(instance, j, rows, chosen)
         if row is None:
             raise no_place_left(instance, j, chosen)

@@ -9,7 +9,6 @@ from dataclasses import replace
 import numpy as np
 
 from synergyc.diagnostics import Diagnostic, SynergyError
-from synergyc.plan.goals import Scorer
 from synergyc.plan.instance import Instance
 from synergyc.plan.selectors.base import (
     Budget,
@@ -17,12 +16,13 @@ from synergyc.plan.selectors.base import (
     first_that_fits,
     no_place_left,
     one_by_one,
+    plain,
     ranking,
 )
 from synergyc.plan.table import Floats, Mask
 
 Preference = Callable[[Instance, int, Floats], Floats]
-"""Keys (n, k) by which an app ranks its candidates, given their scores (n, 4)."""
+"""Keys (n, k) by which an app ranks its candidates, given their scores (n, k)."""
 
 
 def min_dev(instance: Instance, budget: Budget) -> Selection:
@@ -54,8 +54,12 @@ def joint_model(instance: Instance, budget: Budget) -> Selection:
     """All apps together: the smallest sum of the times that ``ind_model`` looks at."""
     from synergyc.plan.selectors.exact import Search
 
-    tables = tuple(replace(table, latency_us=table.model_us) for table in instance.tables)
-    blind = replace(instance, tables=tables, scorer=Scorer("latency", instance.scorer.best))
+    known = [np.flatnonzero(plain(instance, j)) for j in range(len(instance.tables))]
+    tables = tuple(
+        replace(table.only(rows), latency_us=table.model_us[rows])
+        for table, rows in zip(instance.tables, known, strict=True)
+    )
+    blind = replace(instance, tables=tables, scorer=replace(instance.scorer, objective="latency"))
     search = Search(blind, budget)
     order = sorted(range(len(tables)), key=lambda j: -instance.data_intensity[j])
     with contextlib.suppress(SynergyError):
@@ -63,7 +67,7 @@ def joint_model(instance: Instance, budget: Budget) -> Selection:
     search.run()
     if search.rows is None:
         raise no_place_left(instance, order[-1], dict.fromkeys(order[:-1], 0))
-    return _proven_fit(instance, search.rows)
+    return _proven_fit(instance, [int(known[j][row]) for j, row in enumerate(search.rows)])
 
 
 def ind_e2e(instance: Instance, budget: Budget) -> Selection:
@@ -104,7 +108,7 @@ def _model_time(instance: Instance, j: int, scores: Floats) -> Floats:
 def _offloads(instance: Instance, j: int) -> Mask:
     """Return candidates of one or two devices of which the first one senses, if there are any such."""
     table = instance.tables[j]
-    starts = np.array([devices[0] == sense for devices, sense, _ in table.chain_list], dtype=np.bool_)
+    starts = np.array([chain.devices[0] == chain.sense for chain in table.chain_list], dtype=np.bool_)
     return np.asarray((table.segments <= 2) & starts[table.chain])
 
 
@@ -115,7 +119,7 @@ def _alone(
     rows = []
     for j in range(len(instance.tables)):
         scores = instance.scores(j, {})
-        possible = np.isfinite(scores[:, 0])
+        possible = np.isfinite(scores[:, 0]) & plain(instance, j)
         if allowed is not None:
             possible &= allowed(instance, j)
         row = first_that_fits(instance, j, ranking(keys(instance, j, scores), possible), {})
@@ -131,7 +135,7 @@ def _in_turn(instance: Instance, keys: Preference) -> Selection:
     apps = instance.problem.apps
     for j in sorted(range(len(apps)), key=lambda j: -apps[j].priority):
         scores = instance.scores(j, chosen)
-        possible = instance.free(j, chosen) & np.isfinite(scores[:, 0])
+        possible = instance.free(j, chosen) & np.isfinite(scores[:, 0]) & plain(instance, j)
         row = first_that_fits(instance, j, ranking(keys(instance, j, scores), possible), chosen)
         if row is None:
             raise no_place_left(instance, j, chosen)

@@ -1,0 +1,77 @@
+"""What a hand-off takes of the link and of the CPUs at its ends.
+
+A tensor travels in frames of at most the medium's MTU. While one frame is on the wire the next is encoded,
+and the one before it is checked and answered. One tensor at a time is under way in each direction: the next
+one begins when the last frame was answered. All functions take numbers or arrays of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from synergyc.plan.problem import PlanLink
+    from synergyc.targets import Chip
+
+Values = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class TransferCost:
+    """Times of one hand-off in microseconds; numbers, or arrays of one shape.
+
+    ``send_us`` and ``receive_us`` are CPU time for all frames, ``wire_us`` the frames' time on the line,
+    ``answers_us`` that of the acknowledgements in the other direction. Between a tensor's last frame and the
+    next tensor's first, ``decode_us`` pass until the tensor is there, ``answer_us`` for the last answer, and
+    ``begin_us`` until the first frame is ready.
+    """
+
+    frames: Values
+    wire_us: Values
+    send_us: Values
+    receive_us: Values
+    answers_us: Values
+    begin_us: Values
+    decode_us: Values
+    answer_us: Values
+
+    @property
+    def flow_us(self) -> Values:
+        """Time of all frames through the slowest of sender, wire and receiver."""
+        return np.maximum(np.maximum(self.wire_us, self.send_us), self.receive_us)
+
+    @property
+    def link_us(self) -> Values:
+        """Time from a tensor's first frame to the next one's."""
+        return self.flow_us + self.begin_us + self.decode_us + self.answer_us
+
+    @property
+    def latency_us(self) -> Values:
+        """Time from a tensor that is ready to be sent to one that is ready to be used."""
+        return self.begin_us + self.flow_us + self.decode_us
+
+
+def transfer_cost(size_bytes: float | Values, link: PlanLink, source: Chip, target: Chip) -> TransferCost:
+    """Return what a hand-off of ``size_bytes`` of payload takes on ``link``."""
+    medium, cpu = link.medium, link.medium.cpu
+    size = np.asarray(size_bytes, dtype=np.float64)
+    frames = np.maximum(np.ceil(size / medium.mtu_bytes), 1.0)
+    byte_us = medium.bits_per_byte * 1000.0 / link.rate_kbps
+    wire_bytes = size + frames * medium.frame_overhead_bytes
+    last_bytes = size - (frames - 1) * medium.mtu_bytes + medium.frame_overhead_bytes
+    source_mhz, target_mhz = source.clocks.cpu_hz / 1e6, target.clocks.cpu_hz / 1e6
+    answer_us = medium.answer_bytes * byte_us
+    return TransferCost(
+        frames=frames,
+        wire_us=wire_bytes * byte_us,
+        send_us=(wire_bytes * cpu.send_byte + frames * cpu.send_frame) / source_mhz,
+        receive_us=(wire_bytes * cpu.receive_byte + frames * cpu.receive_frame) / target_mhz,
+        answers_us=frames * answer_us,
+        begin_us=np.full_like(size, cpu.turnaround / 2 / source_mhz),
+        decode_us=(last_bytes * cpu.decode_byte + cpu.turnaround / 2) / target_mhz,
+        answer_us=np.full_like(size, answer_us),
+    )
