@@ -23,6 +23,7 @@ _COMMANDS = {
     "show": "synergyc.cli.show",
     "check": "synergyc.cli.check",
     "quantize": "synergyc.cli.quantize",
+    "toolchain": "synergyc.cli.toolchain",
 }
 
 

@@ -133,8 +133,8 @@ def test_a_folder_without_history_has_no_version(tmp_path: Path) -> None:
 
 
 def test_the_tool_is_found_by_its_folder(tmp_path: Path) -> None:
-    with pytest.raises(SynergyError, match="is not set"):
-        izer.find_izer({})
+    with pytest.raises(SynergyError, match="not installed"):
+        izer.find_izer({"SYNERGYC_HOME": str(tmp_path / "home")})
     with pytest.raises(SynergyError, match="must name a clone"):
         izer.find_izer({FOLDER_VARIABLE: str(tmp_path)})
     (tmp_path / "ai8xize.py").touch()

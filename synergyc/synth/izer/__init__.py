@@ -2,6 +2,18 @@
 
 from synergyc.synth.izer.emitted import Emitted, read_emitted
 from synergyc.synth.izer.engine import ENGINE, generate, run_izer
+from synergyc.synth.izer.install import PINNED_COMMIT, PUBLIC_SOURCE, install
 from synergyc.synth.izer.tool import Izer, find_izer
 
-__all__ = ["ENGINE", "Emitted", "Izer", "find_izer", "generate", "read_emitted", "run_izer"]
+__all__ = [
+    "ENGINE",
+    "PINNED_COMMIT",
+    "PUBLIC_SOURCE",
+    "Emitted",
+    "Izer",
+    "find_izer",
+    "generate",
+    "install",
+    "read_emitted",
+    "run_izer",
+]

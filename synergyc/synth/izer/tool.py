@@ -15,7 +15,8 @@ from synergyc.diagnostics import fail
 
 FOLDER_VARIABLE = "AI8X_SYNTHESIS_DIR"
 PYTHON_VARIABLE = "AI8X_SYNTHESIS_PYTHON"
-_ENTRY = "ai8xize.py"
+ENTRY = "ai8xize.py"
+HOME_VARIABLE = "SYNERGYC_HOME"
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -28,17 +29,7 @@ class Izer:
 
     def version(self) -> str:
         """Return the commit of the working copy, ``unknown`` where it has no history."""
-        try:
-            process = subprocess.run(
-                ["git", "-C", str(self.folder), "rev-parse", "--short=12", "HEAD"],
-                capture_output=True,
-                text=True,
-                check=False,
-                env={**os.environ, "GIT_CEILING_DIRECTORIES": str(self.folder.parent)},
-            )
-        except OSError:
-            return "unknown"
-        return process.stdout.strip() or "unknown"
+        return (commit_of(self.folder) or "unknown")[:12]
 
     def run(
         self,
@@ -51,7 +42,7 @@ class Izer:
 
         Raises SynergyError with the tool's own message if it fails, or if it takes too long.
         """
-        command = [str(self.python), _ENTRY, *arguments]
+        command = [str(self.python), ENTRY, *arguments]
         try:
             process = subprocess.Popen(
                 command,
@@ -84,22 +75,50 @@ class Izer:
         return text
 
 
-def find_izer(environment: Mapping[str, str] | None = None) -> Izer:
-    """Return the tool that ``AI8X_SYNTHESIS_DIR`` names; raises SynergyError if there is none.
+def commit_of(folder: Path) -> str | None:
+    """Return the commit that a working copy is at, None where it has no history."""
+    try:
+        process = subprocess.run(
+            ["git", "-C", str(folder), "rev-parse", "HEAD"],
+            capture_output=True,
+            text=True,
+            check=False,
+            env={**os.environ, "GIT_CEILING_DIRECTORIES": str(folder.parent.resolve())},
+        )
+    except OSError:
+        return None
+    return process.stdout.strip() or None
 
-    The interpreter is ``AI8X_SYNTHESIS_PYTHON``, else the one of a virtual environment in the tool's folder,
-    else ``python3`` on PATH.
+
+def installed_folder(environment: Mapping[str, str] | None = None) -> Path:
+    """Return where ``synergyc toolchain install`` puts the tool.
+
+    That is below ``SYNERGYC_HOME``, else below the user's data folder (XDG base directory specification).
+    """
+    variables = os.environ if environment is None else environment
+    home = variables.get(HOME_VARIABLE)
+    if home:
+        return Path(home) / "ai8x-synthesis"
+    data = variables.get("XDG_DATA_HOME") or str(Path.home() / ".local" / "share")
+    return Path(data) / "synergyc" / "ai8x-synthesis"
+
+
+def find_izer(environment: Mapping[str, str] | None = None) -> Izer:
+    """Return the tool: the one that ``AI8X_SYNTHESIS_DIR`` names, else the one that was installed.
+
+    Raises SynergyError if there is none. The interpreter is ``AI8X_SYNTHESIS_PYTHON``, else the one of a
+    virtual environment in the tool's folder, else ``python3`` on PATH.
     """
     variables = os.environ if environment is None else environment
     name = variables.get(FOLDER_VARIABLE)
-    if not name:
+    folder = Path(name) if name else installed_folder(variables)
+    if not name and not (folder / ENTRY).is_file():
         raise fail(
             "izer-missing",
-            f"{FOLDER_VARIABLE} is not set",
-            hint="set it to a clone of ai8x-synthesis, or use the native engine",
+            f"the vendor's tool is not installed, and {FOLDER_VARIABLE} is not set",
+            hint="synergyc toolchain install ai8x, or use the native engine",
         )
-    folder = Path(name)
-    if not (folder / _ENTRY).is_file():
+    if not (folder / ENTRY).is_file():
         raise fail("izer-missing", f"{FOLDER_VARIABLE} must name a clone of ai8x-synthesis, not {name!r}")
     inside = (folder / place / "bin" / "python" for place in ("venv", ".venv"))
     python = variables.get(PYTHON_VARIABLE) or next(
