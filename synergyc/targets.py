@@ -139,6 +139,21 @@ class CnnEnergy(_Data):
     """Of the whole chip while nothing runs but the CPU."""
 
 
+class CnnStreaming(_Data):
+    """What layers that stream may ask for: the widths of their register fields."""
+
+    layers: int
+    """Leading layers that can stream."""
+    start: int
+    """Words after which a layer starts, largest value."""
+    row_delta: int
+    """Words by which a row lags, largest value."""
+    buffer_words: int
+    """Length of a circular buffer, largest value."""
+    passes_before: int
+    """Input passes of all layers before, largest sum."""
+
+
 class CnnLimits(_Data):
     """What one layer or one network may ask for."""
 
@@ -158,6 +173,7 @@ class CnnLimits(_Data):
     pool_only_channels: int
     """Channels up to which a layer without weights may pool to more than one pixel."""
     weight_bits: Integers
+    streaming: CnnStreaming
 
 
 class Cnn(_Data):

@@ -6,7 +6,7 @@ verifier.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from synergyc.diagnostics import Diagnostic, SynergyError
@@ -25,7 +25,7 @@ from synergyc.synth.verify import check_operators, verify
 from synergyc.targets import Chip, Cnn
 
 DEFAULT_BUDGET_S = 8.0
-"""Of the constraint solver, in its own seconds, for each question that is put to it."""
+"""Of the constraint solver, in its own seconds, which do not depend on the machine."""
 
 
 @dataclass(frozen=True)
@@ -104,14 +104,15 @@ class _Search:
     options: Options
     failures: list[Diagnostic] = field(default_factory=list)
     weights_fit: bool = True
+    spent_s: float = 0.0
 
     def one(self, network: Network, first_layer: int) -> PlacedNetwork:
         """Return the first placement found: input in memory, then input that streams."""
-        cnn = self.chip.cnn
-        for forms in (memory_forms(network, cnn), streaming_forms(network, self.chip)):
-            drafts = [draft_of(network, self.chip, form, first_layer) for form in forms]
-            for draft in drafts:
-                found = self.greedy([draft])
+        for forms in (memory_forms(network, self.chip.cnn), self._streaming(network, first_layer)):
+            drafts = []
+            for form in forms:
+                drafts.append(draft_of(network, self.chip, form, first_layer))
+                found = self.greedy(drafts[-1:])
                 if found is not None:
                     return found[0]
             for draft in drafts:
@@ -121,6 +122,10 @@ class _Search:
             if not self.weights_fit:
                 break  # streaming does not help
         raise SynergyError(self.failures[-1])
+
+    def _streaming(self, network: Network, first_layer: int) -> Iterator[InputForm]:
+        """Yield the forms of an input that streams: into the first layers only, which alone can do that."""
+        return streaming_forms(network, self.chip) if first_layer == 0 else iter(())
 
     def greedy(self, drafts: Sequence[Draft]) -> tuple[PlacedNetwork, ...] | None:
         """Return what the greedy strategies find, None if they fail."""
@@ -142,7 +147,8 @@ class _Search:
             (None, Scope()),
         ):
             problem = self._problem(drafts, overlays=True)
-            result = solve(problem, self.options.budget_s, scope)
+            result, spent_s = solve(problem, max(0.0, self.options.budget_s - self.spent_s), scope)
+            self.spent_s += spent_s
             if isinstance(result, Outcome):
                 self.failures.append(_judged(first, rule, result))
                 self.weights_fit = rule != "weight-memory"

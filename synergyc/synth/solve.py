@@ -41,8 +41,10 @@ class Scope:
 EVERYTHING = Scope()
 
 
-def solve(problem: Problem, budget_s: float, scope: Scope = EVERYTHING) -> Arrangement | Outcome:
-    """Return an arrangement, or why there is none; ``budget_s`` is in the solver's own seconds.
+def solve(
+    problem: Problem, budget_s: float, scope: Scope = EVERYTHING
+) -> tuple[Arrangement | Outcome, float]:
+    """Return an arrangement, or why there is none, and the part of ``budget_s`` that the search took.
 
     With less than the whole scope the arrangement holds for the memories looked at only.
     """
@@ -59,13 +61,15 @@ def solve(problem: Problem, budget_s: float, scope: Scope = EVERYTHING) -> Arran
     solver.parameters.random_seed = 0
     solver.parameters.max_deterministic_time = budget_s
     status = solver.status_name(solver.solve(model.model))
+    spent_s = float(solver.response_proto.deterministic_time)
     if status in {"OPTIMAL", "FEASIBLE"}:
-        return Arrangement(
+        found = Arrangement(
             tuple(solver.value(base) for base in model.bases),
             tuple(_WORD_BYTES * solver.value(offset) for offset in model.offsets),
             tuple(SLOT_STEP * solver.value(slot) for slot in model.slots) if scope.weights else None,
         )
-    return Outcome.IMPOSSIBLE if status == "INFEASIBLE" else Outcome.UNKNOWN
+        return found, spent_s
+    return Outcome.IMPOSSIBLE if status == "INFEASIBLE" else Outcome.UNKNOWN, spent_s
 
 
 @dataclass

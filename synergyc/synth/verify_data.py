@@ -15,6 +15,7 @@ import numpy.typing as npt
 from synergyc.diagnostics import Diagnostic
 from synergyc.synth.placed import PlacedLayer, PlacedNetwork, PlacedTensor
 from synergyc.synth.verify_order import overwrites_input
+from synergyc.synth.verify_streams import stream_problems, streaming_layers
 from synergyc.targets import Cnn
 
 _EMPTY = -1
@@ -29,7 +30,13 @@ def data_problems(placed: PlacedNetwork, cnn: Cnn) -> Iterator[Diagnostic]:
     memory = np.full((cnn.instances, cnn.instance_bytes), _EMPTY, dtype=np.int64)
     numbers: dict[str, int] = {}
     shapes: dict[str, tuple[int, ...]] = {}
-    for tensor in placed.inputs:
+    streams = streaming_layers(placed)
+    if streams:
+        problems = list(stream_problems(placed, cnn))
+        yield from problems
+        if problems:
+            return
+    for tensor in placed.inputs if not streams else ():
         places = _tensor_bytes(tensor, cnn)
         shapes[tensor.tensor.name] = tensor.tensor.shape
         if (problem := _outside(tensor.tensor.name, places, cnn)) is not None:
@@ -38,7 +45,14 @@ def data_problems(placed: PlacedNetwork, cnn: Cnn) -> Iterator[Diagnostic]:
         if (memory[places] != _EMPTY).any():
             yield Diagnostic("data-overlap", "two inputs overlap in data memory", layer=tensor.tensor.name)
         _mark(memory, places, numbers, tensor.tensor.name)
-    for layer in placed:
+    for layer in streams[-1:]:  # what is left of a stream is its last output
+        shapes[layer.layer.output.name] = layer.layer.output.shape
+        places = _written_bytes(layer, cnn)
+        if (problem := _outside(layer.layer.name, places, cnn)) is not None:
+            yield problem
+            return
+        _mark(memory, places, numbers, layer.layer.output.name)
+    for layer in placed.layers[len(streams) :]:
         problems = list(_layer_problems(layer, memory, numbers, shapes, cnn))
         yield from problems
         if problems:

@@ -283,6 +283,8 @@ class _Decoder:
         """Return where each quadrant's bias starts: in steps of four bytes where four lanes read at once."""
         sources, biases = self._sources(), []
         step = 4 if self._form.broadcast(self._master) else kernel.interleave if kernel is not None else 1
+        first = self._master.layer == 0 and self._streaming()
+        skipped = int(first and self._form.skips_stream_bias)
         for quadrant, registers in sorted(self._words.items()):
             post = registers["POST"]
             start, active = post.field(0, 12), post.flag(12)
@@ -292,7 +294,7 @@ class _Decoder:
                 raise post.refuse("the bias is in a quadrant the master does not listen to")
             if self._master["ONED"].flag(13) and not self._form.biased_eltwise:
                 raise post.refuse("this chip adds no bias after an element-wise step")
-            biases.append(Bias(quadrant, start * step))
+            biases.append(Bias(quadrant, start * step + skipped))
         limit = {Operation.CONVOLVE: 1, Operation.PASSTHROUGH: 0, Operation.DEPTHWISE: len(self._words)}
         if len(biases) > limit[self._operation]:
             raise self._master["POST"].refuse(f"{len(biases)} quadrants add a bias")

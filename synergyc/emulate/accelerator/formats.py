@@ -67,6 +67,8 @@ class RegisterFormat(Protocol):
     """CTL[6] says that the first layer streams CHW input."""
     biased_eltwise: bool
     """A convolution after an element-wise step can have a bias."""
+    skips_stream_bias: bool
+    """A streaming first layer skips its first bias byte: the vendor's programs put an unused one there."""
 
     def pool(self, words: LayerWords, average_rounds: bool) -> Pool:
         """Return the pooling window."""
@@ -133,6 +135,7 @@ class Ai85:
     pipelined = False
     marks_big_stream = False
     biased_eltwise = True
+    skips_stream_bias = True
 
     def pool(self, words: LayerWords, average_rounds: bool) -> Pool:
         """Return the pooling window."""
@@ -212,6 +215,7 @@ class Ai87:
     pipelined = True
     marks_big_stream = True
     biased_eltwise = False
+    skips_stream_bias = False
 
     def pool(self, words: LayerWords, average_rounds: bool) -> Pool:
         """Return the pooling window."""
