@@ -313,6 +313,9 @@ class Runtime(_Data):
     """For each character of a result's line on the console."""
     result_characters: int
     """Characters of a result's line beside the app's name and the values."""
+    whole_result_bytes: int
+    """Of larger results a digest is written."""
+    digest_characters: int
     queue_tensors: int
     """Tensors that wait between two tasks."""
     console_ring_bytes: int

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from synergyc.config.marks import KeyPath
-from synergyc.config.system import App, Pin, PythonModel, System
+from synergyc.config.system import App, ModuleModel, Pin, PythonModel, System
 from synergyc.diagnostics import Diagnostic, did_you_mean
 
 
@@ -134,7 +134,7 @@ def _check_data(system: System, app: App) -> Iterator[Diagnostic]:
         place = system.locate("apps", app.name, "sense")
         message = f"app {app.name!r} replays samples but names none"
         yield Diagnostic("replay-without-samples", message, place, hint="samples: FILE.npy")
-    if isinstance(app.model, PythonModel) and not app.quantize:
+    if isinstance(app.model, PythonModel | ModuleModel) and not app.quantize:
         place = system.marks.locate_key("apps", app.name)
         message = f"app {app.name!r} must have the key 'quantize': its model has float weights"
         hint = "quantize: {calibrate: FILE.npy, bits: 8}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -59,7 +59,8 @@ def load(path: Path | str) -> System:
         ),
         apps=tuple(_app(name, table, path.parent) for name, table in file.apps.items()),
         links=tuple(_link(table) for table in file.links),
-        objective=file.objective if isinstance(file.objective, str) else _weights(file.objective),
+        objective=_objective(file.objective),
+        battery_h=file.constraints.battery_h,
         marks=marks,
     )
     problems = check(system)
@@ -68,8 +69,14 @@ def load(path: Path | str) -> System:
     return system
 
 
-def _weights(objective: Mapping[Goal, float]) -> dict[str, float]:
-    return {str(goal): weight for goal, weight in objective.items()}
+def _objective(
+    objective: Goal | Mapping[Goal, float] | Sequence[Goal],
+) -> str | Mapping[str, float] | tuple[str, ...]:
+    if isinstance(objective, str):
+        return objective
+    if isinstance(objective, Mapping):
+        return {str(goal): weight for goal, weight in objective.items()}
+    return tuple(objective)
 
 
 def _beside(folder: Path, file: str) -> Path:

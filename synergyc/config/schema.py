@@ -192,7 +192,13 @@ class AppTable(_Table):
 
 _NAMED = Field(min_length=1, json_schema_extra={"additionalProperties": False})
 
-Goal = Literal["throughput", "ratio", "latency", "energy"]
+Goal = Literal["throughput", "ratio", "latency", "energy", "battery"]
+
+
+class ConstraintsTable(_Table):
+    """What every plan must keep, beside each app's ``rate_hz`` and ``deadline_ms``."""
+
+    battery_h: Positive | None = None
 
 
 class AppFile(_Table):
@@ -200,11 +206,15 @@ class AppFile(_Table):
 
     synergy: Annotated[Literal[1], BeforeValidator(_whole)]
     objective: Annotated[
-        Annotated[Goal, Tag("<one>")] | Annotated[dict[Goal, Positive], Tag("<weights>")],
+        Annotated[Goal, Tag("<one>")]
+        | Annotated[dict[Goal, Positive], Tag("<weights>")]
+        | Annotated[list[Goal], Field(min_length=1), Tag("<order>")],
         _choose(
-            {str: "<one>", dict: "<weights>"}, "throughput, ratio, latency, energy or a table of weights"
+            {str: "<one>", dict: "<weights>", list: "<order>"},
+            "throughput, ratio, latency, energy, battery, a table of weights or a list in order",
         ),
     ] = "throughput"
+    constraints: ConstraintsTable = ConstraintsTable()
     devices: Annotated[dict[Name, DeviceTable], _NAMED]
     links: list[LinkTable] = []
     apps: Annotated[dict[Name, AppTable], _NAMED]

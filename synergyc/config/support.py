@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from synergyc.config.marks import KeyPath
-from synergyc.config.system import App, PythonModel, System
+from synergyc.config.system import App, ModuleModel, PythonModel, System
 from synergyc.diagnostics import Diagnostic
 
 
@@ -21,7 +21,7 @@ def check_support(system: System) -> Iterator[Diagnostic]:
 
 
 def _check_model(system: System, app: App) -> Iterator[Diagnostic]:
-    if isinstance(app.model, PythonModel):
+    if isinstance(app.model, PythonModel | ModuleModel):
         return
     form = type(app.model).__name__.removesuffix("Model").lower()
     hint = 'model: {python: "FILE.py:Class", weights: FILE, input: [C, H, W]}'

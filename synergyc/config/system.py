@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -21,6 +21,11 @@ class Device:
     sensors: tuple[str, ...] = ()
     actuators: tuple[str, ...] = ()
     battery_mwh: float | None = None
+
+    def __post_init__(self) -> None:
+        """Take any sequence of names."""
+        for name in ("sensors", "actuators"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
 
     @property
     def board_data(self) -> Board:
@@ -92,7 +97,20 @@ class CheckpointModel:
     network: Path
 
 
-ModelSource = PythonModel | OnnxModel | ExportedModel | CheckpointModel
+@dataclass(frozen=True, eq=False)
+class ModuleModel:
+    """An ``nn.Module`` with its trained weights, made in Python; ``input`` is the shape of one input.
+
+    ``input`` None: the shape of the calibration inputs.
+    """
+
+    module: object
+    input: tuple[int, ...] | None = None
+
+
+ModelSource = PythonModel | OnnxModel | ExportedModel | CheckpointModel | ModuleModel
+
+_SOURCES = (PythonModel, OnnxModel, ExportedModel, CheckpointModel, ModuleModel)
 
 
 @dataclass(frozen=True)
@@ -132,9 +150,15 @@ class Pin:
 
 @dataclass(frozen=True)
 class App:
-    """One pipeline: sense, infer, interact."""
+    """One pipeline: sense, infer, interact.
 
-    name: str
+    In Python a sensor, an actuator and an ``nn.Module`` may be given as they are:
+    ``App(sense="microphone", model=KWS(), interact="haptic")``. A missing name is the model's class in lower
+    case.
+    """
+
+    name: str = ""
+    _: KW_ONLY
     sense: Sense
     model: ModelSource
     interact: Interact
@@ -150,6 +174,22 @@ class App:
     rate_hz: float | None = None
     priority: int | None = None
 
+    def __post_init__(self) -> None:
+        """Take the short forms of sensor, actuator, model and name."""
+        sense: object = self.sense
+        interact: object = self.interact
+        model: object = self.model
+        if isinstance(sense, str):
+            object.__setattr__(self, "sense", Sense(sense))
+        if isinstance(interact, str):
+            object.__setattr__(self, "interact", Interact(interact))
+        if not isinstance(model, _SOURCES):
+            object.__setattr__(self, "model", ModuleModel(model))
+        if not self.name:
+            object.__setattr__(self, "name", type(model).__name__.lower())
+        for name in ("pin", "forbid"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+
 
 @dataclass(frozen=True)
 class System:
@@ -158,8 +198,16 @@ class System:
     devices: tuple[Device, ...]
     apps: tuple[App, ...]
     links: tuple[Link, ...] = ()
-    objective: str | Mapping[str, float] = "throughput"
+    objective: str | Mapping[str, float] | tuple[str, ...] = "throughput"
+    """A goal, weights of several, or several in order: the next one decides between equals."""
+    battery_h: float | None = None
+    """How long every battery must last, with the apps at their wanted rates."""
     marks: Marks = field(default_factory=Marks, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Take any sequences of devices, apps and links."""
+        for name in ("devices", "apps", "links"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
 
     def device(self, name: str) -> Device:
         """Return the device called ``name``; raises KeyError."""

@@ -48,7 +48,17 @@ Progress = Callable[[str], None]
 
 
 def build(app_file: Path, output: Path, options: BuildOptions, progress: Progress) -> Manifest:
-    """Build ``app_file`` into the folder ``output`` and return its manifest.
+    """Build ``app_file`` into the folder ``output`` and return its manifest; see ``build_system``."""
+    check_output(output, MANIFEST_NAME, "build")
+    find_cross_compiler()
+    progress("read the app file")
+    return build_system(config.load(app_file), app_file.name, output, options, progress)
+
+
+def build_system(
+    system: System, name: str, output: Path, options: BuildOptions, progress: Progress
+) -> Manifest:
+    """Build a system, from the app file called ``name``, into the folder ``output``; return its manifest.
 
     The build happens in a temporary folder beside ``output``, which takes its place at the end: on any error
     ``output`` stays as it was. Raises SynergyError for wrong input, for a plan that does not fit, for a
@@ -56,8 +66,6 @@ def build(app_file: Path, output: Path, options: BuildOptions, progress: Progres
     """
     check_output(output, MANIFEST_NAME, "build")
     compiler = find_cross_compiler()
-    progress("read the app file")
-    system = config.load(app_file)
     models, result = plan_system(system, options, progress)
     programs = synthesize(system, models, result.plan, progress)
     with staging(output) as folder:
@@ -65,7 +73,7 @@ def build(app_file: Path, output: Path, options: BuildOptions, progress: Progres
         write_app_files(models.values(), specs, folder)
         images = compile_all(specs, folder, compiler, progress)
         progress("write the manifest")
-        manifest = record_build(app_file, system, models, result.plan, programs, specs, images, folder)
+        manifest = record_build(name, system, models, result.plan, programs, specs, images, folder)
         (folder / MANIFEST_NAME).write_text(manifest.to_text())
     return manifest
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from synergyc import quantize, reference
-from synergyc.config import App, PythonModel
+from synergyc.config import App, ModuleModel, PythonModel
 from synergyc.diagnostics import SynergyError, fail, file_location
 from synergyc.ir.graph import Graph, GraphInput
 from synergyc.ir.network import Network
@@ -68,6 +68,8 @@ def prepare(app: App, chips: Sequence[Chip]) -> PreparedModel:
 
 def capture(app: App) -> Graph:
     """Return the float graph of the app's model with its trained weights."""
+    if isinstance(app.model, ModuleModel):
+        return _capture_module(app, app.model)
     if not isinstance(app.model, PythonModel):
         raise fail("model-source", f"a {type(app.model).__name__} is not supported yet", layer=None)
     from synergyc import frontend
@@ -77,6 +79,27 @@ def capture(app: App) -> Graph:
     )
     frontend.load_weights(module, app.model.weights)
     return frontend.capture(module, app.model.input, app.name)
+
+
+def _capture_module(app: App, model: ModuleModel) -> Graph:
+    """Return the float graph of a module made in Python; without a shape that of the calibration inputs."""
+    from torch import nn
+
+    from synergyc import frontend
+
+    if not isinstance(model.module, nn.Module):
+        kind = type(model.module).__name__
+        raise fail("model-source", f"app {app.name!r}: model must be an nn.Module, not a {kind}")
+    shape = model.input
+    if shape is None:
+        if app.quantize is None:
+            raise fail(
+                "model-input",
+                f"app {app.name!r} needs the shape of its input",
+                hint="ModuleModel(module, shape)",
+            )
+        shape = read_array(app.quantize.calibrate).shape[1:]
+    return frontend.capture(model.module, shape, app.name)
 
 
 def quantized(app: App, graph: Graph) -> Graph:

@@ -13,6 +13,8 @@ def plan_problem(system: System) -> PlanProblem:
         devices=tuple(_device(device) for device in system.devices),
         links=tuple(_link(link, everyone) for link in system.links),
         apps=tuple(_app(app, system) for app in system.apps),
+        shared_accelerators=True,
+        battery_h=system.battery_h,
     )
 
 

@@ -31,7 +31,7 @@ from synergyc.toolchain import find_cross_compiler
 
 
 def record_build(
-    app_file: Path,
+    app_file: str,
     system: System,
     models: Mapping[str, PreparedModel],
     plan: Plan,
@@ -43,7 +43,7 @@ def record_build(
     """Return the manifest of the build in ``folder``, whose files are all written."""
     return Manifest(
         synergy_manifest=1,
-        app_file=app_file.name,
+        app_file=app_file,
         plan_id=specs[0].plan_id,
         objective=plan.objective,
         selector=plan.selector,

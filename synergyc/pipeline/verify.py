@@ -79,7 +79,9 @@ def verify(request: ModelRequest, device: str, runs: int, progress: Callable[[st
         specs = firmware_specs(system, models, plan, programs)
         write_app_files(models.values(), specs, folder)
         images = compile_all(specs, folder, compiler, progress)
-        manifest = record_build(Path(request.spec), system, models, plan, programs, specs, images, folder)
+        manifest = record_build(
+            Path(request.spec).name, system, models, plan, programs, specs, images, folder
+        )
         (folder / MANIFEST_NAME).write_text(manifest.to_text())
         progress(f"emulate {runs} runs")
         outcome = run(folder, RunOptions(runs))

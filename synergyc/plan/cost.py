@@ -268,8 +268,14 @@ CONSOLE_BITS = 10
 
 
 def result_characters(app: str, size_bytes: int) -> int:
-    """Return the characters of a result's line on the console: two hexadecimal digits for each byte."""
-    return load_runtime().result_characters + len(app) + 2 * size_bytes
+    """Return the characters of a result's line on the console: two hexadecimal digits for each byte.
+
+    Of large results, after the first few, only a digest is written.
+    """
+    runtime = load_runtime()
+    whole = size_bytes <= runtime.whole_result_bytes
+    values = 2 * size_bytes if whole else runtime.digest_characters
+    return runtime.result_characters + len(app) + values
 
 
 def weight_bytes(layers: Sequence[Layer]) -> int:

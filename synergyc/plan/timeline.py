@@ -24,11 +24,8 @@ from synergyc.plan.transfer import TransferCost, transfer_cost
 from synergyc.plan.types import AppSchedule, HandOff, Schedule, Segment, Span
 from synergyc.targets import Runtime, load_runtime
 
-RUNS = 32
-"""Runs of each app that are played."""
-
-_WARM_RUNS = 4
-"""Results that do not count: the pipeline fills."""
+RUNS = 100
+"""Runs of each app that are played: as many as ``synergyc run`` does unless it is told otherwise."""
 
 _CHUNKS = 12
 """Parts of a transfer, at most: each takes its turn on CPUs and wire."""
@@ -102,10 +99,9 @@ class _Player:
         for costing in self.costings:
             app = costing.candidate.app
             shown = sorted(self.shown[app], key=lambda item: item[1])
-            steady = shown[min(_WARM_RUNS, len(shown) - 2) :]
-            span_us = steady[-1][1] - steady[0][1]
-            delays = [at_us - self.sensed[app, run] for run, at_us in steady]
-            rate_hz = (len(steady) - 1) * 1e6 / span_us if span_us else 0.0
+            span_us = shown[-1][1] - shown[0][1]
+            delays = [at_us - self.sensed[app, run] for run, at_us in shown]
+            rate_hz = (len(shown) - 1) * 1e6 / span_us if span_us else 0.0
             found[app] = AppSchedule(rate_hz, median(delays) / 1000, max(delays) / 1000)
         return found
 

@@ -93,8 +93,12 @@ def plan_table(plan: Plan) -> Table:
 
 
 def expected_table(apps: Sequence[AppPlan]) -> Table:
-    """Return what the cost model expects of each app, and what the schedule gives with all units busy."""
-    numbers = ("runs/s", "latency ms", "uJ", "scheduled runs/s", "loaded latency ms")
+    """Return what the cost model expects of each app, and what the schedule gives with all units busy.
+
+    The first figures are what the app is sure to get: each unit serves all apps in turn, and a run waits for
+    no other. Objectives compare them.
+    """
+    numbers = ("runs/s", "ms", "uJ", "busy runs/s", "busy ms")
     table = _table("Expected", ("app", "busiest unit"), numbers)
     for app in apps:
         predicted = app.predicted

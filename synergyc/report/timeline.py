@@ -10,7 +10,7 @@ from rich.text import Text
 
 from synergyc.plan.types import Schedule, Span
 
-WIDTH = 96
+WIDTH = 48
 """Characters of a line's time axis."""
 
 SHOWN_RUNS = 4

@@ -146,7 +146,8 @@ MESSAGES = {
     ),
     "objective": (
         "objective: speed\n" + GOOD,
-        "app.yaml:1:12: error: objective must be 'throughput', 'ratio', 'latency' or 'energy', not 'speed'"
+        "app.yaml:1:12: error: objective must be 'throughput', 'ratio', 'latency', 'energy' "
+        "or 'battery', not 'speed'"
         " [schema-value]",
     ),
     "empty file name": (
