@@ -1,4 +1,4 @@
-"""Write the weights and samples that ``examples/`` use for networks of the zoo: ``python models/make_examples.py``.
+"""Write what ``examples/`` need of networks of the zoo: ``python -m models.make_examples``.
 
 The weights are the zoo's seeded random ones, the samples are random: the examples show where layers run and
 how long that takes, not what the networks would recognize.

@@ -61,7 +61,8 @@ class ChannelState:
     deliver: dict[str, Deliver]
     statistics: WireStatistics = field(default_factory=WireStatistics)
     """Packets."""
-    busy_ps: int = 0
+    busy_ps: dict[str, int] = field(default_factory=dict)
+    """Time on air, by sender."""
     air_log: list[tuple[str, int, int]] = field(default_factory=list)
     """(sender, begin, end) of each packet, for timelines, when ``keep_log`` is set."""
     keep_log: bool = False
@@ -84,7 +85,7 @@ class ChannelState:
     def _send(self, sender: str, packet: bytes, ready_ps: int) -> None:
         begin_ps = max(ready_ps, self._free_ps)
         self._free_ps = begin_ps + self.channel.air_ps(len(packet))
-        self.busy_ps += self._free_ps - begin_ps
+        self.busy_ps[sender] = self.busy_ps.get(sender, 0) + self._free_ps - begin_ps
         if self.keep_log:
             self.air_log.append((sender, begin_ps, self._free_ps))
         for receiver in self.deliver:

@@ -187,6 +187,7 @@ def _link_values(spec: FirmwareSpec, link: Link, queues: Mapping[str, Any]) -> d
         "payload_bytes": link.payload_bytes,
         "window": sizing.WINDOW,
         "answer_every": sizing.answer_every(link),
+        "low_credit": sizing.low_credit(link),
     }
     for name, time_us in times_us.items():
         values[f"{name}_ticks"] = _ticks(spec, time_us)

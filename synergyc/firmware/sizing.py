@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from synergyc.firmware.framing import encoded_bytes
-from synergyc.firmware.spec import FirmwareSpec, Link
+from synergyc.firmware.spec import FirmwareSpec, Link, Receive, Send
 from synergyc.targets import transfer_us
 
 STACK_BYTES = 3072
@@ -99,11 +99,17 @@ def answer_every(link: Link) -> int:
     return _CHANNEL_ANSWERS if link.shared else 1
 
 
+def low_credit(link: Link) -> int:
+    """Return the room, in fragments, below which a receiver tells of more at once."""
+    return _CHANNEL_ANSWERS if link.shared else WINDOW
+
+
 def with_depths(spec: FirmwareSpec) -> FirmwareSpec:
     """Return ``spec`` with queues shortened to one tensor, the largest first, until they fit into RAM.
 
     If even that is too much the linker finds out, and says what is needed.
     """
+    spec = _deeper_channel_queues(spec)
     buffers = sum(ring.out_bytes + ring.in_bytes for ring in rings(spec))
     available = spec.chip.sram.size_bytes - STACK_BYTES - _OTHER_RAM_BYTES - buffers
     queues = {queue.name: queue for queue in spec.queues}
@@ -113,3 +119,21 @@ def with_depths(spec: FirmwareSpec) -> FirmwareSpec:
             break
         queues[queue.name] = queue if queue.in_flash else replace(queue, depth=1)
     return replace(spec, queues=tuple(queues.values()))
+
+
+def _deeper_channel_queues(spec: FirmwareSpec) -> FirmwareSpec:
+    """Let queues at a shared channel hold some fragments, so that one acknowledgement answers several."""
+    ends: tuple[Send | Receive, ...] = (*spec.sends, *spec.receives)
+    payload_bytes = {
+        end.queue: link.payload_bytes
+        for end in ends
+        for link in spec.links
+        if link.shared and (link.channel, link.peer) == (end.link, end.peer)
+    }
+    queues = []
+    for queue in spec.queues:
+        if queue.name in payload_bytes:
+            fragments = -(-4 * queue.words // payload_bytes[queue.name])
+            queue = replace(queue, depth=max(queue.depth, -(-WINDOW // fragments)))
+        queues.append(queue)
+    return replace(spec, queues=tuple(queues))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -14,18 +15,26 @@ from synergyc.pipeline.consoles import ConsoleReader, SenseReader
 from synergyc.pipeline.expectation import Expected, accuracies, is_right
 from synergyc.pipeline.scenario import Scenario
 from synergyc.report.outcome import AppOutcome, DeviceOutcome, Latency, RunOutcome, UnitOutcome
-from synergyc.targets import Chip, load_chip, load_medium
+from synergyc.targets import load_chip, load_medium
 
 _PS_PER_US = 10**6
 
 
 @dataclass(frozen=True)
-class Window:
-    """Statistics of all devices: when sensing began, at the first result, and at the last one."""
+class Moment:
+    """What all units have done so far: by device, and time on air by (shared link, device)."""
 
-    begun: Mapping[str, UnitStatistics]
-    steady: Mapping[str, UnitStatistics]
-    done: Mapping[str, UnitStatistics]
+    devices: Mapping[str, UnitStatistics]
+    air_ps: Mapping[tuple[str, str], int]
+
+
+@dataclass(frozen=True)
+class Window:
+    """When sensing began, the first result, and the last one."""
+
+    begun: Moment
+    steady: Moment
+    done: Moment
 
 
 @dataclass(frozen=True)
@@ -124,32 +133,12 @@ def _latency(latencies_ns: Sequence[int]) -> Latency | None:
 def _device_outcome(
     device: DeviceRecord, manifest: Manifest, window: Window, console: ConsoleReader, rounds: int
 ) -> DeviceOutcome:
-    chip = load_chip(device.chip)
-    name = device.name
-    work_us = _spent_us(device, manifest, chip, window.begun[name], window.done[name])
-    steady_us = _spent_us(device, manifest, chip, window.steady[name], window.done[name])
-    steady_ps = window.done[name].elapsed_ps - window.steady[name].elapsed_ps
-    predicted_us = _predicted_us(device, manifest)
-    channels = {link.name for link in manifest.links if load_medium(link.medium).shared}
-    clocks_hz = {"cpu": chip.clocks.cpu_hz, "accelerator": chip.cnn.timing.inference_hz}
-    units = tuple(
-        UnitOutcome(
-            device=name,
-            unit=unit,
-            predicted_us=predicted_us.get(unit, 0.0),
-            emulated_us=spent / rounds,
-            busy=min(1.0, steady_us[unit] * _PS_PER_US / steady_ps) if steady_ps > 0 else 0.0,
-            clock_hz=clocks_hz.get(unit),
-            shared=unit in channels,
-        )
-        for unit, spent in work_us.items()
-    )
     memory = console.reports("memory")
     sends, links = console.reports("send"), console.reports("link")
     return DeviceOutcome(
-        name=name,
-        units=units,
-        instructions=window.done[name].instructions,
+        name=device.name,
+        units=tuple(_units(device, manifest, window, console, rounds)),
+        instructions=window.done.devices[device.name].instructions,
         sent_frames=sum(int(line.fields[5]) for line in sends),
         resent_frames=sum(int(line.fields[6]) for line in sends),
         dropped_tensors=sum(int(line.fields[4]) for line in sends),
@@ -160,32 +149,61 @@ def _device_outcome(
     )
 
 
-def _spent_us(
-    device: DeviceRecord, manifest: Manifest, chip: Chip, before: UnitStatistics, after: UnitStatistics
-) -> dict[str, float]:
-    """Return the time that each unit worked between two statistics; of a link what the device sends."""
-    cycles = after.cpu_cycles - before.cpu_cycles - (after.cpu_sleep_cycles - before.cpu_sleep_cycles)
-    spent = {
-        "cpu": cycles * 1e6 / chip.clocks.cpu_hz,
-        "accelerator": (after.accelerator_busy_ps - before.accelerator_busy_ps) / _PS_PER_US,
-    }
+def _units(
+    device: DeviceRecord, manifest: Manifest, window: Window, console: ConsoleReader, rounds: int
+) -> Iterator[UnitOutcome]:
+    """Yield each unit of a device: its work over all runs, and its share of time in the steady state.
+
+    An accelerator is busy from the first word of a load to the last one of an unload.
+    """
+    chip = load_chip(device.chip)
+    begun, steady, done = (state.devices[device.name] for state in (window.begun, window.steady, window.done))
+    steady_us = max(1e-9, (done.elapsed_ps - steady.elapsed_ps) / _PS_PER_US)
+    predicted_us = _predicted_us(device, manifest)
+
+    def unit(name: str, spent: float, in_steady: float, **more: Any) -> UnitOutcome:
+        predicted = predicted_us.get(name, 0.0)
+        return UnitOutcome(
+            device.name, name, predicted, spent / rounds, min(1.0, in_steady / steady_us), **more
+        )
+
+    cpu_hz = chip.clocks.cpu_hz
+    yield unit("cpu", _cpu_us(begun, done, cpu_hz), _cpu_us(steady, done, cpu_hz), clock_hz=cpu_hz)
+    held_us = _held_us(console)
+    runs = done.accelerator_runs - steady.accelerator_runs
+    yield unit(
+        "accelerator",
+        (done.accelerator_busy_ps - begun.accelerator_busy_ps) / _PS_PER_US,
+        (done.accelerator_busy_ps - steady.accelerator_busy_ps) / _PS_PER_US
+        + runs * held_us / max(1, done.accelerator_runs),
+        clock_hz=chip.cnn.timing.inference_hz,
+        held_us=held_us / rounds,
+    )
     for link in manifest.links:
         if device.name in link.ends:
-            uart = link.ends[device.name]
-            sent = after.uart_busy_ps[uart] - before.uart_busy_ps[uart]
-            spent[link.name] = sent / _PS_PER_US * _air_share(link)
-    return spent
+            sent = [
+                _sent_us(link, device.name, state) for state in (window.begun, window.steady, window.done)
+            ]
+            shared = load_medium(link.medium).shared
+            yield unit(link.name, sent[2] - sent[0], sent[2] - sent[1], clock_hz=None, shared=shared)
 
 
-def _air_share(link: LinkRecord) -> float:
-    """Return the time on air for time on the UART: of full frames, where a radio module is between."""
-    medium = load_medium(link.medium)
-    if not medium.shared:
-        return 1.0
-    frame_bytes = medium.mtu_bytes + medium.frame_overhead_bytes
-    uart_bytes = frame_bytes - medium.air_overhead_bytes
-    uart_bits = 10 * uart_bytes / medium.uart_rate_kbps(link.rate_kbps)
-    return medium.bits_per_byte * frame_bytes / link.rate_kbps / uart_bits
+def _cpu_us(before: UnitStatistics, after: UnitStatistics, cpu_hz: int) -> float:
+    cycles = after.cpu_cycles - before.cpu_cycles - (after.cpu_sleep_cycles - before.cpu_sleep_cycles)
+    return cycles * 1e6 / cpu_hz
+
+
+def _sent_us(link: LinkRecord, device: str, state: Moment) -> float:
+    """Return how long a device's frames have occupied a link so far."""
+    if load_medium(link.medium).shared:
+        return state.air_ps.get((link.name, device), 0) / _PS_PER_US
+    return state.devices[device].uart_busy_ps[link.ends[device]] / _PS_PER_US
+
+
+def _held_us(console: ConsoleReader) -> float:
+    """Return the time for which a device's loads and unloads have held its accelerator, by its own report."""
+    tasks = [line for line in console.reports("task") if line.fields[2] in ("load", "unload")]
+    return sum(int(line.fields[4]) for line in tasks) * 1e6 / console.tick_hz
 
 
 def _predicted_us(device: DeviceRecord, manifest: Manifest) -> dict[str, float]:

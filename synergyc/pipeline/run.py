@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from synergyc.diagnostics import did_you_mean, fail
-from synergyc.emulate.board import Board, UnitStatistics
+from synergyc.emulate.board import Board
 from synergyc.emulate.elf import load_elf
 from synergyc.emulate.radio import Channel
 from synergyc.emulate.simulation import Ending, Simulation
@@ -21,7 +21,7 @@ from synergyc.manifest import LinkRecord, Manifest, checked_bytes, read_manifest
 from synergyc.pipeline import scenario as scenarios
 from synergyc.pipeline.consoles import ConsoleReader, SenseReader, poll_all
 from synergyc.pipeline.expectation import Expected, expectation
-from synergyc.pipeline.outcome import Window, run_outcome
+from synergyc.pipeline.outcome import Moment, Window, run_outcome
 from synergyc.pipeline.scenario import Change, Scenario
 from synergyc.report.outcome import RunOutcome
 from synergyc.targets import load_board, load_medium
@@ -100,9 +100,9 @@ class _Session:
             for app in manifest.apps
         }
         self._gates: Counter[str] = Counter()
-        self._steady: dict[str, UnitStatistics] | None = None
-        self._begun: dict[str, UnitStatistics] = {}
-        self._done: dict[str, UnitStatistics] = {}
+        self._begun = self._moment()
+        self._steady: Moment | None = None
+        self._done: Moment | None = None
         self.tracer = None if options.trace is None else Tracer(self._simulation)
         for board in boards.values():
             board.poke(RUN_LIMIT_SYMBOL, options.runs.to_bytes(4, "little"))
@@ -113,9 +113,9 @@ class _Session:
         """Run to the end; raises SynergyError if there is none."""
         pending = list(scenarios.changes(self._options.scenario.incidents))
         self._run_until(pending, self._has_begun)
-        self._begun = self._simulation.statistics()
+        self._begun = self._moment()
         self._run_until(pending, self._has_ended)
-        self._done = self._done or self._simulation.statistics()
+        self._done = self._done or self._moment()
 
     def outcome(self) -> RunOutcome:
         """Return what was seen."""
@@ -124,7 +124,7 @@ class _Session:
             self._expected,
             self._consoles,
             self._senses,
-            Window(self._begun, self._steady or self._begun, self._done),
+            Window(self._begun, self._steady or self._begun, self._done or self._moment()),
             self._options.scenario,
             virtual_s=self._simulation.now_ns / 1e9,
             sequential=self._options.sequential,
@@ -183,9 +183,18 @@ class _Session:
     def _note_steady_state(self, results: int) -> None:
         """Take statistics at the first and at the last result: between them all units are at work."""
         if results and self._steady is None:
-            self._steady = self._simulation.statistics()
-        if not self._done and results == self._options.runs * len(self._manifest.apps):
-            self._done = self._simulation.statistics()
+            self._steady = self._moment()
+        if self._done is None and results == self._options.runs * len(self._manifest.apps):
+            self._done = self._moment()
+
+    def _moment(self) -> Moment:
+        shared = [link.name for link in self._manifest.links if load_medium(link.medium).shared]
+        air_ps = {
+            (name, device): busy_ps
+            for name, channel in zip(shared, self._simulation.channels, strict=True)
+            for device, busy_ps in channel.busy_ps.items()
+        }
+        return Moment(self._simulation.statistics(), air_ps)
 
     def _is_quiet(self) -> bool:
         """Whether every sensor is done and nothing has come for long: devices that were lost say no end."""

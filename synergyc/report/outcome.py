@@ -56,6 +56,8 @@ class UnitOutcome:
     clock_hz: int | None
     shared: bool = False
     """Whether all devices share the unit: a radio channel."""
+    held_us: float = 0.0
+    """Further time of one run in which the unit can do nothing else: loading and unloading an accelerator."""
 
     @property
     def predicted_cycles(self) -> int | None:
@@ -107,6 +109,6 @@ class RunOutcome:
         for device in self.devices:
             for unit in device.units:
                 key = unit.unit if unit.shared else f"{device.name}.{unit.unit}"
-                work_us[key] = work_us.get(key, 0.0) + unit.emulated_us
+                work_us[key] = work_us.get(key, 0.0) + unit.emulated_us + unit.held_us
         busiest_us = max(work_us.values(), default=0.0)
         return 1e6 / busiest_us if busiest_us else 0.0

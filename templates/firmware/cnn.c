@@ -38,6 +38,35 @@ static void do_steps(const cnn_segment_t *segment, const cnn_steps_t *steps)
     }
 }
 
+/* Four words at a time: a load or unload keeps CPU and accelerator busy, each cycle of the loop counts. */
+static const uint32_t *copy_in(volatile uint32_t *to, const uint32_t *from, uint32_t count)
+{
+    for (; count >= 4u; count -= 4u, to += 4, from += 4) {
+        to[0] = from[0];
+        to[1] = from[1];
+        to[2] = from[2];
+        to[3] = from[3];
+    }
+    for (; count != 0; count--) {
+        *to++ = *from++;
+    }
+    return from;
+}
+
+static uint32_t *copy_out(uint32_t *to, const volatile uint32_t *from, uint32_t count, uint32_t mask)
+{
+    for (; count >= 4u; count -= 4u, to += 4, from += 4) {
+        to[0] = from[0] & mask;
+        to[1] = from[1] & mask;
+        to[2] = from[2] & mask;
+        to[3] = from[3] & mask;
+    }
+    for (; count != 0; count--) {
+        *to++ = *from++ & mask;
+    }
+    return to;
+}
+
 static void store_weights(const cnn_segment_t *segment)
 {
     for (size_t i = 0; i < segment->weight_block_count; i++) {
@@ -47,10 +76,7 @@ static void store_weights(const cnn_segment_t *segment)
             *(volatile uint8_t *)(uintptr_t)block->address = (uint8_t)words[0];
             continue;
         }
-        volatile uint32_t *to = word_at(block->address);
-        for (uint32_t word = 0; word < block->count; word++) {
-            to[word] = words[word];
-        }
+        copy_in(word_at(block->address), words, block->count);
     }
 }
 
@@ -100,10 +126,15 @@ void cnn_load_input(const cnn_segment_t *segment, const uint32_t *words)
 {
     for (size_t i = 0; i < segment->input_count; i++) {
         const cnn_region_t *region = &segment->inputs[i];
-        volatile uint32_t *to = word_at(region->address);
-        for (uint32_t word = 0; word < region->words; word++) {
-            to[word] = *words++;
-        }
+        words = copy_in(word_at(region->address), words, region->words);
+    }
+}
+
+void cnn_unload_output(const cnn_segment_t *segment, uint32_t *words)
+{
+    for (size_t i = 0; i < segment->output_count; i++) {
+        const cnn_region_t *region = &segment->outputs[i];
+        words = copy_out(words, word_at(region->address), region->words, region->mask);
     }
 }
 
@@ -121,17 +152,6 @@ bool cnn_is_done(uint32_t *at_ticks)
     }
     *at_ticks = done_ticks;
     return true;
-}
-
-void cnn_unload_output(const cnn_segment_t *segment, uint32_t *words)
-{
-    for (size_t i = 0; i < segment->output_count; i++) {
-        const cnn_region_t *region = &segment->outputs[i];
-        const volatile uint32_t *from = word_at(region->address);
-        for (uint32_t word = 0; word < region->words; word++) {
-            *words++ = from[word] & region->mask;
-        }
-    }
 }
 
 void cnn_done_interrupt(void)

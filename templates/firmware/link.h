@@ -46,6 +46,7 @@ typedef struct {
     uint16_t limit;       /* that the peer was told */
     uint32_t seen;        /* fragments that are here */
     uint8_t unanswered;   /* fragments since the last acknowledgement */
+    uint32_t answer_by_ticks; /* when they must be answered */
     bool answer_due;      /* an acknowledgement must not wait for more of them */
     bool ended;
     link_received_t counts;
@@ -73,6 +74,7 @@ struct link {
     uint16_t payload_bytes;         /* of a full fragment */
     uint8_t window;                 /* fragments of a stream under way unacknowledged */
     uint8_t answer_every;           /* fragments that one acknowledgement may answer */
+    uint8_t low_credit;             /* with less room than this the peer is told of more at once */
     link_sender_t *senders;
     uint8_t sender_count;
     link_receiver_t *receivers;

@@ -3,6 +3,9 @@
 #include "link_parts.h"
 #include "port.h"
 
+/* An acknowledgement waits for more fragments no longer than this part of a sender's time-out. */
+#define ANSWER_SHARE 4u
+
 static link_receiver_t *receiver_of(link_t *link, uint8_t number)
 {
     for (uint8_t i = 0; i < link->receiver_count; i++) {
@@ -58,7 +61,6 @@ static void advance(link_receiver_t *receiver, uint16_t fragments)
             queue_push(receiver->queue, queue_run(receiver->queue), queue_next(receiver->queue));
             receiver->first = receiver->base;
             receiver->counts.tensors++;
-            receiver->answer_due = true;
         }
     }
 }
@@ -82,7 +84,9 @@ void link_receive_data(link_t *link, const frame_t *data)
         receiver->answer_due = true;
         return;
     }
-    receiver->unanswered++;
+    if (receiver->unanswered++ == 0) {
+        receiver->answer_by_ticks = port_ticks() + link->answer_ticks / ANSWER_SHARE;
+    }
     receiver->answer_due = receiver->answer_due || ahead != 0 || receiver->unanswered >= link->answer_every;
     if (ahead < LINK_BITMAP && store(link, receiver, data)) {
         receiver->seen |= 1u << ahead;
@@ -120,8 +124,9 @@ void link_restart_receivers(link_t *link)
 /* An acknowledgement is also due when there is room again for a sender that may be waiting for it. */
 static bool must_answer(const link_t *link, const link_receiver_t *receiver, uint16_t limit)
 {
-    bool may_wait = (uint16_t)(receiver->limit - receiver->base) < link->window;
-    return receiver->answer_due || (may_wait && limit != receiver->limit);
+    bool may_wait = (uint16_t)(receiver->limit - receiver->base) < link->low_credit;
+    bool overdue = receiver->unanswered != 0 && link_is_due(receiver->answer_by_ticks);
+    return receiver->answer_due || overdue || (may_wait && limit != receiver->limit);
 }
 
 bool link_poll_receivers(link_t *link)

@@ -18,19 +18,22 @@ static bool links_are_up(void)
     return up;
 }
 
-/* Everything that can be done at once; false if there was nothing. */
+/* Everything that can be done at once; false if there was nothing. The accelerator is looked after between
+ * any two other tasks: each moment that it waits is lost. */
 static bool poll_all(bool sensing)
 {
-    bool busy = false;
+    bool busy = infer_poll();
     for (uint8_t i = 0; i < device.wire_count; i++) {
         busy = wire_poll(&device.wires[i]) || busy;
+        busy = infer_poll() || busy;
     }
     for (uint8_t i = 0; sensing && i < device.sense_count; i++) {
         busy = sense_poll(&device.senses[i]) || busy;
+        busy = infer_poll() || busy;
     }
-    busy = infer_poll() || busy;
     for (uint8_t i = 0; i < device.interact_count; i++) {
         busy = interact_poll(&device.interacts[i]) || busy;
+        busy = infer_poll() || busy;
     }
     return busy;
 }

@@ -55,7 +55,7 @@ def test_packets_go_on_air_one_after_the_other() -> None:
     air_ps = (4 + 100) * 8 * 1_000_000
     assert got["a"][0].start_ps == ready_ps + 2 * air_ps
     assert _bytes(got["c"]) == b"one\0two\0"
-    assert state.busy_ps == 2 * air_ps
+    assert state.busy_ps == {"a": air_ps, "b": air_ps}
 
 
 def test_loss_is_of_whole_packets_and_damage_of_one_bit() -> None:

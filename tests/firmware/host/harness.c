@@ -108,6 +108,7 @@ void test_start(unsigned side, const uint32_t *words, uint8_t depth, uint16_t pa
     end->link.lost_ticks = 40000;
     end->link.window = 8;
     end->link.answer_every = answer_every;
+    end->link.low_credit = answer_every == 1 ? 8 : answer_every;
     end->link.payload_bytes = payload_bytes;
     end->link.senders = end->senders;
     end->link.sender_count = STREAMS;

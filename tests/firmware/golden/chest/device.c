@@ -50,6 +50,7 @@ static link_t uart2_links[] = {
         .payload_bytes = 256,
         .window = 8,
         .answer_every = 1,
+        .low_credit = 8,
         .senders = chest_wrist_senders,
         .sender_count = 1,
     },

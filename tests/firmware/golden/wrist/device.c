@@ -51,6 +51,7 @@ static link_t uart2_links[] = {
         .payload_bytes = 256,
         .window = 8,
         .answer_every = 1,
+        .low_credit = 8,
         .receivers = chest_wrist_receivers,
         .receiver_count = 1,
     },
