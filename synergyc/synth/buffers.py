@@ -86,11 +86,19 @@ class _Group:
 
 
 def joined_at(layer: Layer, network: Network, cnn: Cnn) -> dict[str, int]:
-    """Return the tensors that ``layer`` reads side by side, and the first processor of each; may be none."""
+    """Return the tensors that ``layer`` reads side by side, and the first processor of each; may be none.
+
+    Each begins at a memory instance, for that is where layers write; processors left out between them are
+    no part of the layer's map.
+    """
     if len(layer.inputs) < 2 or layer.eltwise is not None or _group(layer, network, cnn).interleave > 1:
         return {}
-    channels = [network.tensor(name).shape[0] for name in layer.inputs]
-    return {name: sum(channels[:index]) for index, name in enumerate(layer.inputs)}
+    starts: dict[str, int] = {}
+    free = 0
+    for name in layer.inputs:
+        starts[name] = free
+        free = round_up(free + network.tensor(name).shape[0], cnn.processors_per_instance)
+    return starts
 
 
 def with_copies(network: Network, cnn: Cnn) -> Network:
@@ -200,7 +208,7 @@ def _input_channels(count: int, form: InputForm, cnn: Cnn) -> tuple[int, ...]:
 
 def _buffer(members: tuple[Member, ...], group: _Group, network: Network, cnn: Cnn) -> Buffer:
     tensor = members[0].tensor
-    pixels = _written_pixels(tensor, network)
+    pixels = _touched_pixels(tensor, network)
     size_bytes = (
         4 * pixels * group.interleave * passes_of(tensor.shape[0], cnn).count * tensor.width_bits // 8
     )
@@ -224,11 +232,14 @@ def _maker(name: str, network: Network) -> HardwareForm | None:
     return next((hardware_form(layer) for layer in network.layers if layer.output.name == name), None)
 
 
-def _written_pixels(tensor: Tensor, network: Network) -> int:
-    """Return the pixels of one channel that are written, those before and behind the tensor included."""
-    form = _maker(tensor.name, network)
-    pixels = math.prod(tensor.shape[1:])
-    return pixels if form is None else max(pixels, math.prod(form.layer.output.shape[1:]))
+def _touched_pixels(tensor: Tensor, network: Network) -> int:
+    """Return the pixels of one channel that are written or read, those around the tensor included."""
+    made = _maker(tensor.name, network)
+    lead = 0 if made is None else made.skipped_pixels
+    written = 0 if made is None else math.prod(made.layer.output.shape[1:])
+    readers = [layer for layer in network.layers if tensor.name in layer.inputs]
+    read = [math.prod(hardware_form(layer).layer.in_shape[1:]) for layer in readers if not layer.flatten]
+    return max(written, lead + max([math.prod(tensor.shape[1:]), *read]))
 
 
 def _lead_bytes(tensor: Tensor, network: Network, cnn: Cnn) -> int:
@@ -268,8 +279,10 @@ def _group(layer: Layer, network: Network, cnn: Cnn) -> _Group:
         return _Group(layer.inputs, count, width)
     total = passes_of(sum(channels), cnn)
     if total.count == 1:
-        bits = tuple(sum(channels[:index]) for index in range(count))
-        if any(bit % cnn.processors_per_instance for bit in bits):
+        lanes = cnn.processors_per_instance
+        room = sum(round_up(size, lanes) for size in channels[:-1]) + channels[-1]
+        packs = layer.op is LayerOp.PASSTHROUGH or layer.groups > 1  # what it writes has no gaps
+        if room > cnn.processors or (packs and room != sum(channels)):
             raise _unaligned(layer, channels, cnn)
         return _Group(layer.inputs, 1, total.width)
     if total.count != count or any(size != total.width for size in channels):
@@ -280,11 +293,12 @@ def _group(layer: Layer, network: Network, cnn: Cnn) -> _Group:
 def _unaligned(layer: Layer, channels: Sequence[int], cnn: Cnn) -> SynergyError:
     return fail(
         "concat-channels",
-        "concatenated tensors must have a multiple of 4 channels each, except the last one",
+        "concatenated tensors must begin at a memory instance each, that is, after a multiple of"
+        f" {cnn.processors_per_instance} channels",
         layer=layer.name,
         need=f"channels {', '.join(map(str, channels))}",
-        have=f"multiples of {cnn.processors_per_instance}",
-        hint="pad the channels of the producing layers",
+        have=f"{cnn.processors} processors with multiples of {cnn.processors_per_instance} for each tensor",
+        hint="make the channels of the producing layers multiples of 4, or let a convolution read them",
     )
 
 

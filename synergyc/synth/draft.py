@@ -44,8 +44,19 @@ class Draft:
     def channels(self, index: int, count: int) -> tuple[int, ...]:
         """Return the processors of ``count`` channels from a buffer's first on, relative to that."""
         width = passes_of(count, self.cnn).width
-        channels = self.buffers[index].channels
-        return channels[:width] if width <= len(channels) else tuple(range(width))  # tensors side by side
+        return self.buffers[index].channels[:width]
+
+    def read_channels(self, layer: Layer) -> tuple[int, ...]:
+        """Return the processors that ``layer`` reads, relative to the first of its first input's buffer."""
+        starts = joined_at(layer, self.network, self.cnn)
+        if not starts:
+            return self.channels(self.home(layer.inputs[0])[0], layer.in_shape[0])
+        counts = [self.network.tensor(name).shape[0] for name in layer.inputs]
+        return tuple(
+            first + rank
+            for first, count in zip(starts.values(), counts, strict=True)
+            for rank in range(count)
+        )
 
 
 def draft_of(network: Network, chip: Chip, form: InputForm, first_layer: int) -> Draft:
@@ -103,7 +114,7 @@ def demands_of(draft: Draft) -> tuple[Demand, ...]:
     for layer in draft.network.layers:
         if layer.name in draft.images:
             index, _ = draft.home(layer.inputs[0])
-            processors = draft.channels(index, layer.in_shape[0])
+            processors = draft.read_channels(layer)
             whole = layer.groups > 1 and draft.cnn.generation == "ai87"
             found.append(Demand(index, processors, draft.images[layer.name].length, whole))
     return tuple(found)
@@ -180,8 +191,8 @@ def _placed_layer(draft: Draft, arrangement: Arrangement, layer: Layer, hardware
     return PlacedLayer(
         layer=layer,
         hardware_layer=hardware_layer,
-        processors=_map(draft, arrangement, source, layer.in_shape[0]),
-        output_processors=_map(draft, arrangement, target, layer.output.shape[0]),
+        processors=_map(arrangement.bases[source], draft.read_channels(layer)),
+        output_processors=_map(arrangement.bases[target], draft.channels(target, layer.output.shape[0])),
         in_offset_bytes=arrangement.offsets_bytes[source] + 4 * read.word + read.lead_bytes,
         out_offset_bytes=arrangement.offsets_bytes[target] + 4 * written.word + written.lead_bytes,
         write_gap=draft.buffers[target].interleave - 1,
@@ -190,10 +201,9 @@ def _placed_layer(draft: Draft, arrangement: Arrangement, layer: Layer, hardware
     )
 
 
-def _map(draft: Draft, arrangement: Arrangement, index: int, count: int) -> int:
-    """Return the map of the processors that hold ``count`` channels from a buffer's first on."""
-    base = arrangement.bases[index]
-    return sum(1 << base + processor for processor in draft.channels(index, count))
+def _map(base: int, processors: Sequence[int]) -> int:
+    """Return the map of ``processors``, which are relative to ``base``."""
+    return sum(1 << base + processor for processor in processors)
 
 
 def _placed_tensor(draft: Draft, arrangement: Arrangement, name: str) -> PlacedTensor:
@@ -202,7 +212,7 @@ def _placed_tensor(draft: Draft, arrangement: Arrangement, name: str) -> PlacedT
     words = draft.cnn.processors_per_instance if tensor.width_bits > 8 else 1
     return PlacedTensor(
         tensor=tensor,
-        processors=_map(draft, arrangement, index, tensor.shape[0]),
+        processors=_map(arrangement.bases[index], draft.channels(index, tensor.shape[0])),
         offset_bytes=arrangement.offsets_bytes[index] + 4 * member.word + member.lead_bytes,
         pixel_words=buffer.interleave * passes_of(tensor.shape[0], draft.cnn).count * words,
         pass_words=buffer.interleave * words,

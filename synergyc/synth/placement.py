@@ -14,6 +14,7 @@ from synergyc.ir.network import Network
 from synergyc.synth.arrange import Arrangement, Problem, arrangements
 from synergyc.synth.biases import BiasRequest, allocate_biases, has_biases
 from synergyc.synth.buffers import InputForm, with_copies
+from synergyc.synth.concat import with_equal_parts
 from synergyc.synth.draft import Draft, draft_of, part_of, placed_network, problem_of
 from synergyc.synth.forms import memory_forms, streaming_forms
 from synergyc.synth.lowering import needs_reset
@@ -57,7 +58,7 @@ def place(
     streams through the FIFOs. Raises SynergyError if something does not fit, with the limit and the number
     asked; the message says whether that is proven or the solver's budget ran out.
     """
-    expanded = with_copies(network, chip.cnn)
+    expanded = prepared(network, chip.cnn)
     problems = check_operators(expanded.layers, chip, first_layer=first_layer)
     if problems:
         raise SynergyError(problems)
@@ -74,13 +75,18 @@ def place_together(
     """
     search = _Search(chip, Options(budget_s=budget_s))
     drafts = [
-        draft_of(with_copies(network, chip.cnn), chip, form_of(alone), alone.first_layer)
+        draft_of(prepared(network, chip.cnn), chip, form_of(alone), alone.first_layer)
         for network, alone in zip(networks, placed, strict=True)
     ]
     found = search.greedy(drafts) or search.solved(drafts)
     if found is None:
         raise SynergyError(search.failures[-1])
     return found
+
+
+def prepared(network: Network, cnn: Cnn) -> Network:
+    """Return ``network`` with the layers and channels that only its place in memory asks for."""
+    return with_copies(with_equal_parts(network, cnn), cnn)
 
 
 def form_of(placed: PlacedNetwork, rings: Sequence[int] = ()) -> InputForm:
@@ -90,7 +96,7 @@ def form_of(placed: PlacedNetwork, rings: Sequence[int] = ()) -> InputForm:
 
 def hardware_layers(network: Network, cnn: Cnn) -> int:
     """Return how many layer registers ``network`` takes, with the extra layers that the chip needs."""
-    layers = with_copies(network, cnn).layers
+    layers = prepared(network, cnn).layers
     before = [1, *(len(layer.inputs) if layer.eltwise is not None else 1 for layer in layers)]
     resets = (needs_reset(layer, count, cnn) for layer, count in zip(layers, before, strict=False))
     return len(layers) + sum(resets)

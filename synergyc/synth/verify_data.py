@@ -74,7 +74,8 @@ def _layer_problems(
     name = layer.layer.name
     reads = _read_bytes(layer, cnn)
     writes = _written_bytes(layer, cnn)
-    for side, places in (("input", reads), ("output", writes)):
+    around = _read_bytes(layer, cnn, math.prod(layer.form.layer.in_shape[1:]))
+    for side, places in (("input", around), ("output", writes)):
         if (problem := _outside(f"{name} ({side})", places, cnn)) is not None:
             yield problem
             return
@@ -90,7 +91,7 @@ def _layer_problems(
     if (problem := _outside(f"{name} (stray output)", stray, cnn)) is not None:
         yield problem
         return
-    if overwrites_input(layer, reads, writes, stray, memory.shape):
+    if overwrites_input(layer, around, writes, stray, memory.shape):
         yield Diagnostic("data-overlap", "the output overwrites input that is still to be read", layer=name)
     memory[stray] = _EMPTY
     shapes[layer.layer.output.name] = layer.layer.output.shape
@@ -111,10 +112,14 @@ Places = tuple[Labels, Labels]
 """Instance and byte inside the instance, of equal shape (channels, pixels, bytes of a value)."""
 
 
-def _read_bytes(layer: PlacedLayer, cnn: Cnn) -> Places:
-    """Return the bytes that a layer reads, in the order operand, channel, pixel."""
+def _read_bytes(layer: PlacedLayer, cnn: Cnn, pixels: int | None = None) -> Places:
+    """Return the bytes that a layer reads, in the order operand, channel, pixel.
+
+    ``pixels``: of a channel, where the hardware reads on behind the input (section 5.7).
+    """
     inner = layer.layer
-    channels, pixels = inner.in_shape[0], math.prod(inner.in_shape[1:])
+    channels = inner.in_shape[0]
+    pixels = math.prod(inner.in_shape[1:]) if pixels is None else pixels
     passes = -(-channels // cnn.processors)
     step = passes * layer.operands * (layer.read_gap + 1)
     parts = []

@@ -15,6 +15,7 @@ from synergyc.synth.placed import PlacedNetwork
 from synergyc.synth.placement import place
 from synergyc.synth.verify import verify
 from synergyc.targets import load_chip
+from tests.synth.machine import wrong_outputs
 from tests.synth.networks import AVERAGE_2X2, MAX_2X2, Spec, copy, linear, network, point
 
 CHIPS = ("max78000", "max78002")
@@ -90,9 +91,22 @@ def test_concatenation_beyond_one_pass_alternates_words() -> None:
     assert [layer.write_gap for layer in placed] == [0, 1, 1, 0]
 
 
-def test_concatenation_of_unequal_parts_beyond_one_pass_is_refused() -> None:
-    net = network((4, 8, 8), [Spec(64), Spec(40), Spec(8, inputs=("l0", "l1"))])
-    assert refused(net, "max78000") == "concat-passes"
+@pytest.mark.parametrize("chip", CHIPS)
+def test_concatenation_of_unequal_parts_leaves_processors_out_or_adds_dead_channels(chip: str) -> None:
+    one_pass = network((4, 8, 8), [Spec(10), Spec(13), Spec(8, inputs=("l0", "l1"))])
+    assert checked(one_pass, chip).layers[2].processors == 0x3FF | 0x1FFF << 12
+    beyond = network((4, 8, 8), [Spec(64), Spec(40), Spec(8, inputs=("l0", "l1"))])
+    placed = checked(beyond, chip)
+    assert [layer.layer.output.shape[0] for layer in placed if not layer.passthrough] == [64, 64, 8]
+    for net in (one_pass, beyond):
+        assert wrong_outputs(net, place(net, load_chip(chip)), load_chip(chip)) == []
+
+
+def test_concatenations_that_cannot_be_helped_are_refused() -> None:
+    kept = network((4, 8, 8), [Spec(64), Spec(40), Spec(8, inputs=("l0", "l1"))], outputs=["l1", "l2"])
+    assert refused(kept, "max78000") == "concat-passes"
+    joined = network((4, 8, 8), [Spec(31), Spec(33), copy(inputs=("l0", "l1"))])
+    assert refused(joined, "max78000") == "concat-channels"
 
 
 def test_averaging_after_a_sum_leaves_a_number_for_the_extra_layer() -> None:
