@@ -148,6 +148,50 @@ class AppRecord(_Record):
     predicted: PredictionRecord
 
 
+class PlacementRecord(_Record):
+    """Where a plan runs an app: ``segments`` are device, first and last layer, in order."""
+
+    app: str
+    sense: str
+    interact: str
+    segments: tuple[tuple[str, int, int], ...]
+    throughput_hz: float
+    latency_ms: float
+
+
+class SwitchRecord(_Record):
+    """Weights that a device has to load when an alternative takes over."""
+
+    device: str
+    weight_bytes: int
+    load_ms: float
+
+
+class AlternativeRecord(_Record):
+    """The best plan for when only the devices ``present`` are there; its segments were placed.
+
+    Ranked: most apps served first, then most devices. ``dropped`` are the apps that it cannot serve.
+    """
+
+    present: tuple[str, ...]
+    away: tuple[str, ...]
+    served: tuple[str, ...]
+    dropped: tuple[str, ...]
+    apps: tuple[PlacementRecord, ...]
+    switches: tuple[SwitchRecord, ...]
+    switch_ms: float
+
+
+class RejectedRecord(_Record):
+    """A plan that would have come before others, and the rule that stands against it."""
+
+    apps: tuple[PlacementRecord, ...]
+    rule: str
+    reason: str
+    need: str | None
+    have: str | None
+
+
 class Manifest(_Record):
     """The whole build."""
 
@@ -157,11 +201,17 @@ class Manifest(_Record):
     objective: str
     selector: str
     considered_plans: int
+    optimal: bool
+    gap: float
     tools: dict[str, str]
     devices: tuple[DeviceRecord, ...]
     links: tuple[LinkRecord, ...]
     apps: tuple[AppRecord, ...]
     hand_offs: tuple[HandOffRecord, ...]
+    runners_up: tuple[tuple[PlacementRecord, ...], ...] = ()
+    """Other plans for all devices, best first."""
+    rejected: tuple[RejectedRecord, ...] = ()
+    alternatives: tuple[AlternativeRecord, ...] = ()
 
     def to_text(self) -> str:
         """Return the file's content: stable key order, one trailing newline."""

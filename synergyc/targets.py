@@ -299,8 +299,10 @@ class LinkCycles(_Data):
     """With the answer to it."""
     decode_byte: float
     """The part of ``receive_byte`` that begins when the whole frame is there."""
-    turnaround: float
-    """Between a tensor's last frame and the next tensor's first, on both sides, without decoding."""
+    begin: float
+    """Until a tensor's first frame is on the line."""
+    finish: float
+    """From a tensor's last frame until the tensor is in use, without decoding."""
 
 
 class Runtime(_Data):
@@ -341,7 +343,9 @@ class Medium(_Data):
     air_overhead_bytes: int = 0
     """Part of the overhead that the radio adds on air: preamble, its own headers, waiting, as bytes."""
     answer_bytes: int
-    """An acknowledgement on the line or on air; each frame is answered by one."""
+    """An acknowledgement on the line or on air."""
+    answered_frames: int = 1
+    """Frames that one acknowledgement answers."""
     cpu: LinkCycles
     send_mw: float = 0.0
     """Power of the sending side's transceiver while it sends; 0 for a wire."""

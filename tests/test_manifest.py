@@ -20,6 +20,8 @@ MINIMAL = {
     "objective": "throughput",
     "selector": "exact",
     "considered_plans": 1,
+    "optimal": True,
+    "gap": 0.0,
     "tools": {"synergyc": "0.1.0"},
     "devices": [],
     "links": [],

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from synergyc.cli.objective import objective_option
 from synergyc.cli.progress import stages
 
 if TYPE_CHECKING:
     from synergyc.manifest import Manifest
+    from synergyc.plan.problem import Objective
 
 
 @click.command("build")
@@ -18,19 +20,19 @@ if TYPE_CHECKING:
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="Folder for the build.")
 @click.option(
     "--objective",
-    type=click.Choice(["throughput", "latency"]),
-    help="What the plan is best at (default: what the app file says).",
+    callback=objective_option,
+    help="What the plan is best at: a goal, or several in order (default: what the app file says).",
 )
 @click.option("--selector", default="exact", show_default=True, help="How the plan is chosen.")
 @click.option("--json", "as_json", is_flag=True, help="Print the manifest as JSON.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress messages.")
 def command(
-    app_file: Path, output: Path, objective: str | None, selector: str, as_json: bool, quiet: bool
+    app_file: Path, output: Path, objective: Objective | None, selector: str, as_json: bool, quiet: bool
 ) -> None:
     """Build APP_FILE: quantize, plan, generate, cross-compile, and write a deployment manifest."""
     from synergyc.pipeline.build import BuildOptions, build
 
-    options = BuildOptions(objective=objective, selector=selector)  # type: ignore[arg-type]
+    options = BuildOptions(objective=objective, selector=selector)
     with stages(quiet=quiet) as progress:
         manifest = build(app_file, output, options, progress)
     click.echo(manifest.to_text() if as_json else _summary(manifest, output), nl=False)

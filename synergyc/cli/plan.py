@@ -4,38 +4,53 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from synergyc.cli.objective import objective_option
 from synergyc.cli.progress import stages
 
 if TYPE_CHECKING:
     from synergyc.diagnostics import SynergyError
-    from synergyc.plan.problem import Goal
+    from synergyc.plan.availability import Alternative
+    from synergyc.plan.problem import Objective
     from synergyc.plan.selector import PlanResult
+
+
+@dataclass(frozen=True)
+class _Extras:
+    """What was asked beyond the plan itself."""
+
+    outcomes: Mapping[str, PlanResult | SynergyError]
+    front: Sequence[PlanResult]
+    alternatives: Sequence[Alternative]
 
 
 @click.command("plan")
 @click.argument("app_file", type=click.Path(path_type=Path))
 @click.option(
     "--objective",
-    type=click.Choice(["throughput", "ratio", "latency", "energy"]),
-    help="What the plan is best at (default: what the app file says).",
+    callback=objective_option,
+    help="What the plan is best at: throughput, ratio, latency, energy or battery, or several in order with "
+    "commas between (default: what the app file says).",
 )
 @click.option("--selector", default="exact", show_default=True, help="How the plan is chosen.")
 @click.option("--baselines", is_flag=True, help="Show what the other selectors would choose.")
 @click.option("--pareto", is_flag=True, help="Show plans between which only a preference can choose.")
+@click.option("--availability", is_flag=True, help="Show the plans for when devices are away.")
 @click.option("--explain", is_flag=True, help="Show every term of the cost model, with its source.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress messages.")
 def command(
     app_file: Path,
-    objective: Goal | None,
+    objective: Objective | None,
     selector: str,
     baselines: bool,
     pareto: bool,
+    availability: bool,
     explain: bool,
     as_json: bool,
     quiet: bool,
@@ -51,48 +66,50 @@ def command(
         system = config.load(app_file)
         options = BuildOptions(objective=objective, selector=selector)
         models, result = plan_system(system, options, progress)
-        outcomes: dict[str, PlanResult | SynergyError] = {}
-        front: tuple[PlanResult, ...] = ()
+        prepared = list(models.values())
+        outcomes: Mapping[str, PlanResult | SynergyError] = {}
+        front: Sequence[PlanResult] = ()
+        alternatives: Sequence[Alternative] = ()
         if baselines:
             progress("ask the other selectors")
             names = [name for name in BUILT_IN if name != "exhaustive"]
-            outcomes = planning.compare_selectors(system, list(models.values()), names, objective)
+            outcomes = planning.compare_selectors(system, prepared, names, objective)
         if pareto:
             progress("find the front")
-            front = planning.find_front(system, list(models.values()))
+            front = planning.find_front(system, prepared)
+        if availability:
+            progress("plan for absent devices")
+            alternatives = planning.plan_alternatives(system, prepared, result.plan, objective)
+    extras = _Extras(outcomes, front, alternatives)
     if as_json:
-        click.echo(json.dumps(_document(result, outcomes, front), indent=2))
+        click.echo(json.dumps(_document(result, extras), indent=2))
     else:
-        _show(result, outcomes, front, explain=explain)
+        _show(result, extras, explain=explain)
 
 
-def _document(
-    result: PlanResult, outcomes: Mapping[str, PlanResult | SynergyError], front: Sequence[PlanResult]
-) -> dict[str, object]:
-    from synergyc.plan.document import front_document, outcomes_document, plan_document
+def _document(result: PlanResult, extras: _Extras) -> dict[str, object]:
+    from synergyc.plan import document as documents
 
-    document = plan_document(result)
-    if outcomes:
-        document["baselines"] = outcomes_document(outcomes)
-    if front:
-        document["pareto"] = front_document(front)
+    document = documents.plan_document(result)
+    if extras.outcomes:
+        document["baselines"] = documents.outcomes_document(extras.outcomes)
+    if extras.front:
+        document["pareto"] = documents.front_document(extras.front)
+    if extras.alternatives:
+        document["availability"] = documents.alternatives_document(extras.alternatives)
     return document
 
 
-def _show(
-    result: PlanResult,
-    outcomes: Mapping[str, PlanResult | SynergyError],
-    front: Sequence[PlanResult],
-    *,
-    explain: bool,
-) -> None:
+def _show(result: PlanResult, extras: _Extras, *, explain: bool) -> None:
     from rich.console import Console
 
-    from synergyc.report.terminal import front_table, outcomes_table, plan_report
+    from synergyc.report.terminal import alternatives_table, front_table, outcomes_table, plan_report
 
     console = Console()
     console.print(plan_report(result, explain=explain))
-    if outcomes:
-        console.print(outcomes_table(outcomes))
-    if front:
-        console.print(front_table(front))
+    if extras.outcomes:
+        console.print(outcomes_table(extras.outcomes))
+    if extras.front:
+        console.print(front_table(extras.front))
+    if extras.alternatives:
+        console.print(alternatives_table(extras.alternatives))

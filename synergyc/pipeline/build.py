@@ -20,7 +20,7 @@ from synergyc.firmware.spec import FirmwareSpec, Wire
 from synergyc.ir import store
 from synergyc.manifest import MANIFEST_NAME, Manifest
 from synergyc.pipeline.models import PreparedModel, prepare
-from synergyc.pipeline.planning import choose_plan, segment_network
+from synergyc.pipeline.planning import choose_plan, plan_alternatives, segment_network
 from synergyc.pipeline.record import input_layout, output_layout, record_build
 from synergyc.pipeline.staging import check_output, staging
 from synergyc.plan.problem import Objective
@@ -72,8 +72,10 @@ def build_system(
         specs = firmware_specs(system, models, result.plan, programs)
         write_app_files(models.values(), specs, folder)
         images = compile_all(specs, folder, compiler, progress)
+        progress("plan for absent devices")
+        others = plan_alternatives(system, list(models.values()), result.plan, options.objective)
         progress("write the manifest")
-        manifest = record_build(name, system, models, result.plan, programs, specs, images, folder)
+        manifest = record_build(name, system, models, result, programs, specs, images, folder, others)
         (folder / MANIFEST_NAME).write_text(manifest.to_text())
     return manifest
 

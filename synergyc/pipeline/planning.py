@@ -11,9 +11,12 @@ from synergyc.ir.network import Network
 from synergyc.legalize import check_limits
 from synergyc.pipeline.models import PreparedModel
 from synergyc.pipeline.problem import plan_problem
+from synergyc.plan.availability import Alternative, alternatives
+from synergyc.plan.checks import Fits
 from synergyc.plan.pareto import pareto_front
 from synergyc.plan.problem import Objective
 from synergyc.plan.selector import PlanResult, choose
+from synergyc.plan.types import Plan
 from synergyc.synth.resident import place_resident
 from synergyc.targets import Chip
 
@@ -39,17 +42,44 @@ def compare_selectors(
 ) -> dict[str, PlanResult | SynergyError]:
     """Return what each selector in ``names`` gives: a plan, or the error that says why it has none."""
     found: dict[str, PlanResult | SynergyError] = {}
+    networks = {model.app: model.network for model in models}
+    check, goal = remembered(fits), objective or _objective(system)
     for name in names:
         try:
-            found[name] = choose_plan(system, models, objective=objective, selector=name)
+            found[name] = choose(plan_problem(system), networks, check, goal, name)
         except SynergyError as error:
             found[name] = error
     return found
 
 
+def plan_alternatives(
+    system: System, models: Sequence[PreparedModel], chosen: Plan, objective: Objective | None = None
+) -> tuple[Alternative, ...]:
+    """Return the best plan for each set of devices that can still serve an app when others are away."""
+    networks = {model.app: model.network for model in models}
+    return alternatives(
+        plan_problem(system), networks, remembered(fits), objective or _objective(system), chosen
+    )
+
+
+def remembered(check: Fits) -> Fits:
+    """Return ``check`` with a memory: one network under one name is placed once for each company."""
+    said: dict[tuple[str, tuple[str, ...]], tuple[Diagnostic, ...]] = {}
+
+    def ask(networks: Sequence[Network], chip: Chip) -> tuple[Diagnostic, ...]:
+        key = (chip.name, tuple(network.name for network in networks))
+        if key not in said:
+            said[key] = check(networks, chip)
+        return said[key]
+
+    return ask
+
+
 def find_front(system: System, models: Sequence[PreparedModel]) -> tuple[PlanResult, ...]:
     """Return the plans between which only a preference can choose."""
-    return pareto_front(plan_problem(system), {model.app: model.network for model in models}, fits)
+    return pareto_front(
+        plan_problem(system), {model.app: model.network for model in models}, remembered(fits)
+    )
 
 
 def fits(networks: Sequence[Network], chip: Chip) -> tuple[Diagnostic, ...]:

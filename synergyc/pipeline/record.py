@@ -13,18 +13,24 @@ from synergyc.firmware.spec import FirmwareSpec
 from synergyc.ir.network import Tensor
 from synergyc.manifest import (
     AccuracyRecord,
+    AlternativeRecord,
     AppRecord,
     DeviceRecord,
     HandOffRecord,
     LinkRecord,
     Manifest,
+    PlacementRecord,
     PredictionRecord,
+    RejectedRecord,
     SegmentRecord,
+    SwitchRecord,
     TensorRecord,
     TermRecord,
     record_file,
 )
 from synergyc.pipeline.models import PreparedModel
+from synergyc.plan.availability import Alternative
+from synergyc.plan.selector import PlanResult, Rejected
 from synergyc.plan.types import AppPlan, Plan, Prediction, Segment
 from synergyc.synth.program import Program, TensorLayout
 from synergyc.toolchain import find_cross_compiler
@@ -34,13 +40,15 @@ def record_build(
     app_file: str,
     system: System,
     models: Mapping[str, PreparedModel],
-    plan: Plan,
+    result: PlanResult,
     programs: Mapping[str, Program],
     specs: Sequence[FirmwareSpec],
     images: Mapping[str, Firmware],
     folder: Path,
+    alternatives: Sequence[Alternative] = (),
 ) -> Manifest:
     """Return the manifest of the build in ``folder``, whose files are all written."""
+    plan = result.plan
     return Manifest(
         synergy_manifest=1,
         app_file=app_file,
@@ -48,11 +56,60 @@ def record_build(
         objective=plan.objective,
         selector=plan.selector,
         considered_plans=plan.considered,
+        optimal=result.optimal,
+        gap=result.gap,
         tools=_tools(),
         devices=tuple(_device(spec, plan, models, programs, images[spec.device], folder) for spec in specs),
         links=_links(system, specs),
         apps=tuple(_app(system.app(app.app), app, models[app.app], specs, folder) for app in plan.apps),
         hand_offs=tuple(hand_off for app in plan.apps for hand_off in _hand_offs(app, models[app.app])),
+        runners_up=tuple(_placements(other.apps) for other in result.alternatives),
+        rejected=tuple(_rejected(item) for item in result.rejected[:_REJECTED]),
+        alternatives=tuple(_alternative(item) for item in alternatives),
+    )
+
+
+_REJECTED = 20
+"""Better plans that do not fit and are recorded."""
+
+
+def _placements(apps: Sequence[AppPlan]) -> tuple[PlacementRecord, ...]:
+    return tuple(
+        PlacementRecord(
+            app=app.app,
+            sense=app.sense_device,
+            interact=app.interact_device,
+            segments=tuple((segment.device, segment.first, segment.last) for segment in app.segments),
+            throughput_hz=app.predicted.throughput_hz,
+            latency_ms=app.predicted.latency_ms,
+        )
+        for app in apps
+    )
+
+
+def _rejected(item: Rejected) -> RejectedRecord:
+    reason = item.reasons[0]
+    return RejectedRecord(
+        apps=_placements(item.apps),
+        rule=reason.rule,
+        reason=reason.message,
+        need=reason.need,
+        have=reason.have,
+    )
+
+
+def _alternative(item: Alternative) -> AlternativeRecord:
+    return AlternativeRecord(
+        present=item.present,
+        away=item.away,
+        served=item.served,
+        dropped=item.dropped,
+        apps=_placements(item.plan.apps),
+        switches=tuple(
+            SwitchRecord(device=switch.device, weight_bytes=switch.weight_bytes, load_ms=switch.load_ms)
+            for switch in item.switches
+        ),
+        switch_ms=item.switch_ms,
     )
 
 

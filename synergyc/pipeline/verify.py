@@ -71,7 +71,8 @@ def verify(request: ModelRequest, device: str, runs: int, progress: Callable[[st
     samples = random_inputs(model.graph.input.shape, runs, seed=1)
     prepared = PreparedModel(_APP, model.graph, network, samples, None, None)
     system = _system(request, board)
-    plan = choose_plan(system, [prepared]).plan
+    result = choose_plan(system, [prepared])
+    plan = result.plan
     models = {_APP: prepared}
     programs = synthesize(system, models, plan, progress)
     with tempfile.TemporaryDirectory() as name:
@@ -80,7 +81,7 @@ def verify(request: ModelRequest, device: str, runs: int, progress: Callable[[st
         write_app_files(models.values(), specs, folder)
         images = compile_all(specs, folder, compiler, progress)
         manifest = record_build(
-            Path(request.spec).name, system, models, plan, programs, specs, images, folder
+            Path(request.spec).name, system, models, result, programs, specs, images, folder
         )
         (folder / MANIFEST_NAME).write_text(manifest.to_text())
         progress(f"emulate {runs} runs")

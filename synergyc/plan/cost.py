@@ -232,9 +232,10 @@ class CostModel:
             wire_us * medium.send_mw / 1000,
         )
         unit, back = link_unit(link, hand_off.source), link_unit(link, hand_off.target)
-        wire = f"bits of {frames:.0f} frames / rate, then the last answer"
-        yield Work("transfer", (unit,), float(cost.link_us), float(cost.flow_us), wire, "formula", error=0.0)
-        answers = f"bits of {frames:.0f} answers / rate"
+        wire = f"bits of {frames:.0f} frames / rate"
+        flow_us = float(cost.flow_us)
+        yield Work("transfer", (unit,), flow_us, flow_us, wire, "formula", error=0.0)
+        answers = "bits of the acknowledgements / rate"
         yield Work("answer", (back,), float(cost.answers_us), 0.0, answers, "formula", error=0.0)
         yield Work(
             "receive",

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 from synergyc.diagnostics import SynergyError
+from synergyc.plan.availability import Alternative
 from synergyc.plan.pareto import plan_figures
 from synergyc.plan.selector import PlanResult
 from synergyc.plan.types import AppPlan, Plan
@@ -37,6 +38,28 @@ def plan_document(result: PlanResult) -> dict[str, object]:
             for item in result.rejected
         ],
     }
+
+
+def alternatives_document(found: Sequence[Alternative]) -> list[dict[str, object]]:
+    """Return the plans for absent devices, and what changing to them costs."""
+    return [
+        {
+            "present": list(item.present),
+            "away": list(item.away),
+            "served": list(item.served),
+            "dropped": list(item.dropped),
+            "reasons": [reason.to_json() for reason in item.reasons],
+            "value": item.value,
+            "switch_ms": item.switch_ms,
+            "switches": [
+                {"device": switch.device, "weight_bytes": switch.weight_bytes, "load_ms": switch.load_ms}
+                for switch in item.switches
+            ],
+            "plan": _plan(item.plan),
+            "predicted": _predictions(item.plan.apps),
+        }
+        for item in found
+    ]
 
 
 def outcomes_document(outcomes: Mapping[str, PlanResult | SynergyError]) -> dict[str, object]:

@@ -351,7 +351,7 @@ class _Costs:
         cost = transfer_cost(size_bytes, link, problem.device(source).chip, problem.device(target).chip)
         block.busy_us[:, self.units[f"{source}.cpu"]] += cost.send_us
         block.busy_us[:, self.units[f"{target}.cpu"]] += cost.receive_us
-        block.busy_us[:, self.units[link_unit(link, source)]] += cost.link_us
+        block.busy_us[:, self.units[link_unit(link, source)]] += cost.flow_us
         block.busy_us[:, self.units[link_unit(link, target)]] += cost.answers_us
         block.latency_us[:] += cost.latency_us
         block.energy_uj[:, self._place(source)] += cost.wire_us * link.medium.send_mw / 1000

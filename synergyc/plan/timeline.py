@@ -139,7 +139,9 @@ class _Player:
             for i, (here, there) in enumerate(pairwise(stations)):
                 if here != there:
                     source, queue = queue, self._queue()
-                    yield self._transfer(costing, hand_offs.pop(0), source, queue)
+                    hand_off = hand_offs.pop(0)
+                    for _ in range(self.runtime.queue_tensors):
+                        yield self._transfer(costing, hand_off, source, queue)
                 if i < len(segments):
                     source, queue = queue, self._queue()
                     yield self._infer(costing, segments[i], source, queue)
@@ -164,7 +166,7 @@ class _Player:
             queue.push(run)
 
     def _transfer(self, costing: Costing, hand_off: HandOff, source: _Queue, target: _Queue) -> Process:
-        """One tensor at a time in each direction of a link; the target has room before it begins."""
+        """Send tensors; one process for each that may be under way. The target has room before one begins."""
         link = next(item for item in self.problem.links if item.name == hand_off.link)
         chips = [self.problem.device(name).chip for name in (hand_off.source, hand_off.target)]
         cost = transfer_cost(hand_off.size_bytes, link, *chips)
@@ -174,16 +176,14 @@ class _Player:
         while True:
             run = yield source.front()
             who = (costing.candidate.app, run)
+            yield target.room()
+            yield from self._work(f"{hand_off.source}.cpu", who, "send", float(cost.begin_us))
             with lock.request() as mine:
                 yield mine
-                yield target.room()
-                begin_us = float(cost.begin_us)
-                yield from self._work(f"{hand_off.source}.cpu", who, "send", begin_us)
                 yield from self._frames(hand_off, cost, who, units)
-                yield from self._work(f"{hand_off.target}.cpu", who, "receive", float(cost.decode_us))
-                target.push(run)
-                yield self.env.timeout(float(cost.answer_us))
-                source.pop()
+            yield from self._work(f"{hand_off.target}.cpu", who, "receive", float(cost.decode_us))
+            target.push(run)
+            source.pop()
 
     def _frames(
         self, hand_off: HandOff, cost: TransferCost, who: tuple[str, int], units: tuple[str, str]

@@ -1,8 +1,8 @@
 """What a hand-off takes of the link and of the CPUs at its ends.
 
 A tensor travels in frames of at most the medium's MTU. While one frame is on the wire the next is encoded,
-and the one before it is checked and answered. One tensor at a time is under way in each direction: the next
-one begins when the last frame was answered. All functions take numbers or arrays of them.
+and the one before it is checked and answered. The frames of one tensor follow those of the one before
+without a gap. All functions take numbers or arrays of them.
 """
 
 from __future__ import annotations
@@ -25,9 +25,8 @@ class TransferCost:
     """Times of one hand-off in microseconds; numbers, or arrays of one shape.
 
     ``send_us`` and ``receive_us`` are CPU time for all frames, ``wire_us`` the frames' time on the line,
-    ``answers_us`` that of the acknowledgements in the other direction. Between a tensor's last frame and the
-    next tensor's first, ``decode_us`` pass until the tensor is there, ``answer_us`` for the last answer, and
-    ``begin_us`` until the first frame is ready.
+    ``answers_us`` that of the acknowledgements in the other direction. ``begin_us`` passes until the first
+    frame is on the line, ``decode_us`` from the last one until the tensor is there.
     """
 
     frames: Values
@@ -37,17 +36,11 @@ class TransferCost:
     answers_us: Values
     begin_us: Values
     decode_us: Values
-    answer_us: Values
 
     @property
     def flow_us(self) -> Values:
-        """Time of all frames through the slowest of sender, wire and receiver."""
+        """Time of all frames through the slowest of sender, wire and receiver: what the link is taken for."""
         return np.maximum(np.maximum(self.wire_us, self.send_us), self.receive_us)
-
-    @property
-    def link_us(self) -> Values:
-        """Time from a tensor's first frame to the next one's."""
-        return self.flow_us + self.begin_us + self.decode_us + self.answer_us
 
     @property
     def latency_us(self) -> Values:
@@ -64,14 +57,12 @@ def transfer_cost(size_bytes: float | Values, link: PlanLink, source: Chip, targ
     wire_bytes = size + frames * medium.frame_overhead_bytes
     last_bytes = size - (frames - 1) * medium.mtu_bytes + medium.frame_overhead_bytes
     source_mhz, target_mhz = source.clocks.cpu_hz / 1e6, target.clocks.cpu_hz / 1e6
-    answer_us = medium.answer_bytes * byte_us
     return TransferCost(
         frames=frames,
         wire_us=wire_bytes * byte_us,
         send_us=(wire_bytes * cpu.send_byte + frames * cpu.send_frame) / source_mhz,
         receive_us=(wire_bytes * cpu.receive_byte + frames * cpu.receive_frame) / target_mhz,
-        answers_us=frames * answer_us,
-        begin_us=np.full_like(size, cpu.turnaround / 2 / source_mhz),
-        decode_us=(last_bytes * cpu.decode_byte + cpu.turnaround / 2) / target_mhz,
-        answer_us=np.full_like(size, answer_us),
+        answers_us=np.ceil(frames / medium.answered_frames) * medium.answer_bytes * byte_us,
+        begin_us=np.full_like(size, cpu.begin / source_mhz),
+        decode_us=(last_bytes * cpu.decode_byte + cpu.finish) / target_mhz,
     )

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from synergyc.diagnostics import SynergyError
+from synergyc.plan.availability import Alternative
 from synergyc.plan.pareto import plan_figures
 from synergyc.plan.selector import PlanResult, Rejected
 from synergyc.plan.types import AppPlan, Plan, Term
@@ -62,6 +63,25 @@ def front_table(front: Sequence[PlanResult]) -> Table:
     table = _table("Pareto front, sums over apps", ("best for", "plans"), ("runs/s", "latency ms", "uJ"))
     for result in front:
         table.add_row(result.plan.objective, *_figures(result))
+    return table
+
+
+def alternatives_table(found: Sequence[Alternative]) -> Table:
+    """Return the plans for absent devices, and what changing to them costs."""
+    columns = ("away", "not served", "plans")
+    table = _table("When devices are away", columns, ("runs/s", "latency ms", "weights B", "switch ms"))
+    for item in found:
+        figures = plan_figures(item.plan.apps)
+        size_bytes = sum(switch.weight_bytes for switch in item.switches)
+        table.add_row(
+            ", ".join(item.away),
+            ", ".join(item.dropped) or "-",
+            _places(item.plan.apps),
+            f"{figures['throughput_hz']:,.1f}",
+            f"{figures['latency_ms']:,.3f}",
+            f"{size_bytes:,}",
+            f"{item.switch_ms:,.2f}",
+        )
     return table
 
 

@@ -38,11 +38,11 @@ def wire_us(size_bytes: int) -> float:
     return (size_bytes + frames * UART.frame_overhead_bytes) * 10 / 0.9216  # ten bits a byte at 921.6 kbit/s
 
 
-def link_us(size_bytes: int) -> float:
-    """Frames, then decoding of the last one, its answer, and what both sides do before the next tensor."""
+def way_us(size_bytes: int) -> float:
+    """From a tensor that is ready to be sent to one that is ready to be used."""
     last = size_bytes - (size_bytes - 1) // UART.mtu_bytes * UART.mtu_bytes + UART.frame_overhead_bytes
-    cpu_us = (last * UART.cpu.decode_byte + UART.cpu.turnaround) / 100  # at 100 MHz
-    return wire_us(size_bytes) + cpu_us + UART.answer_bytes * 10 / 0.9216
+    cycles = last * UART.cpu.decode_byte + UART.cpu.begin + UART.cpu.finish
+    return wire_us(size_bytes) + cycles / 100  # at 100 MHz
 
 
 def cpu_us(size_bytes: int, byte_cycles: float, frame_cycles: float) -> float:
@@ -73,14 +73,12 @@ def test_split_over_a_wire() -> None:
     assert unit_us(plan, "chest.accelerator") == pytest.approx(accelerators[1])
     assert unit_us(plan, "wrist.cpu") == pytest.approx(accelerators[0] - infer[0] + POLL_US + send_us)
     assert unit_us(plan, "chest.cpu") == pytest.approx(accelerators[1] - infer[1] + POLL_US + receive_us)
-    assert unit_us(plan, "wrist.wrist-chest") == pytest.approx(link_us(MIDDLE_BYTES))
+    assert unit_us(plan, "wrist.wrist-chest") == pytest.approx(wire_us(MIDDLE_BYTES))
     assert unit_us(plan, "chest.wrist-chest") == pytest.approx(2 * UART.answer_bytes * 10 / 0.9216)
     predicted = plan.predicted
     assert predicted.bottleneck == "wrist.wrist-chest"
-    assert predicted.throughput_hz == pytest.approx(1e6 / link_us(MIDDLE_BYTES))
-    # Of the link only its last answer is not on the way.
-    way_us = link_us(MIDDLE_BYTES) - UART.answer_bytes * 10 / 0.9216
-    assert predicted.latency_ms * 1000 == pytest.approx(sum(accelerators) + way_us)
+    assert predicted.throughput_hz == pytest.approx(1e6 / wire_us(MIDDLE_BYTES))
+    assert predicted.latency_ms * 1000 == pytest.approx(sum(accelerators) + way_us(MIDDLE_BYTES))
     assert predicted.cycles == {
         f"a_s{i}": START_CYCLES + layer_cycles(layer, CHIP) for i, layer in enumerate(NETWORK.layers)
     }
@@ -97,8 +95,8 @@ def test_input_and_result_travel_when_sensor_and_actuator_are_elsewhere() -> Non
         f"a: x ({INPUT_BYTES} B) a -> b over a-b",
         f"a: l1 ({RESULT_BYTES} B) b -> c over c-b",
     ]
-    assert unit_us(plan, "a.a-b") == pytest.approx(link_us(INPUT_BYTES))
-    assert unit_us(plan, "b.c-b") == pytest.approx(link_us(RESULT_BYTES))
+    assert unit_us(plan, "a.a-b") == pytest.approx(wire_us(INPUT_BYTES))
+    assert unit_us(plan, "b.c-b") == pytest.approx(wire_us(RESULT_BYTES))
 
 
 def test_one_device_has_no_hand_off() -> None:
@@ -128,7 +126,7 @@ def test_a_shared_channel_is_one_unit_for_both_ways() -> None:
     assert [item.link for item in plan.hand_offs] == ["all"] * 3
     sizes = (INPUT_BYTES, MIDDLE_BYTES, RESULT_BYTES)
     assert unit_us(plan, "all.channel") == pytest.approx(
-        sum(link_us(size) + -(-size // UART.mtu_bytes) * UART.answer_bytes * 10 / 0.9216 for size in sizes)
+        sum(wire_us(size) + -(-size // UART.mtu_bytes) * UART.answer_bytes * 10 / 0.9216 for size in sizes)
     )
 
 
@@ -150,7 +148,7 @@ def test_two_apps_on_one_link_take_turns() -> None:
     apart = Candidate("b", "wrist", "chest", ("chest",), (), 2)
     alone = plan_of(one)
     plans = app_plans((models[0].cost(one), models[1].cost(apart)))
-    period_us = link_us(RESULT_BYTES) + link_us(INPUT_BYTES)
+    period_us = wire_us(RESULT_BYTES) + wire_us(INPUT_BYTES)
     for plan in plans:
         assert plan.predicted.bottleneck == "wrist.wrist-chest"
         assert plan.predicted.throughput_hz == pytest.approx(1e6 / period_us)
@@ -205,5 +203,5 @@ def test_replicas_take_the_runs_in_turn() -> None:
     both = plan_of(Candidate("a", "a", "a", ("a", "b"), (), 2, replicated=True), model)
     assert unit_us(both, "a.accelerator") == pytest.approx(unit_us(alone, "a.accelerator") / 2)
     assert unit_us(both, "a.a-b") == pytest.approx(
-        (link_us(INPUT_BYTES) + UART.answer_bytes * 10 / 0.9216) / 2, rel=0.01
+        (wire_us(INPUT_BYTES) + UART.answer_bytes * 10 / 0.9216) / 2, rel=0.01
     )
