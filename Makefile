@@ -7,7 +7,11 @@ BIN    := $(VENV)/bin
 BUILD  ?= build/digits
 RUNS   ?= 100
 
-.PHONY: help demo test lint format schemas clean
+DEVICE ?= wrist
+RUNNER ?= openocd
+PORT   ?= /dev/ttyACM0
+
+.PHONY: help demo test lint format schemas flash flash-all monitor clean
 
 help:            ## show the targets
 	@sed -n 's/^\([a-z-]*\): *[^#]*## */\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -22,6 +26,15 @@ $(VENV)/.dev: pyproject.toml constraints.txt scripts/setup.sh hatch_build.py
 demo: $(VENV)/.base  ## build examples/digits.yaml and run it on two emulated devices
 	$(BIN)/synergyc build examples/digits.yaml -o $(BUILD)
 	$(BIN)/synergyc run $(BUILD) --runs $(RUNS)
+
+flash: $(VENV)/.base  ## write the image of DEVICE in BUILD to the board that is connected
+	$(BIN)/synergyc flash $(BUILD) --device $(DEVICE) --runner $(RUNNER)
+
+flash-all: $(VENV)/.base  ## write all images of BUILD, asking for one board after the other
+	$(BIN)/synergyc flash $(BUILD) --runner $(RUNNER)
+
+monitor: $(VENV)/.base  ## show the console of the board at PORT
+	$(BIN)/python -m serial.tools.miniterm $(PORT) 921600
 
 test: $(VENV)/.dev  ## run the whole test suite with the linters
 	$(BIN)/ruff check .

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from synergyc.diagnostics import fail, file_location
+from synergyc.diagnostics import did_you_mean, fail, file_location
 
 MANIFEST_NAME = "manifest.json"
 SCHEMA_VERSION = 1
@@ -223,6 +223,19 @@ class Manifest(_Record):
             if device.name == name:
                 return device
         raise KeyError(name)
+
+
+def find_device(manifest: Manifest, name: str) -> DeviceRecord:
+    """Return the device called ``name``; raises SynergyError (``unknown-device``)."""
+    names = [device.name for device in manifest.devices]
+    if name not in names:
+        raise fail(
+            "unknown-device",
+            f"the build has no device {name!r}",
+            have=", ".join(names),
+            hint=did_you_mean(name, names),
+        )
+    return manifest.device(name)
 
 
 def record_file(folder: Path, path: str) -> FileRecord:

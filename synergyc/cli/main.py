@@ -15,6 +15,7 @@ from synergyc.diagnostics import SynergyError
 _COMMANDS = {
     "build": "synergyc.cli.build",
     "run": "synergyc.cli.run",
+    "flash": "synergyc.cli.flash",
     "plan": "synergyc.cli.plan",
     "bench": "synergyc.cli.bench",
     "kat": "synergyc.cli.kat",

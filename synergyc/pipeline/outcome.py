@@ -117,7 +117,7 @@ def _app_outcome(
         throughput_hz=counted * 1e9 / span_ns if span_ns else 0.0,
         latency=_latency(latencies_ns),
         predicted_throughput_hz=app.predicted.throughput_hz,
-        predicted_latency_ms=app.predicted.latency_ms,
+        predicted_latency_ms=app.predicted.unloaded_latency_ms if sequential else app.predicted.latency_ms,
         accuracy=accuracies(expected, hits),
     )
 

@@ -7,9 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from synergyc.diagnostics import did_you_mean, fail
 from synergyc.emulate.simulation import Simulation
-from synergyc.manifest import Manifest
+from synergyc.manifest import Manifest, find_device
 
 IncidentKind = Literal["drop", "reset", "brown-out", "stuck"]
 
@@ -112,15 +111,8 @@ def apply(change: Change, simulation: Simulation, seed: int) -> None:
 
 def check_scenario(scenario: Scenario, manifest: Manifest) -> None:
     """Raise SynergyError for devices that the build does not have."""
-    names = [device.name for device in manifest.devices]
     for item in scenario.incidents:
-        if item.device not in names:
-            raise fail(
-                "unknown-device",
-                f"the build has no device {item.device!r}",
-                have=", ".join(names),
-                hint=did_you_mean(item.device, names),
-            )
+        find_device(manifest, item.device)
 
 
 def _ns(number: str, unit: str | None) -> int:

@@ -39,7 +39,7 @@ def results_table(outcome: RunOutcome) -> Table:
 def latency_table(outcome: RunOutcome) -> Table:
     """Return the distribution of the time from sensing to the result, beside the predicted latency."""
     table = Table("app", title="Latency in ms, runs in flight included", title_justify="left")
-    for column in ("p50", "p95", "max", "mean", "predicted for one alone"):
+    for column in ("p50", "p95", "max", "mean", "predicted"):
         table.add_column(column, justify="right")
     for app in outcome.apps:
         if app.latency is not None:

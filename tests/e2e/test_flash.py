@@ -1,0 +1,20 @@
+"""``synergyc flash`` on a build, without a probe."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.command import synergyc
+
+
+@pytest.mark.e2e
+def test_dry_run_prints_a_command_for_each_device(digits_build: Path) -> None:
+    result = synergyc("flash", str(digits_build), "--dry-run")
+    assert result.returncode == 0, result.stderr
+    assert len(result.stdout.splitlines()) == 2
+    assert str(digits_build / "chest" / "chest.elf") in result.stdout
+    result = synergyc("flash", str(digits_build), "--device", "wirst", "--dry-run")
+    assert result.returncode == 1
+    assert "wrist" in result.stderr
