@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from synergyc.diagnostics import Diagnostic, SynergyError
 from synergyc.ir.graph import Graph
 from synergyc.ir.network import Layer, Network
@@ -43,6 +45,19 @@ def check_limits(network: Network, chip: Chip) -> tuple[Diagnostic, ...]:
         if (finding := rule(network, chip.cnn)) is not None
     ]
     return (*_layer_problems(network, chip), *totals)
+
+
+def check_together(networks: Sequence[Network], chip: Chip) -> tuple[Diagnostic, ...]:
+    """Return why ``networks`` cannot stay on ``chip`` at once, by lower bounds; empty if that is open."""
+    layers = tuple(layer for network in networks for layer in network.layers)
+    names = " and ".join(network.name for network in networks)
+    union = Network(names, (), layers, ())
+    found = ((name, NETWORK_RULES[name](union, chip.cnn)) for name in _SHARED_MEMORIES)
+    return tuple(_diagnostic(name, finding, None) for name, finding in found if finding is not None)
+
+
+_SHARED_MEMORIES = ("weight-memory", "bias-memory")
+"""Rules about what stays in place when another network runs."""
 
 
 def _layer_problems(network: Network, chip: Chip) -> list[Diagnostic]:

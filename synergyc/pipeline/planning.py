@@ -8,7 +8,7 @@ from typing import cast
 from synergyc.config import System
 from synergyc.diagnostics import Diagnostic, SynergyError
 from synergyc.ir.network import Network
-from synergyc.legalize import check_limits
+from synergyc.legalize import check_limits, check_together
 from synergyc.pipeline.models import PreparedModel
 from synergyc.pipeline.problem import plan_problem
 from synergyc.plan.availability import Alternative, alternatives
@@ -83,8 +83,9 @@ def find_front(system: System, models: Sequence[PreparedModel]) -> tuple[PlanRes
 
 
 def fits(networks: Sequence[Network], chip: Chip) -> tuple[Diagnostic, ...]:
-    """Return what stands against ``networks`` resident on ``chip``: limits first, then actual placement."""
+    """Return what stands against ``networks`` resident on ``chip``: bounds first, then actual placement."""
     problems = tuple(problem for network in networks for problem in check_limits(network, chip))
+    problems = problems or check_together(networks, chip)
     if problems:
         return problems
     try:

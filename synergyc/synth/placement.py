@@ -31,7 +31,7 @@ DEFAULT_BUDGET_S = 8.0
 
 @dataclass(frozen=True)
 class Options:
-    """``beside``: networks that stay where they are; ``budget_s``: of the solver, in its own seconds."""
+    """``beside``: networks that stay where they are; ``budget_s``: of the solver, 0: do not ask it."""
 
     weight_start: int = 0
     beside: tuple[PlacedNetwork, ...] = ()
@@ -67,31 +67,39 @@ def place(
 
 
 def place_together(
-    placed: Sequence[PlacedNetwork], networks: Sequence[Network], chip: Chip, budget_s: float
+    networks: Sequence[Network],
+    first_layers: Sequence[int],
+    alone: Sequence[PlacedNetwork],
+    chip: Chip,
+    budget_s: float = DEFAULT_BUDGET_S,
 ) -> tuple[PlacedNetwork, ...]:
-    """Return ``networks`` placed all at once; ``placed`` are placements of each alone.
+    """Return ``networks`` placed all at once, so that all are resident together.
 
-    They tell where layer registers begin and how inputs arrive. Raises SynergyError like :func:`place`.
+    ``alone`` are placements of each that tell how its input arrives. Raises SynergyError like :func:`place`.
     """
     search = _Search(chip, Options(budget_s=budget_s))
-    drafts = [
-        draft_of(prepared(network, chip.cnn), chip, form_of(alone), alone.first_layer)
-        for network, alone in zip(networks, placed, strict=True)
-    ]
+    drafts = []
+    for network, first, placed in zip(networks, first_layers, alone, strict=True):
+        expanded = prepared(network, chip.cnn)
+        drafts.append(draft_of(expanded, chip, _form_of(placed, expanded, chip), first))
     found = search.greedy(drafts) or search.solved(drafts)
     if found is None:
         raise SynergyError(search.failures[-1])
     return found
 
 
+def _form_of(placed: PlacedNetwork, network: Network, chip: Chip) -> InputForm:
+    """Return how the input of a placed network arrives."""
+    count, big = sum(layer.streaming for layer in placed), placed.layers[0].big
+    if not placed.fifo:
+        return InputForm(big)
+    forms = streaming_forms(network, chip)
+    return next(form for form in forms if (form.streaming, form.big) == (count, big))
+
+
 def prepared(network: Network, cnn: Cnn) -> Network:
     """Return ``network`` with the layers and channels that only its place in memory asks for."""
     return with_copies(with_equal_parts(network, cnn), cnn)
-
-
-def form_of(placed: PlacedNetwork, rings: Sequence[int] = ()) -> InputForm:
-    """Return how the input of a placed network arrives."""
-    return InputForm(placed.layers[0].big, tuple(rings))
 
 
 def hardware_layers(network: Network, cnn: Cnn) -> int:
@@ -121,7 +129,7 @@ class _Search:
                 found = self.greedy(drafts[-1:])
                 if found is not None:
                     return found[0]
-            for draft in drafts:
+            for draft in drafts if self.options.budget_s else []:
                 found = self.solved([draft])
                 if found is not None:
                     return found[0]

@@ -15,7 +15,7 @@ from synergyc.diagnostics import SynergyError
 from synergyc.ir.network import Network
 from synergyc.synth.geometry import set_bits
 from synergyc.synth.placed import PlacedNetwork, PlacedTensor
-from synergyc.synth.placement import hardware_layers, place
+from synergyc.synth.placement import DEFAULT_BUDGET_S, hardware_layers, place, place_together
 from synergyc.targets import Chip, Cnn
 
 _MOST_ORDERS = 24
@@ -28,56 +28,76 @@ _FIFO_WORDS = 2
 """Size of the input frame, and FIFO control, by quadrant at most."""
 
 
-def place_resident(networks: Sequence[Network], chip: Chip) -> tuple[PlacedNetwork, ...]:
+def place_resident(
+    networks: Sequence[Network], chip: Chip, *, budget_s: float = DEFAULT_BUDGET_S
+) -> tuple[PlacedNetwork, ...]:
     """Return ``networks``, in their order, placed so that all can stay on ``chip`` at once.
 
     Weights and biases of all lie side by side. Where the chip can start at any layer, each network has layer
     registers of its own as long as there are enough; else networks share them, and a switch rewrites those
-    that differ (see ``synth.switch``). Raises SynergyError if they do not fit together in any of the orders
-    that were tried, with what stopped the given one.
+    that differ (see ``synth.switch``). First one network is placed after the other, in several orders; then
+    all at once, if need be by the constraint solver. Raises SynergyError if they do not fit together; the
+    message says whether that is proven or the solver's budget ran out.
     """
-    failure: SynergyError | None = None
+    if len(networks) < 2:
+        return tuple(place(network, chip, budget_s=budget_s) for network in networks)
     for order in islice(permutations(range(len(networks))), _MOST_ORDERS):
-        try:
-            found = _place_in_order(networks, order, chip)
-        except SynergyError as error:
-            failure = failure or error
-            continue
-        return tuple(found[index] for index in range(len(networks)))
-    if failure is None:
-        return ()
-    raise failure
+        found = _place_in_order(networks, order, chip)
+        if found is not None:
+            return found
+    alone = [place(network, chip, budget_s=budget_s) for network in networks]
+    try:
+        return place_together(networks, _first_layers(alone, chip.cnn), alone, chip, budget_s)
+    except SynergyError as error:
+        raise _together(error, networks) from error
 
 
 def _place_in_order(
     networks: Sequence[Network], order: Sequence[int], chip: Chip
-) -> dict[int, PlacedNetwork]:
+) -> tuple[PlacedNetwork, ...] | None:
+    """Return the networks placed one after the other by greedy strategies; None if one does not fit."""
     found: dict[int, PlacedNetwork] = {}
     free_layer = 0
     for index in order:
-        first = _first_layer(networks[index], free_layer, chip.cnn)
-        try:
-            placed = place(networks[index], chip, first_layer=first, beside=tuple(found.values()))
-        except SynergyError as error:
-            raise _beside(error, networks[index], tuple(found.values())) from error
-        found[index] = placed
-        free_layer = max(free_layer, placed.layers[-1].hardware_layer + 1)
-    return found
+        beside = tuple(found.values())
+        for first in dict.fromkeys((_first_layer(networks[index], free_layer, chip.cnn), 0)):
+            try:
+                found[index] = place(networks[index], chip, first_layer=first, beside=beside, budget_s=0)
+            except SynergyError:
+                continue  # from layer 0 on, where it shares its registers, its input can stream
+            break
+        else:
+            return None
+        free_layer = max(free_layer, found[index].last_layer + 1)
+    return tuple(found[index] for index in range(len(networks)))
 
 
 def _first_layer(network: Network, free_layer: int, cnn: Cnn) -> int:
     """Return where the layer registers of ``network`` begin: behind those in use, or at 0 to share them."""
-    own = "start_layer" in cnn.features and free_layer + hardware_layers(network, cnn) <= cnn.limits.layers
+    return _layer_behind(hardware_layers(network, cnn), free_layer, cnn)
+
+
+def _layer_behind(count: int, free_layer: int, cnn: Cnn) -> int:
+    own = "start_layer" in cnn.features and free_layer + count <= cnn.limits.layers
     return free_layer if own else 0
 
 
-def _beside(error: SynergyError, network: Network, placed: Sequence[PlacedNetwork]) -> SynergyError:
-    """Say which networks are in the way, where there are any."""
-    if not placed:
-        return error
-    names = ", ".join(other.name for other in placed)
+def _first_layers(alone: Sequence[PlacedNetwork], cnn: Cnn) -> tuple[int, ...]:
+    """Return where the layer registers of each network begin; streaming networks need the first ones."""
+    firsts = [0] * len(alone)
+    free_layer = 0
+    for index in sorted(range(len(alone)), key=lambda index: not alone[index].fifo):
+        count = len(_numbers(alone[index]))
+        firsts[index] = 0 if alone[index].fifo else _layer_behind(count, free_layer, cnn)
+        free_layer = max(free_layer, firsts[index] + count)
+    return tuple(firsts)
+
+
+def _together(error: SynergyError, networks: Sequence[Network]) -> SynergyError:
+    """Say which networks do not fit together."""
+    names = " and ".join(network.name for network in networks)
     return SynergyError(
-        replace(item, message=f"{network.name} beside {names}: {item.message}") for item in error.diagnostics
+        replace(item, message=f"{names} together: {item.message}") for item in error.diagnostics
     )
 
 
@@ -96,7 +116,7 @@ def switch_words(network: PlacedNetwork, others: Sequence[PlacedNetwork], chip: 
 
 
 def _numbers(network: PlacedNetwork) -> range:
-    return range(network.first_layer, network.layers[-1].hardware_layer + 1)
+    return range(network.first_layer, network.last_layer + 1)
 
 
 def data_apart(done: PlacedNetwork, following: PlacedNetwork, cnn: Cnn) -> bool:

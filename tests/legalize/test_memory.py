@@ -13,9 +13,9 @@ import pytest
 
 from synergyc.ir.network import Layer, LayerOp, Network, Tensor
 from synergyc.ir.types import EltwiseOp, Shape
-from synergyc.legalize import memory
+from synergyc.legalize import check_together, memory
 from synergyc.targets import load_chip
-from tests.ir.networks import conv2d
+from tests.ir.networks import conv2d, single
 
 CNN = load_chip("max78000").cnn
 CONV, LINE, UP, FULL = LayerOp.CONV2D, LayerOp.CONV1D, LayerOp.CONV_TRANSPOSE2D, LayerOp.LINEAR
@@ -112,3 +112,11 @@ def test_data_memory_counts_four_channels_to_a_word() -> None:
     assert memory.output_bytes(some, CNN) == 30 * 2 * 4 * 4
     both = Layer("y", LayerOp.PASSTHROUGH, ("a", "b"), some.output, (70, 5, 6), eltwise=EltwiseOp.ADD)
     assert memory.input_bytes(both, CNN) == 30 * 2 * 2 * 4
+
+
+def test_networks_together_need_the_sum_of_their_memories() -> None:
+    chip = load_chip("max78000")
+    net = single(conv2d((64, 8, 8), 400), (64, 8, 8))
+    assert check_together([net], chip) == ()
+    found = check_together([net, net], chip)
+    assert [(item.rule, item.need) for item in found] == [("weight-memory", "800")]

@@ -6,6 +6,7 @@ Truth: the integer reference. Between runs only registers are written; weights a
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import permutations
 
 import pytest
 
@@ -15,7 +16,7 @@ from synergyc.ir.types import EltwiseOp
 from synergyc.synth.native import generate
 from synergyc.synth.occupancy import weight_slots
 from synergyc.synth.placed import PlacedNetwork
-from synergyc.synth.resident import data_apart, place_resident, switch_words
+from synergyc.synth.resident import _place_in_order, data_apart, place_resident, switch_words
 from synergyc.synth.switch import switch_steps
 from synergyc.synth.verify import verify
 from synergyc.targets import Chip, load_chip
@@ -112,7 +113,7 @@ def test_equal_registers_are_not_written_again() -> None:
     assert len(writes) == 2 + 2
 
 
-def test_what_does_not_fit_together_names_the_networks_in_the_way() -> None:
+def test_what_does_not_fit_together_names_the_networks() -> None:
     chip = load_chip("max78000")
     big = [Spec(400, bias=False), point(4)]
     networks = [network((64, 4, 4), big, seed=seed, name=f"net{seed}") for seed in range(2)]
@@ -120,7 +121,48 @@ def test_what_does_not_fit_together_names_the_networks_in_the_way() -> None:
     with pytest.raises(SynergyError) as error:
         place_resident(networks, chip)
     assert error.value.diagnostics[0].rule == "weight-memory"
-    assert "net1 beside net0" in error.value.diagnostics[0].message
+    assert "net0 and net1 together" in error.value.diagnostics[0].message
+    assert "no arrangement exists" in error.value.diagnostics[0].message
+
+
+def test_networks_that_fit_only_if_placed_at_once_are_placed_at_once() -> None:
+    # In none of the six orders do the greedy strategies find room for the last one.
+    chip = load_chip("max78000")
+
+    def chain(name: str, channels: int, *pairs: tuple[int, int]) -> Network:
+        specs = [spec for out, back in pairs for spec in (Spec(out, bias=False), point(back, bias=False))]
+        return network((channels, 4, 4), specs, name=name)
+
+    networks = [
+        chain("one", 16, (400, 24)),
+        chain("two", 48, (300, 32)),
+        chain("three", 48, (150, 24), (150, 32)),
+    ]
+    assert all(_place_in_order(networks, order, chip) is None for order in permutations(range(3)))
+    placed = place_resident(networks, chip)
+    programs = [generate(item, chip) for item in placed]
+    machine = Machine(chip)
+    machine.bring_up(programs)
+    for index in (0, 1, 2, 0):
+        machine.execute(switch_steps(programs[index], programs, chip.cnn))
+        inputs = random_inputs(networks[index])
+        assert differing(machine.run(programs[index], inputs), networks[index], inputs) == []
+
+
+@pytest.mark.parametrize("chip_name", CHIPS)
+def test_a_network_that_streams_is_resident_beside_others(chip_name: str) -> None:
+    chip = load_chip(chip_name)
+    large = [Spec(16), Spec(32, pool=MAX_2X2), Spec(20, pool=MAX_2X2)]
+    networks = [*example_networks()[:2], network((3, 200, 150), large, name="large")]
+    placed = place_resident(networks, chip)
+    assert [item.fifo for item in placed] == [False, False, True]
+    programs = [generate(item, chip) for item in placed]
+    machine = Machine(chip)
+    machine.bring_up(programs)
+    for index in (2, 0, 2, 1):
+        machine.execute(switch_steps(programs[index], programs, chip.cnn))
+        inputs = random_inputs(networks[index], index)
+        assert differing(machine.run(programs[index], inputs), networks[index], inputs) == []
 
 
 def test_no_networks_need_no_place() -> None:
