@@ -24,15 +24,30 @@ if TYPE_CHECKING:
     help="What the plan is best at: a goal, or several in order (default: what the app file says).",
 )
 @click.option("--selector", default="exact", show_default=True, help="How the plan is chosen.")
+@click.option(
+    "--synth",
+    "engine",
+    type=click.Choice(["native", "izer", "auto"]),
+    default="native",
+    show_default=True,
+    help="Our generator, the vendor's, or the vendor's where it is installed and works.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the manifest as JSON.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress messages.")
 def command(
-    app_file: Path, output: Path, objective: Objective | None, selector: str, as_json: bool, quiet: bool
+    app_file: Path,
+    output: Path,
+    objective: Objective | None,
+    selector: str,
+    engine: str,
+    as_json: bool,
+    quiet: bool,
 ) -> None:
     """Build APP_FILE: quantize, plan, generate, cross-compile, and write a deployment manifest."""
     from synergyc.pipeline.build import BuildOptions, build
+    from synergyc.pipeline.engines import EngineChoice
 
-    options = BuildOptions(objective=objective, selector=selector)
+    options = BuildOptions(objective=objective, selector=selector, synth=EngineChoice(engine))
     with stages(quiet=quiet) as progress:
         manifest = build(app_file, output, options, progress)
     click.echo(manifest.to_text() if as_json else _summary(manifest, output), nl=False)

@@ -19,6 +19,7 @@ from synergyc.firmware.build import build as build_firmware
 from synergyc.firmware.spec import FirmwareSpec, Wire
 from synergyc.ir import store
 from synergyc.manifest import MANIFEST_NAME, Manifest
+from synergyc.pipeline.engines import EngineChoice, Generate, generator
 from synergyc.pipeline.models import PreparedModel, prepare
 from synergyc.pipeline.planning import choose_plan, plan_alternatives, segment_network
 from synergyc.pipeline.record import input_layout, output_layout, record_build
@@ -26,7 +27,7 @@ from synergyc.pipeline.staging import check_output, staging
 from synergyc.plan.problem import Objective
 from synergyc.plan.selector import PlanResult
 from synergyc.plan.types import Plan
-from synergyc.synth.native import generate
+from synergyc.synth import native
 from synergyc.synth.program import Program
 from synergyc.synth.resident import place_resident
 from synergyc.toolchain import CrossCompiler, find_cross_compiler
@@ -41,6 +42,7 @@ class BuildOptions:
 
     objective: Objective | None = None
     selector: str = "exact"
+    synth: EngineChoice = EngineChoice.NATIVE
 
 
 Progress = Callable[[str], None]
@@ -67,7 +69,8 @@ def build_system(
     check_output(output, MANIFEST_NAME, "build")
     compiler = find_cross_compiler()
     models, result = plan_system(system, options, progress)
-    programs = synthesize(system, models, result.plan, progress)
+    generate = generator(options.synth, progress)
+    programs = synthesize(system, models, result.plan, progress, generate)
     with staging(output) as folder:
         specs = firmware_specs(system, models, result.plan, programs)
         write_app_files(models.values(), specs, folder)
@@ -97,7 +100,11 @@ def plan_system(
 
 
 def synthesize(
-    system: System, models: Mapping[str, PreparedModel], plan: Plan, progress: Progress
+    system: System,
+    models: Mapping[str, PreparedModel],
+    plan: Plan,
+    progress: Progress,
+    generate: Generate = native.generate,
 ) -> dict[str, Program]:
     """Return the accelerator program of every segment, by segment name; those of a device are resident."""
     programs = {}

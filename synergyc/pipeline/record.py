@@ -175,7 +175,7 @@ def _segment(segment: Segment, plan: Plan, model: PreparedModel, program: Progra
         first_layer=segment.first,
         last_layer=segment.last,
         layers=tuple(layer.name for layer in layers),
-        engine=program.engine,
+        engine=f"{program.engine} {program.engine_version}".strip(),
         weight_bytes=4 * program.weight_words,
         predicted_cycles=predicted.cycles[segment.name],
     )

@@ -93,6 +93,7 @@ class LayerSummary:
 class Program:
     """Everything that runs one segment on one chip's accelerator.
 
+    ``engine`` and ``engine_version`` say what made it.
     ``quadrants`` are those in use, the first is the master; ``done`` lists the control registers that the
     interrupt handler clears (address, bits to clear). With ``fifo_ports`` the input is not loaded before the
     start: it is pushed afterwards, a word for each port in turn.
@@ -112,6 +113,7 @@ class Program:
     inputs: tuple[TensorLayout, ...]
     outputs: tuple[TensorLayout, ...]
     fifo_ports: tuple[FifoPort, ...] = ()
+    engine_version: str = ""
 
     def phases(self) -> Iterator[tuple[str, tuple[Step, ...]]]:
         """Yield phase names and their steps in the order of execution (input is loaded before start)."""

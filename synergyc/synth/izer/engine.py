@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from synergyc.diagnostics import fail
+from synergyc.synth.effect import program_differences
 from synergyc.synth.izer.emitted import Emitted, read_emitted
 from synergyc.synth.izer.inputs import checkpoint_bytes, network_yaml, sample_bytes
 from synergyc.synth.izer.tool import Izer
@@ -32,19 +34,30 @@ def generate(
     """Return the program that the vendor's tool makes of ``placed``.
 
     Where inputs and outputs lie is given by the placement. Raises SynergyError if the tool fails, if it
-    cannot express the network, or if its C is not understood.
+    cannot express the network, if its C is not understood, or (``izer-differs``) if it does not keep to the
+    placement: it chooses the places of weights and biases itself, as if the network were alone on the chip.
     """
     emitted = run_izer(placed, chip, izer, control, timeout_s=timeout_s)
-    frame = generate_native(placed, chip, control)
-    return replace(
-        frame,
+    ours = generate_native(placed, chip, control)
+    program = replace(
+        ours,
         engine=ENGINE,
+        engine_version=izer.version(),
         init=emitted.init,
         weights=emitted.weights,
         bias=emitted.bias,
         configure=emitted.configure,
         start=emitted.start,
     )
+    differences = list(program_differences(program, ours, chip.cnn))
+    if differences:
+        raise fail(
+            "izer-differs",
+            f"the vendor's tool does not keep to the placement of {placed.name}: {differences[0]}",
+            have=f"{len(differences)} differences, the tool's value first",
+            hint="use the native engine",
+        )
+    return program
 
 
 def run_izer(
@@ -74,11 +87,18 @@ def _arguments(placed: PlacedNetwork, chip: Chip, control: ControlOptions, folde
     yield from ("--no-version-check", "--no-progress", "--yamllint", "none", "--no-unload", "--no-kat")
     if placed.first_layer:
         yield from ("--start-layer", str(placed.first_layer))
-    if placed.weight_start:
-        yield from ("--weight-start", str(placed.weight_start))
+    start = placed.weight_start or _lowest_slot(placed, chip)
+    if start:
+        yield from ("--weight-start", str(start))
     if placed.fifo:
         yield "--fifo"
     if control.write_zero_registers:
         yield "--write-zero-registers"
     if control.average_rounding:
         yield "--avg-pool-rounding"
+
+
+def _lowest_slot(placed: PlacedNetwork, chip: Chip) -> int:
+    """Return where the weights start that do not lie at the end of the large memories."""
+    slots = [layer.weight_slot for layer in placed if layer.stores_weights]
+    return min((slot for slot in slots if slot < chip.cnn.weight_slots), default=0)

@@ -35,7 +35,7 @@ def checkpoint_bytes(placed: PlacedNetwork) -> bytes:
     state: dict[str, Any] = {}
     for layer in placed:
         inner = layer.layer
-        if inner.weight is None:
+        if inner.weight is None or layer.bypass:
             continue
         key = f"layer{layer.hardware_layer}"
         state[f"{key}.output_shift"] = torch.tensor([float(inner.output_shift)])
@@ -80,8 +80,14 @@ def _layer(placed: PlacedNetwork, index: int) -> dict[str, Any]:
         entry["data_format"] = "CHW"
     if inner.eltwise is not None:
         entry.update(eltwise=str(inner.eltwise), operands=layer.operands, pool_first=inner.pool_first)
-    if layer.streaming:
-        entry["streaming"] = True
+    switches = {
+        "streaming": layer.streaming,
+        "readahead": layer.read_ahead,
+        "tcalc": layer.grouped_passes,
+        "calcx4": layer.fourfold,
+        "bypass": layer.bypass,
+    }
+    entry.update({key: True for key, on in switches.items() if on})
     if not layer.passthrough:
         entry.update(_convolution(layer))
     return entry
@@ -97,6 +103,14 @@ def _convolution(layer: PlacedLayer) -> dict[str, Any]:
     }
     if inner.op is LayerOp.LINEAR:
         return entry
+    if len(set(inner.padding)) > 1:
+        raise fail(
+            "izer-unsupported",
+            "the vendor's tool has one padding for rows and columns",
+            layer=inner.name,
+            have="x".join(map(str, inner.padding)),
+            hint="use the native engine",
+        )
     entry["pad"] = inner.padding[0]
     if inner.op is LayerOp.CONV1D:
         entry.update(kernel_size=inner.kernel[0], dilation=inner.dilation[0])

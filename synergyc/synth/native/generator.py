@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+import synergyc
 from synergyc.synth.geometry import Geometry
 from synergyc.synth.native.ai85 import Ai85Encoder
 from synergyc.synth.native.ai87 import Ai87Encoder
@@ -56,6 +57,7 @@ def generate(placed: PlacedNetwork, chip: Chip, control: ControlOptions = VENDOR
         inputs=tuple(layout_of(tensor, cnn) for tensor in placed.inputs),
         outputs=tuple(layout_of(tensor, cnn) for tensor in placed.outputs),
         fifo_ports=fifo_ports(placed, cnn),
+        engine_version=synergyc.__version__,
     )
 
 
