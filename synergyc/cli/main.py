@@ -24,6 +24,7 @@ _COMMANDS = {
     "show": "synergyc.cli.show",
     "check": "synergyc.cli.check",
     "quantize": "synergyc.cli.quantize",
+    "report": "synergyc.cli.report",
     "toolchain": "synergyc.cli.toolchain",
 }
 

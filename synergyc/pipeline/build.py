@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +21,7 @@ from synergyc.ir import store
 from synergyc.manifest import MANIFEST_NAME, Manifest
 from synergyc.pipeline.engines import EngineChoice, Generate, generator
 from synergyc.pipeline.models import PreparedModel, prepare
-from synergyc.pipeline.planning import choose_plan, plan_alternatives, segment_network
+from synergyc.pipeline.planning import choose_plan, plan_alternatives, schedule_programs, segment_network
 from synergyc.pipeline.record import input_layout, output_layout, record_build
 from synergyc.pipeline.staging import check_output, staging
 from synergyc.plan.problem import Objective
@@ -71,6 +71,8 @@ def build_system(
     models, result = plan_system(system, options, progress)
     generate = generator(options.synth, progress)
     programs = synthesize(system, models, result.plan, progress, generate)
+    plan = schedule_programs(system, list(models.values()), result.plan, programs)
+    result = replace(result, plan=plan)
     with staging(output) as folder:
         specs = firmware_specs(system, models, result.plan, programs)
         write_app_files(models.values(), specs, folder)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import cast
 
 from synergyc.config import System
@@ -13,11 +14,15 @@ from synergyc.pipeline.models import PreparedModel
 from synergyc.pipeline.problem import plan_problem
 from synergyc.plan.availability import Alternative, alternatives
 from synergyc.plan.checks import Fits
+from synergyc.plan.cost import CostModel, candidate_of
 from synergyc.plan.pareto import pareto_front
 from synergyc.plan.problem import Objective
 from synergyc.plan.selector import PlanResult, choose
+from synergyc.plan.timeline import schedule
 from synergyc.plan.types import Plan
+from synergyc.synth.program import Program
 from synergyc.synth.resident import place_resident
+from synergyc.synth.switch import switch_steps
 from synergyc.targets import Chip
 
 
@@ -50,6 +55,29 @@ def compare_selectors(
         except SynergyError as error:
             found[name] = error
     return found
+
+
+def schedule_programs(
+    system: System, models: Sequence[PreparedModel], plan: Plan, programs: Mapping[str, Program]
+) -> Plan:
+    """Return ``plan`` with the schedule played again: what its programs write for a switch is known now."""
+    problem = plan_problem(system)
+    networks = {model.app: model.network for model in models}
+    costings = [
+        CostModel(problem, app, networks[app.name]).cost(candidate_of(part, networks[app.name]))
+        for app, part in zip(problem.apps, plan.apps, strict=True)
+    ]
+    switches: dict[str, int] = {}
+    for device in problem.devices:
+        on_device = [programs[segment.name] for segment in plan.segments_on(device.name)]
+        for segment, program in zip(plan.segments_on(device.name), on_device, strict=True):
+            others = [other for other in on_device if other is not program]
+            switches[segment.name] = len(switch_steps(program, others, device.chip.cnn))
+    played = schedule(problem, costings, switches=switches)
+    apps = tuple(
+        replace(app, predicted=replace(app.predicted, scheduled=played.apps[app.app])) for app in plan.apps
+    )
+    return replace(plan, apps=apps, schedule=played)
 
 
 def plan_alternatives(

@@ -304,6 +304,21 @@ def app_plans(costings: Sequence[Costing]) -> tuple[AppPlan, ...]:
     return tuple(_app_plan(costing, busy_us) for costing in costings)
 
 
+def candidate_of(plan: AppPlan, network: Network) -> Candidate:
+    """Return the candidate that ``plan`` was made of."""
+    cuts = () if plan.replicated else tuple(segment.last for segment in plan.segments[:-1])
+    return Candidate(
+        plan.app,
+        plan.sense_device,
+        plan.interact_device,
+        tuple(segment.device for segment in plan.segments),
+        cuts,
+        len(network.layers),
+        tuple(segment.swapped for segment in plan.segments),
+        plan.replicated,
+    )
+
+
 def _app_plan(costing: Costing, busy_us: Mapping[str, float]) -> AppPlan:
     candidate = costing.candidate
     terms = tuple(

@@ -38,10 +38,11 @@ def travel_bytes(tensor: Tensor, cnn: Cnn) -> int:
 
 
 def switch_words(layers: int, cnn: Cnn) -> int:
-    """Return the most register words that a switch to a resident network of so many layers writes.
+    """Return about how many register words a switch to a resident network of so many layers writes.
 
     Chips that can start at any layer keep the layers' registers (``synth.switch``): control registers only.
+    Of others half the layers' registers are taken to differ; the exact number is known after synthesis.
     """
     own = "start_layer" in cnn.features
-    by_layer = 0 if own else layers * len(cnn.addresses.layer_registers.numbers)
+    by_layer = 0 if own else layers * len(cnn.addresses.layer_registers.numbers) // 2
     return cnn.quadrants * (2 + by_layer)

@@ -36,9 +36,18 @@ _INTERRUPT, _TASK = 0, 1
 Process = Generator[simpy.Event, Any, None]
 
 
-def schedule(problem: PlanProblem, costings: Sequence[Costing], runs: int = RUNS) -> Schedule:
-    """Return the schedule of apps that run together, ``runs`` runs of each."""
-    player = _Player(problem, costings, runs)
+def schedule(
+    problem: PlanProblem,
+    costings: Sequence[Costing],
+    runs: int = RUNS,
+    switches: Mapping[str, int] | None = None,
+) -> Schedule:
+    """Return the schedule of apps that run together, ``runs`` runs of each.
+
+    ``switches`` are the register words that make a segment the next one on a shared accelerator, by segment
+    name, where they are known.
+    """
+    player = _Player(problem, costings, runs, switches or {})
     player.play()
     return Schedule(tuple(player.spans), player.results(), player.busy())
 
@@ -70,8 +79,10 @@ class _Queue:
 class _Player:
     """Plays all apps on the units of a system."""
 
-    def __init__(self, problem: PlanProblem, costings: Sequence[Costing], runs: int) -> None:
-        self.problem, self.costings, self.runs = problem, costings, runs
+    def __init__(
+        self, problem: PlanProblem, costings: Sequence[Costing], runs: int, switches: Mapping[str, int]
+    ) -> None:
+        self.problem, self.costings, self.runs, self.switches = problem, costings, runs, switches
         self.env = simpy.Environment()
         self.runtime: Runtime = load_runtime()
         self.spans: list[Span] = []
@@ -235,8 +246,9 @@ class _Player:
         self.resident[segment.device] = segment
         switch_us = 0.0
         if before not in (None, segment):
-            layers = segment.last - segment.first + 1
-            switch_us = switch_words(layers, chip.cnn) * chip.cnn.timing.word_ns / 1000
+            expected = switch_words(segment.last - segment.first + 1, chip.cnn)
+            words = self.switches.get(segment.name, expected)
+            switch_us = words * chip.cnn.timing.word_ns / 1000
         weights_us = work["weights"].duration_us if "weights" in work else 0.0
         return switch_us + weights_us + work["load"].duration_us + work["start"].duration_us
 

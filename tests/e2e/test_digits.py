@@ -135,3 +135,23 @@ def _flip_bit(elf: Path, *, symbol_part: str, offset: int) -> None:
     content = bytearray(elf.read_bytes())
     content[position] ^= 1
     elf.write_bytes(bytes(content))
+
+
+def test_the_schedule_is_what_the_devices_do(digits_build: Path) -> None:
+    # Issue bar: predicted and emulated throughput within 5 % of each other.
+    result = synergyc("run", str(digits_build), "--runs", "100", "--json")
+    outcome = json.loads(result.stdout)
+    app, predicted = outcome["apps"]["digits"], outcome["predicted"]["digits"]
+    assert predicted["throughput_hz"] == pytest.approx(app["throughput_hz"], rel=0.05)
+    assert predicted["latency_ms"] == pytest.approx(app["latency_ms"]["p50"], rel=0.05)
+
+
+def test_html_report_needs_nothing_else(digits_build: Path, tmp_path: Path) -> None:
+    page = tmp_path / "report.html"
+    result = synergyc("report", str(digits_build), "--runs", "4", "-o", str(page), "-q")
+    assert result.returncode == 0, result.stderr
+    text = page.read_text()
+    for word in ("Timeline", "Memory of the accelerators", "When devices are away", "wrist.wrist-chest"):
+        assert word in text
+    assert "http://" not in text
+    assert "https://" not in text

@@ -1,0 +1,34 @@
+"""The HTML report of a made-up build."""
+
+from __future__ import annotations
+
+from xml.etree import ElementTree
+
+from synergyc.manifest import Manifest
+from synergyc.plan.types import AppSchedule, Schedule, Span
+from synergyc.report.html import Block, BuildReport, MemoryMap, html_report
+from tests.test_manifest import MINIMAL
+
+
+def page_of(name: str = "app.yaml") -> str:
+    manifest = Manifest.model_validate(MINIMAL).model_copy(update={"app_file": name})
+    spans = tuple(Span("wrist.cpu", "one", run, "load", 100.0 * run, 100.0 * run + 40) for run in range(8))
+    schedule = Schedule(spans, {"one": AppSchedule(10_000.0, 0.04, 0.04)}, {"wrist.cpu": 0.4})
+    memory = MemoryMap(
+        "wrist", "max78000", 64, 768, 16, 32768,
+        (Block("one_s0", "one_s0: l0", 3, 0, 18),), (Block("one_s0", "one_s0: l0", 0, 0, 256),),
+    )  # fmt: skip
+    return html_report(BuildReport(manifest, schedule, (memory,), None))
+
+
+def test_page_is_well_formed_but_for_its_head() -> None:
+    body = page_of().partition("<body>")[2].partition("</body>")[0]
+    tree = ElementTree.fromstring(f"<body>{body.replace('&rarr;', '-')}</body>")  # noqa: S314 - our own text
+    titles = [node.text or "" for node in tree.iter("title")]
+    assert "one_s0: l0, processor 3, slots 0-17" in titles
+    assert "one run 3: load, 40.0 us" in titles
+    assert "Nothing was emulated" in body
+
+
+def test_names_cannot_break_out() -> None:
+    assert "<script>" not in page_of("<script>.yaml")
