@@ -1,9 +1,11 @@
-"""Train MotionNet on the BasicMotions recordings and write its weights into models/data/.
+"""Train MotionNet on the BasicMotions recordings, in float and for the chip, and write both.
 
-Run from the repository's root, with the extra ``models`` installed: ``python -m models.train_motion``. Less
-than a minute on two cores. The recordings (UEA archive: 4 activities, 40 recordings to train and 40 to test,
-each 10 s of a smartwatch at 10 Hz) come inside the sktime package and are not copied into this repository;
-``--samples DIR`` writes the test and calibration windows as .npy files, for an app file.
+Run from the repository's root: ``python -m models.train_motion``. Less than a minute on two cores.
+
+The recordings (UEA archive: 4 activities, 40 recordings to train and 40 to test, each 10 s of a smartwatch
+at 10 Hz) are files of the sktime package (``pip install --no-deps sktime``: nothing of it is imported) and
+are not copied into this repository; ``--samples DIR`` writes their windows as .npy files, for an app file.
+What stands in ``motion_samples.npy`` instead is made up: swings of several rates and strengths.
 """
 
 from __future__ import annotations
@@ -18,6 +20,13 @@ import torch
 
 from models.motion import MotionNet
 from models.training import Labels, Samples, accuracy, train, write_weights
+from synergyc.frontend import capture
+from synergyc.legalize import rewrite
+from synergyc.pipeline.trained import write_stored
+from synergyc.pipeline.training import Labelled, Schedule, Trained
+from synergyc.pipeline.training import train as train_quantized
+from synergyc.quantize import calibrate
+from synergyc.quantize.calibrate import integer_values
 
 CLASSES = ("Standing", "Running", "Walking", "Badminton")
 WINDOW = 32
@@ -30,7 +39,10 @@ VALIDATION = 3  # recordings of each activity that training does not see
 HOP = 17  # between windows that are not drawn: 5 of each recording
 DATA = Path(__file__).parent / "data"
 
+BITS = {"conv1.0": 8, "conv2.0": 2, "conv3.0": 2, "classify": 8}
+
 Recordings = npt.NDArray[np.float64]
+Index = npt.NDArray[np.int64]
 
 
 def read(part: str) -> tuple[Recordings, Labels]:
@@ -40,7 +52,7 @@ def read(part: str) -> tuple[Recordings, Labels]:
     """
     package = find_spec("sktime")
     if package is None or package.origin is None:
-        raise SystemExit("the recordings come with the package sktime: pip install 'synergyc[models]'")
+        raise SystemExit("the recordings come with the package sktime: pip install --no-deps sktime")
     folder = Path(package.origin).parent / "datasets" / "data" / "BasicMotions"
     _, body = (folder / f"BasicMotions_{part}.ts").read_text().split("@data\n")
     rows = [line.split(":") for line in body.split()]
@@ -70,7 +82,7 @@ def drawn(recordings: Recordings, labels: Labels, random: np.random.Generator) -
     return sensed(cut * random.uniform(0.8, 1.25, (len(cut), 1, 1))), labels[picked]
 
 
-def split(labels: Labels, seed: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+def split(labels: Labels, seed: int) -> tuple[Index, Index]:
     """Return which recordings train, and which ``VALIDATION`` of each activity do not."""
     random = np.random.default_rng(seed)
     order = random.permutation(len(labels))
@@ -78,7 +90,7 @@ def split(labels: Labels, seed: int) -> tuple[npt.NDArray[np.int64], npt.NDArray
     return np.setdiff1d(order, held), held
 
 
-def train_motion(seed: int = 0) -> tuple[MotionNet, npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+def train_motion(seed: int = 0) -> tuple[MotionNet, Index, Index]:
     """Return a trained model, and which of the recordings trained and validated it."""
     recordings, labels = read("TRAIN")
     used, held = split(labels, seed)
@@ -92,6 +104,23 @@ def train_motion(seed: int = 0) -> tuple[MotionNet, npt.NDArray[np.int64], npt.N
         seed,
     )
     return model, used, held
+
+
+def train_integers(model: MotionNet, used: Index, held: Index) -> Trained:
+    """Return the float ``model`` in integers, middle layers of 2 bits, trained on the same recordings."""
+    recordings, labels = read("TRAIN")
+    data = Labelled(*windows(recordings[used], labels[used]))
+    validation = Labelled(*windows(recordings[held], labels[held]))
+    graph = rewrite(capture(model, (6, WINDOW), "motion"))
+    return train_quantized(calibrate(graph, data.inputs, BITS), data, validation, Schedule(epochs=10))
+
+
+def made_up(count: int) -> Samples:
+    """Return ``count`` windows of swings, 0 to 3 per second, weak to strong."""
+    random = np.random.default_rng(0)
+    rate_hz, strength, phase = (random.uniform(0, most, (count, 6, 1)) for most in (3, 12, 2 * np.pi))
+    time_s = np.arange(WINDOW) / 10
+    return sensed(strength * np.sin(2 * np.pi * rate_hz * time_s + phase))
 
 
 def main() -> None:
@@ -108,9 +137,14 @@ def main() -> None:
         np.save(options.samples / "motion_calibration.npy", windows(*read("TRAIN"))[0])
         return
     torch.use_deterministic_algorithms(True)
-    model, _, _ = train_motion(options.seed)
+    model, used, held = train_motion(options.seed)
     print(f"test {accuracy(model, test, labels):.4f} on {len(labels)} windows")
+    integers = train_integers(model, used, held).integers
+    answers = integer_values(integers, test)[integers.output].reshape(len(test), -1).argmax(axis=1)
+    print(f"test in integers {np.mean(answers == labels):.4f}")
     write_weights(model, DATA / "motion.safetensors")
+    write_stored(integers, DATA / "motion_integers.safetensors")
+    np.save(DATA / "motion_samples.npy", made_up(32))
 
 
 if __name__ == "__main__":

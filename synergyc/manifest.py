@@ -114,12 +114,30 @@ class PredictionRecord(_Record):
     terms: tuple[TermRecord, ...]
 
 
+class DifferenceRecord(_Record):
+    """The first layer whose values differ between two stages, the rms error, and the answers that change."""
+
+    before: str
+    after: str
+    layer: str
+    error: float
+    answers: int
+
+
 class AccuracyRecord(_Record):
-    """Share of right answers on the app's labelled samples, by stage."""
+    """Share of right answers on the app's labelled samples, by stage.
+
+    Stages: the float model; the same with batch normalization folded; integers in floating point, as they
+    are trained; the integer reference. The class numbers behind them are in ``answers``, (stages, samples).
+    """
 
     samples: int
     float_model: float
+    folded: float
+    fake_quantized: float
     integer_reference: float
+    differences: tuple[DifferenceRecord, ...]
+    answers: FileRecord
 
 
 class AppRecord(_Record):

@@ -11,7 +11,7 @@ from synergyc.cli.objective import objective_option
 from synergyc.cli.progress import stages
 
 if TYPE_CHECKING:
-    from synergyc.manifest import Manifest
+    from synergyc.manifest import AccuracyRecord, Manifest
     from synergyc.plan.problem import Objective
 
 
@@ -64,10 +64,7 @@ def _summary(manifest: Manifest, output: Path) -> str:
             f" latency {expected.latency_ms:.2f} ms"
         )
         if app.accuracy is not None:
-            lines.append(
-                f"  accuracy on {app.accuracy.samples} samples: float {app.accuracy.float_model:.2%},"
-                f" integer {app.accuracy.integer_reference:.2%}"
-            )
+            lines += [f"  {line}" for line in _accuracy(app.accuracy)]
     for device in manifest.devices:
         segments = ", ".join(
             f"{s.name} (layers {s.first_layer}-{s.last_layer}, {s.predicted_cycles:,} cycles)"
@@ -80,3 +77,15 @@ def _summary(manifest: Manifest, output: Path) -> str:
         )
     lines.append(f"written to {output}")
     return "\n".join([*lines, ""])
+
+
+def _accuracy(record: AccuracyRecord) -> list[str]:
+    from synergyc.report.accuracy import accuracy_lines
+
+    shares = {
+        "float": record.float_model,
+        "folded": record.folded,
+        "fake_quantized": record.fake_quantized,
+        "reference": record.integer_reference,
+    }
+    return accuracy_lines(record.samples, shares, record.differences)

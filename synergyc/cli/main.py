@@ -26,6 +26,7 @@ _COMMANDS = {
     "quantize": "synergyc.cli.quantize",
     "report": "synergyc.cli.report",
     "toolchain": "synergyc.cli.toolchain",
+    "train": "synergyc.cli.train",
 }
 
 

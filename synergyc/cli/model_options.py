@@ -55,9 +55,33 @@ class Argument(click.ParamType[tuple[str, object]]):
             return key, text
 
 
+class LayerBits(click.ParamType[tuple[str, int]]):
+    """Weight bits of one layer, such as ``conv1=4``."""
+
+    name = "LAYER=BITS"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, int]:
+        """Return the layer's name and its bits; fails if that is not what the text says."""
+        if isinstance(value, tuple):
+            return value
+        layer, _, bits = str(value).rpartition("=")
+        if not layer or bits not in {"8", "4", "2", "1"}:
+            self.fail(f"{value!r} is not LAYER=BITS with 8, 4, 2 or 1 bits", param, ctx)
+        return layer, int(bits)
+
+
 def model_options(command: Command) -> Command:
     """Add the model argument and the options that say what ``ModelRequest`` holds."""
     for add in (
+        click.option(
+            "--devices", default=1, type=click.IntRange(min=1), help="Devices that --fit may count on."
+        ),
+        click.option("--fit", is_flag=True, help="Narrow the weights that lose least until the model fits."),
+        click.option(
+            "--layer-bits", multiple=True, type=LayerBits(), help="Weight bits of one layer, before --bits."
+        ),
         click.option(
             "--bits",
             default="8",
@@ -89,11 +113,26 @@ def request_of(
     arguments: tuple[tuple[str, object], ...],
     calibrate: Path | None,
     bits: str,
+    layer_bits: tuple[tuple[str, int], ...],
+    fit: bool,
+    devices: int,
 ) -> ModelRequest:
     """Return what the options say."""
+    from synergyc.pipeline.fitting import AUTO
     from synergyc.pipeline.single import ModelRequest
 
-    return ModelRequest(model, input_shape, weights, calibrate, int(bits), dict(arguments))
+    if fit and (layer_bits or bits != "8"):
+        raise click.UsageError("--fit chooses the bits: leave out --bits and --layer-bits")
+    return ModelRequest(
+        model,
+        input_shape,
+        weights,
+        calibrate,
+        AUTO if fit else int(bits),
+        dict(arguments),
+        layer_bits=dict(layer_bits),
+        devices=devices,
+    )
 
 
 @contextmanager

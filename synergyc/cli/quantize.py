@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from synergyc.cli.model_options import model_options, request_of
+from synergyc.cli.model_options import model_options, refusal_as_json, request_of
+
+if TYPE_CHECKING:
+    from synergyc.ir.network import Network
+    from synergyc.pipeline.accuracy import Accuracy
 
 
 @click.command("quantize")
@@ -20,33 +25,66 @@ from synergyc.cli.model_options import model_options, request_of
     "--test", "test_file", type=click.Path(path_type=Path), help="Inputs .npy that accuracy is told for."
 )
 @click.option("--labels", "labels_file", type=click.Path(path_type=Path), help="Their class numbers .npy.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def command(
-    device: str, output: Path, test_file: Path | None, labels_file: Path | None, **model: Any
+    device: str,
+    output: Path,
+    test_file: Path | None,
+    labels_file: Path | None,
+    as_json: bool,
+    **model: Any,
 ) -> None:
     """Quantize MODEL and write its integer network to a safetensors file.
 
-    With --test and --labels, tell the share of right answers of the float model and of the integers.
+    With --test and --labels, tell the share of right answers at each stage, from the float model to the
+    integers, and where neighbouring stages begin to differ.
     """
-    from synergyc.pipeline.single import (
-        board_of,
-        labelled_accuracy,
-        network_for,
-        quantize_model,
-        write_network,
-    )
+    from synergyc.pipeline.single import board_of, labelled_accuracy, network_for, quantize_model
+    from synergyc.pipeline.trained import write_stored
 
     if (test_file is None) != (labels_file is None):
         raise click.UsageError("--test and --labels belong together")
-    request = request_of(**model)
-    quantized = quantize_model(request)
-    network = network_for(quantized, board_of(device))
+    accuracy = None
+    with refusal_as_json(as_json):
+        board = board_of(device)
+        quantized = quantize_model(request_of(**model), board)
+        network = network_for(quantized, board)
+        if test_file is not None and labels_file is not None:
+            accuracy = labelled_accuracy(quantized, network, test_file, labels_file)
+        write_stored(network, output)
+    if as_json:
+        click.echo(json.dumps(_document(network, accuracy, quantized.notes), indent=2))
+        return
     for note in quantized.notes:
         click.echo(f"note: {note}")
-    if test_file is not None and labels_file is not None:
-        accuracy = labelled_accuracy(quantized, network, test_file, labels_file)
-        click.echo(
-            f"accuracy on {accuracy.samples} samples: float {accuracy.float_model:.2%},"
-            f" integer {accuracy.integer_reference:.2%}"
-        )
-    write_network(network, output)
-    click.echo(f"{network.name}: {len(network.layers)} layers, written to {output}")
+    if accuracy is not None:
+        from synergyc.report.accuracy import accuracy_lines
+
+        for line in accuracy_lines(accuracy.samples, accuracy.shares, accuracy.differences):
+            click.echo(line)
+    click.echo(f"{network.name}: {len(network.layers)} layers ({_widths(network)}), written to {output}")
+
+
+def _widths(network: Network) -> str:
+    used = [layer.weight_bits for layer in network.layers if layer.weight is not None]
+    return ", ".join(f"{used.count(bits)} of {bits} bits" for bits in sorted(set(used), reverse=True))
+
+
+def _document(network: Network, accuracy: Accuracy | None, notes: tuple[str, ...]) -> dict[str, object]:
+    return {
+        "status": "ok",
+        "reasons": [],
+        "model": network.name,
+        "layers": [
+            {"name": layer.name, "bits": layer.weight_bits if layer.weight is not None else None}
+            for layer in network.layers
+        ],
+        "accuracy": None
+        if accuracy is None
+        else {
+            "samples": accuracy.samples,
+            **accuracy.shares,
+            "differences": [vars(item) for item in accuracy.differences],
+        },
+        "notes": list(notes),
+    }

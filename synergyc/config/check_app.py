@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from synergyc.config.marks import KeyPath
-from synergyc.config.system import App, ModuleModel, Pin, PythonModel, System
+from synergyc.config.system import App, ModuleModel, Pin, PythonModel, Quantize, System
 from synergyc.diagnostics import Diagnostic, did_you_mean
 
 
@@ -139,12 +139,27 @@ def _check_data(system: System, app: App) -> Iterator[Diagnostic]:
         message = f"app {app.name!r} must have the key 'quantize': its model has float weights"
         hint = "quantize: {calibrate: FILE.npy, bits: 8}"
         yield Diagnostic("model-without-quantize", message, place, hint=hint)
+    if app.quantize:
+        yield from _check_quantize(system, app.name, app.quantize)
+
+
+def _check_quantize(system: System, app: str, quantize: Quantize) -> Iterator[Diagnostic]:
+    """Integers come from calibration or from training; trained ones have their widths."""
+    place = system.locate("apps", app, "quantize")
+    if (quantize.calibrate is None) == (quantize.trained is None):
+        message = f"apps.{app}.quantize must have exactly one of calibrate, trained"
+        yield Diagnostic("quantize-source", message, place, hint="calibrate: FILE.npy")
+    elif quantize.trained is not None and quantize.bits != Quantize.bits:
+        message = "bits have no effect on integers that are trained"
+        place = system.locate("apps", app, "quantize", "bits")
+        yield Diagnostic("quantize-source", message, place, hint="synergyc train --bits")
 
 
 def _check_files(system: System, app: App) -> Iterator[Diagnostic]:
     files: list[tuple[KeyPath, Path | None]] = [(("samples",), app.samples), (("labels",), app.labels)]
     if app.quantize:
         files.append((("quantize", "calibrate"), app.quantize.calibrate))
+        files.append((("quantize", "trained"), app.quantize.trained))
     if isinstance(app.model, PythonModel):
         files.append((("model", "python"), app.model.file))
         files.append((("model", "weights"), app.model.weights))

@@ -21,6 +21,7 @@ from synergyc.config.schema import (
     ModelTable,
     OnnxTable,
     PinTable,
+    QuantizeTable,
 )
 from synergyc.config.system import (
     App,
@@ -91,13 +92,12 @@ def _link(table: LinkTable) -> Link:
 
 
 def _app(name: str, table: AppTable, folder: Path) -> App:
-    quantize = table.quantize
     return App(
         name=name,
         sense=Sense(table.sense.sensor, table.sense.on, table.sense.rate_hz),
         model=_model(table.model, folder),
         interact=Interact(table.interact.actuator, table.interact.on),
-        quantize=Quantize(_beside(folder, quantize.calibrate), quantize.bits) if quantize else None,
+        quantize=None if table.quantize is None else _quantize(table.quantize, folder),
         samples=_beside(folder, table.samples) if table.samples else None,
         labels=_beside(folder, table.labels) if table.labels else None,
         split=table.split,
@@ -107,6 +107,12 @@ def _app(name: str, table: AppTable, folder: Path) -> App:
         rate_hz=table.rate_hz,
         priority=table.priority,
     )
+
+
+def _quantize(table: QuantizeTable, folder: Path) -> Quantize:
+    calibrate = _beside(folder, table.calibrate) if table.calibrate else None
+    trained = _beside(folder, table.trained) if table.trained else None
+    return Quantize(calibrate, table.bits, trained)
 
 
 def _model(table: ModelTable, folder: Path) -> ModelSource:

@@ -137,9 +137,10 @@ ModelTable = Annotated[
 
 
 class QuantizeTable(_Table):
-    """How a float model becomes integers."""
+    """How a float model becomes integers: calibrated here, or trained before (``synergyc train``)."""
 
-    calibrate: Text
+    calibrate: Text | None = None
+    trained: Text | None = None
     bits: Annotated[
         Annotated[WeightBits, Tag("<width>")]
         | Annotated[Literal["auto"], Tag("<auto>")]

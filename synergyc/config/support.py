@@ -13,11 +13,6 @@ def check_support(system: System) -> Iterator[Diagnostic]:
     """Yield a diagnostic for each thing that is asked for and has no effect yet."""
     for app in system.apps:
         yield from _check_model(system, app)
-        if app.quantize and not isinstance(app.quantize.bits, int):
-            shown = "auto" if app.quantize.bits == "auto" else "for each layer"
-            yield _refuse(
-                system, ("apps", app.name, "quantize", "bits"), f"bits {shown} are", "bits: 8, 4, 2 or 1"
-            )
 
 
 def _check_model(system: System, app: App) -> Iterator[Diagnostic]:

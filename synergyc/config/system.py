@@ -132,11 +132,14 @@ class Interact:
 
 @dataclass(frozen=True)
 class Quantize:
-    """How a float model becomes integers. ``calibrate`` is a file of inputs, float32 (N, *input)."""
+    """How a float model becomes integers: from inputs that calibrate it, or from integers trained before."""
 
-    calibrate: Path
+    calibrate: Path | None = None
+    """A file of inputs, float32 or int8 (N, *input)."""
     bits: int | str | Mapping[str, int] = 8
     """Weight bits: one width for all layers, ``auto``, or a width for each named layer."""
+    trained: Path | None = None
+    """An integer graph of the same model, as ``synergyc train`` writes it; its widths are its own."""
 
 
 @dataclass(frozen=True)

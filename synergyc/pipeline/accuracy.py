@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 
 from synergyc import reference
-from synergyc.ir.graph import Abs, Convolution, Graph, Linear, Relu
+from synergyc.ir.graph import Abs, Convolution, Graph, Linear, Relu, Saturation
 from synergyc.ir.network import Network
 from synergyc.ir.types import Activation, Array
 from synergyc.quantize.calibrate import float_values
@@ -72,7 +73,7 @@ def measure(
         folded: the same without.
         integers: the quantized graph.
         network: its layers.
-        samples: int8 (N, *input shape), as the sensor delivers them.
+        samples: int8 (N, *source shape), as the sensor delivers them.
         labels: class numbers (N,).
     """
     if math.prod(network.tensor(network.outputs[0]).shape) < 2:
@@ -81,8 +82,8 @@ def measure(
     outputs = [_batched(stage, samples) for stage in stages.outputs()]
     answers = np.stack([answers_of(output) for output in outputs])
     found = tuple(
-        StageDifference(*STAGES[index : index + 2], layer, error, int((first != second).sum()))
-        for index, (first, second) in enumerate(zip(answers, answers[1:], strict=False))
+        StageDifference(STAGES[index], STAGES[index + 1], layer, error, int((first != second).sum()))
+        for index, (first, second) in enumerate(pairwise(answers))
         if (difference := stages.first_difference(index, samples, outputs)) is not None
         for layer, error in [difference]
     )
@@ -92,13 +93,11 @@ def measure(
 
 def answers_of(outputs: Array) -> npt.NDArray[np.int64]:
     """Return the place of the largest value of each of (N, classes, ...), over all values of a sample."""
-    return np.argmax(outputs.reshape(len(outputs), -1), axis=1)
+    return np.asarray(np.argmax(outputs.reshape(len(outputs), -1), axis=1))
 
 
 def _batched(stage: Callable[[Array], Array], samples: Array) -> Array:
-    return np.concatenate(
-        [stage(samples[start : start + BATCH]) for start in range(0, len(samples), BATCH)]
-    )
+    return np.concatenate([stage(samples[start : start + BATCH]) for start in range(0, len(samples), BATCH)])
 
 
 class _Stages:
@@ -113,17 +112,16 @@ class _Stages:
     def outputs(self) -> tuple[Callable[[Array], Array], ...]:
         """Return functions from int8 samples to outputs, one for each of ``STAGES``."""
         return (
-            lambda samples: float_values(self._captured, real_input(samples))[self._captured.output],
-            lambda samples: float_values(self._folded, real_input(samples))[self._folded.output],
+            lambda samples: _float_values(self._captured, samples)[self._captured.output],
+            lambda samples: _float_values(self._folded, samples)[self._folded.output],
             lambda samples: self._fake(samples)[self._integers.output],
-            lambda samples: reference.run(self._network, {self._network.inputs[0].name: samples})[
-                self._network.outputs[0]
-            ],
+            lambda samples: reference.run(self._network, self._inputs(samples))[self._network.outputs[0]],
         )
 
-    def first_difference(
-        self, index: int, samples: Array, outputs: list[Array]
-    ) -> tuple[str, float] | None:
+    def _inputs(self, samples: Array) -> Values:
+        return {self._network.inputs[0].name: self._integers.input.prepared(samples)}
+
+    def first_difference(self, index: int, samples: Array, outputs: list[Array]) -> tuple[str, float] | None:
         """Return the first layer in which stages ``index`` and ``index + 1`` differ, and the rms error."""
         before, after = outputs[index : index + 2]
         if index == 2:  # integers: look where an output differs
@@ -137,28 +135,31 @@ class _Stages:
 
     def _folding(self, samples: Array) -> Iterator[tuple[str, float]]:
         """Weighted layers whose weights folding changed have no counterpart; what follows them has."""
-        real = real_input(samples)
-        before, after = float_values(self._captured, real), float_values(self._folded, real)
+        before, after = _float_values(self._captured, samples), _float_values(self._folded, samples)
         original = {node.name: node.operator for node in self._captured}
         for node in self._folded:
             weighted = isinstance(node.operator, Convolution | Linear)
             if node.name not in original or (weighted and node.operator is not original[node.name]):
+                continue
+            if before[node.name].shape != after[node.name].shape:
                 continue
             scale = float(np.abs(before[node.name]).max(initial=0.0))
             if np.abs(after[node.name] - before[node.name]).max(initial=0.0) > _SAME * scale:
                 yield node.origin.module, _rms(after[node.name] - before[node.name])
 
     def _rounding(self, samples: Array) -> Iterator[tuple[str, float]]:
-        before, after = float_values(self._folded, real_input(samples)), self._fake(samples)
+        before, after = _float_values(self._folded, samples), self._fake(samples)
         for node in self._integers:
-            step = 2.0 ** -self._integers.fraction_bits[node.name]
-            error = _rms(after[node.name] * step - before[node.name])
+            scale = 2.0 ** -self._integers.fraction_bits[node.name]
+            largest = float(np.abs(before[node.name]).max(initial=0.0))
+            step = max(scale, largest / 128)  # raw sums have a much finer scale than 8 bits would have
+            error = _rms(after[node.name] * scale - before[node.name])
             if not self._is_activated(node.name) and error > step:
                 yield node.origin.module, error
 
     def _executing(self, samples: Array) -> Iterator[tuple[str, float]]:
         before = self._fake(samples)
-        after = reference.run_layers(self._network, {self._network.inputs[0].name: samples})
+        after = reference.run_layers(self._network, self._inputs(samples))
         for layer in self._network.layers:
             name = layer.name
             if layer.activation is not Activation.NONE and self._is_activated(name):
@@ -172,13 +173,18 @@ class _Stages:
         import torch
 
         with torch.no_grad():
-            values = self._model.values(torch.from_numpy(real_input(samples)))
+            real = real_input(self._integers.input.prepared(samples))
+            values = self._model.values(torch.from_numpy(real))
         return {name: value.numpy() for name, value in values.items()}
 
     def _is_activated(self, name: str) -> bool:
         """Return whether only an activation reads the value, so that the accelerator never stores it."""
         readers = self._integers.consumers(name)
-        return len(readers) == 1 and isinstance(readers[0].operator, Relu | Abs)
+        return len(readers) == 1 and isinstance(readers[0].operator, Relu | Abs | Saturation)
+
+
+def _float_values(graph: Graph, samples: Array) -> Values:
+    return float_values(graph, real_input(graph.input.prepared(samples)))
 
 
 def _rms(values: Array) -> float:

@@ -164,6 +164,8 @@ def write_app_files(models: Iterable[PreparedModel], specs: Sequence[FirmwareSpe
             (target / f"{name}_elements.npy").write_bytes(_npy(elements))
         if model.labels is not None:
             (target / "labels.npy").write_bytes(_npy(model.labels))
+        if model.accuracy is not None:
+            (target / "answers.npy").write_bytes(_npy(model.accuracy.answers))
 
 
 def _npy(array: npt.NDArray[np.generic]) -> bytes:

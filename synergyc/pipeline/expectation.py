@@ -18,22 +18,22 @@ from synergyc.ir.graph import Graph
 from synergyc.ir.network import Network
 from synergyc.ir.types import Array
 from synergyc.manifest import AppRecord, checked_bytes
-from synergyc.pipeline.models import float_outputs, read_samples, reference_outputs, share_right
-from synergyc.quantize import real_input
+from synergyc.pipeline.accuracy import STAGES
+from synergyc.pipeline.models import read_samples, reference_outputs
 
 
 @dataclass(frozen=True, eq=False)
 class Expected:
     """What an app's runs must deliver: run r replays sample ``r % len(outputs)``.
 
-    ``samples`` int8 (N, *input shape); ``outputs`` (N, *shape) by the integer reference; ``floats``
-    (N, *shape) by the float model; ``elements`` maps values to bytes of the result as it is reported (see
-    ``TensorLayout``).
+    ``samples`` int8 (N, *input shape); ``outputs`` (N, *shape) by the integer reference;
+    ``accuracy``: share of right answers on these samples by stage; ``elements`` maps values to bytes of the
+    result as it is reported (see ``TensorLayout``).
     """
 
     samples: npt.NDArray[np.int8]
     outputs: Array
-    floats: npt.NDArray[np.float32]
+    accuracy: Mapping[str, float]
     labels: npt.NDArray[np.int64] | None
     elements: npt.NDArray[np.int64]
     result_bytes: int
@@ -65,7 +65,7 @@ def expectation(folder: Path, app: AppRecord, runs: int, samples_file: Path | No
     return Expected(
         samples=samples,
         outputs=reference_outputs(network, samples),
-        floats=float_outputs(graph, real_input(samples)),
+        accuracy=_stage_accuracy(folder, app, labels),
         labels=labels,
         elements=_array(checked_bytes(folder, app.output_elements)).astype(np.int64),
         result_bytes=app.output_bytes,
@@ -74,7 +74,7 @@ def expectation(folder: Path, app: AppRecord, runs: int, samples_file: Path | No
 
 
 def _own_samples(path: Path, app: AppRecord, graph: Graph, used: int) -> npt.NDArray[np.int8]:
-    samples = read_samples(path, graph.input)
+    samples = graph.input.prepared(read_samples(path, graph.input))
     if len(samples) > app.replay_samples:
         raise fail(
             "input-samples",
@@ -111,14 +111,20 @@ def packed(values: Array, expected: Expected) -> bytes:
 
 
 def accuracies(expected: Expected, hits: list[bool]) -> Mapping[str, float] | None:
-    """Return the share of right classes of the three forms of a model; None without labels."""
-    if expected.labels is None or not hits:
+    """Return the share of right classes at each stage, on the devices too; None without labels."""
+    if not expected.accuracy or not hits:
         return None
-    return {
-        "float": share_right(expected.floats, expected.labels),
-        "reference": share_right(expected.outputs, expected.labels),
-        "emulated": sum(hits) / len(hits),
-    }
+    return {**expected.accuracy, "emulated": sum(hits) / len(hits)}
+
+
+def _stage_accuracy(
+    folder: Path, app: AppRecord, labels: npt.NDArray[np.int64] | None
+) -> Mapping[str, float]:
+    """Return the share of right answers of each stage that the build compared, on the replayed samples."""
+    if app.accuracy is None or labels is None:
+        return {}
+    answers = _array(checked_bytes(folder, app.accuracy.answers))[:, : len(labels)]
+    return {stage: float(np.mean(row == labels)) for stage, row in zip(STAGES, answers, strict=True)}
 
 
 def _array(content: bytes) -> Array:

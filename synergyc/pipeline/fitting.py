@@ -75,7 +75,7 @@ def _widths(chips: Sequence[Chip]) -> list[int]:
 
 
 def _fits_on(graph: Graph, chips: Sequence[Chip]) -> Callable[[Widths], bool]:
-    """Return a function that tells whether the layers, with given widths, fit on ``chips`` one after another."""
+    """Return a function that tells whether the layers fit on ``chips``, one after another."""
 
     def fits(widths: Widths) -> bool:
         network = legalize(outline(graph, widths), chips[0])
@@ -90,7 +90,7 @@ def _fits_on(graph: Graph, chips: Sequence[Chip]) -> Callable[[Widths], bool]:
 
 
 def _longest(network: Network, start: int, chip: Chip) -> int:
-    """Return the end (exclusive) of the longest segment from ``start`` that fits on ``chip``, by bisection."""
+    """Return the end (exclusive) of the longest segment from ``start`` that fits on ``chip``."""
     low, high = start, len(network.layers)
     while low < high:
         middle = (low + high + 1) // 2

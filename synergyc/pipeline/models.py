@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,20 +16,10 @@ from synergyc.ir.graph import Graph, GraphInput
 from synergyc.ir.network import Network
 from synergyc.ir.types import Array, describe_shape
 from synergyc.legalize import legalize, outline, rewrite
-from synergyc.quantize.evaluate import evaluate_float
+from synergyc.pipeline.accuracy import BATCH, Accuracy, measure
+from synergyc.pipeline.fitting import quantize_for
+from synergyc.pipeline.trained import read_trained
 from synergyc.targets import Chip
-
-_BATCH = 64
-"""Samples that are evaluated at a time: keeps the memory of activations within some tens of megabytes."""
-
-
-@dataclass(frozen=True)
-class Accuracy:
-    """Share of right answers on labelled samples."""
-
-    samples: int
-    float_model: float
-    integer_reference: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,15 +44,16 @@ def prepare(app: App, chips: Sequence[Chip]) -> PreparedModel:
     Layers must be legal on at least one of ``chips``; whether a segment fits on a device is the planner's
     question.
     """
-    graph = rewrite(capture(app))
+    captured = capture(app)
+    graph = rewrite(captured)
     if app.quantize is not None and not isinstance(app.quantize.bits, str):
         legalize_for(outline(graph, app.quantize.bits), chips)  # before calibration, which may take long
-    network = legalize_for(quantized(app, graph), chips)
-    samples = _samples(app, graph)
-    labels = None if app.labels is None else read_labels(app.labels, len(samples))
-    return PreparedModel(
-        app.name, graph, network, samples, labels, measured_accuracy(graph, network, samples, labels)
-    )
+    integers = quantized(app, graph, chips)
+    network = legalize_for(integers, chips)
+    sensed = _sensed(app, graph)
+    labels = None if app.labels is None else read_labels(app.labels, len(sensed))
+    accuracy = None if labels is None else measure(captured, graph, integers, network, sensed, labels)
+    return PreparedModel(app.name, graph, network, graph.input.prepared(sensed), labels, accuracy)
 
 
 def capture(app: App) -> Graph:
@@ -92,7 +82,7 @@ def _capture_module(app: App, model: ModuleModel) -> Graph:
         raise fail("model-source", f"app {app.name!r}: model must be an nn.Module, not a {kind}")
     shape = model.input
     if shape is None:
-        if app.quantize is None:
+        if app.quantize is None or app.quantize.calibrate is None:
             raise fail(
                 "model-input",
                 f"app {app.name!r} needs the shape of its input",
@@ -102,18 +92,23 @@ def _capture_module(app: App, model: ModuleModel) -> Graph:
     return frontend.capture(model.module, shape, app.name)
 
 
-def quantized(app: App, graph: Graph) -> Graph:
-    """Return ``graph`` in integers, calibrated with the app's own data."""
+def quantized(app: App, graph: Graph, chips: Sequence[Chip]) -> Graph:
+    """Return ``graph`` in integers: as trained, or calibrated with the app's own data.
+
+    ``chips`` are those that may share the model (for widths that are chosen automatically).
+    """
     if app.quantize is None:
         raise fail(
             "no-calibration",
             f"app {app.name!r} needs calibration data",
             hint="quantize: {calibrate: inputs.npy}",
         )
-    bits = app.quantize.bits
-    if isinstance(bits, str):
-        raise fail("weight-bits", f"bits: {bits} is not supported yet", hint="8, 4, 2 or 1")
-    return quantize.quantize(graph, read_calibration(app.quantize.calibrate, graph.input), bits)
+    if app.quantize.trained is not None:
+        return read_trained(app.quantize.trained, graph)
+    if app.quantize.calibrate is None:
+        raise ValueError("quantize must name calibration data or trained integers")
+    calibration = read_calibration(app.quantize.calibrate, graph.input)
+    return quantize_for(graph, calibration, app.quantize.bits, chips).integers
 
 
 def legalize_for(graph: Graph, chips: Sequence[Chip]) -> Network:
@@ -129,27 +124,11 @@ def legalize_for(graph: Graph, chips: Sequence[Chip]) -> Network:
     raise problems
 
 
-def float_outputs(graph: Graph, inputs: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Return the float graph's output (N, *shape) for real inputs (N, *input shape)."""
-    results = []
-    for start in range(0, len(inputs), _BATCH):
-        values: dict[str, Array] = {graph.input.name: inputs[start : start + _BATCH]}
-        for node in graph:
-            values[node.name] = evaluate_float(node, [values[name] for name in node.inputs])
-        results.append(values[graph.output])
-    return np.concatenate(results).astype(np.float32)
-
-
 def reference_outputs(network: Network, samples: npt.NDArray[np.int8]) -> Array:
     """Return the network's single output (N, *shape), int8 or int32, for int8 samples."""
     name = network.inputs[0].name
-    batches = [samples[start : start + _BATCH] for start in range(0, len(samples), _BATCH)]
+    batches = [samples[start : start + BATCH] for start in range(0, len(samples), BATCH)]
     return np.concatenate([reference.run(network, {name: batch})[network.outputs[0]] for batch in batches])
-
-
-def share_right(outputs: Array, labels: npt.NDArray[np.int64]) -> float:
-    """Return the share of outputs (N, classes, ...) whose largest value stands at the label."""
-    return float(np.mean(np.argmax(outputs.reshape(len(outputs), -1), axis=1) == labels))
 
 
 def read_array(path: Path) -> Array:
@@ -166,7 +145,7 @@ def read_array(path: Path) -> Array:
     return array
 
 
-def _samples(app: App, graph: Graph) -> npt.NDArray[np.int8]:
+def _sensed(app: App, graph: Graph) -> npt.NDArray[np.int8]:
     if app.samples is None:
         raise fail(
             "no-samples",
@@ -177,9 +156,9 @@ def _samples(app: App, graph: Graph) -> npt.NDArray[np.int8]:
 
 
 def read_samples(path: Path, source: GraphInput) -> npt.NDArray[np.int8]:
-    """Return the inputs in ``path`` as the network reads them, int8 (N, *shape); raises SynergyError.
+    """Return the inputs in ``path`` as a sensor delivers them, int8 (N, *shape); raises SynergyError.
 
-    The file holds them as a sensor delivers them, before the preparation that ``source`` may ask for.
+    That is before the preparation that ``source`` may ask for.
     """
     values, shape = read_array(path), source.source_shape
     if values.ndim == 0 or values.shape[1:] != shape or not len(values):
@@ -191,14 +170,14 @@ def read_samples(path: Path, source: GraphInput) -> npt.NDArray[np.int8]:
             have=describe_shape(values.shape),
         )
     if values.dtype == np.int8:
-        return source.prepared(values)
+        return values
     if not np.issubdtype(values.dtype, np.floating):
         raise fail(
             "samples-type",
             f"samples must be int8 or floating-point, not {values.dtype}",
             location=file_location(path),
         )
-    return source.prepared(quantize.quantize_input(values))
+    return quantize.quantize_input(values)
 
 
 def read_calibration(path: Path, source: GraphInput) -> Array:
@@ -219,16 +198,3 @@ def read_labels(path: Path, count: int) -> npt.NDArray[np.int64]:
             have=f"{describe_shape(labels.shape)} of {labels.dtype}",
         )
     return labels.astype(np.int64)
-
-
-def measured_accuracy(
-    graph: Graph, network: Network, samples: npt.NDArray[np.int8], labels: npt.NDArray[np.int64] | None
-) -> Accuracy | None:
-    """Return the accuracy of the float graph and of the integers; None without labels or classes."""
-    if labels is None or math.prod(network.tensor(network.outputs[0]).shape) < 2:
-        return None
-    return Accuracy(
-        samples=len(samples),
-        float_model=share_right(float_outputs(graph, quantize.real_input(samples)), labels),
-        integer_reference=share_right(reference_outputs(network, samples), labels),
-    )

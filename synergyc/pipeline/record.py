@@ -16,6 +16,8 @@ from synergyc.manifest import (
     AlternativeRecord,
     AppRecord,
     DeviceRecord,
+    DifferenceRecord,
+    FileRecord,
     HandOffRecord,
     LinkRecord,
     Manifest,
@@ -28,6 +30,7 @@ from synergyc.manifest import (
     TermRecord,
     record_file,
 )
+from synergyc.pipeline.accuracy import Accuracy
 from synergyc.pipeline.models import PreparedModel
 from synergyc.plan.availability import Alternative
 from synergyc.plan.selector import PlanResult, Rejected
@@ -222,11 +225,7 @@ def _app(
         output_bytes=4 * output_layout(specs, app.name).words,
         accuracy=None
         if model.accuracy is None
-        else AccuracyRecord(
-            samples=model.accuracy.samples,
-            float_model=model.accuracy.float_model,
-            integer_reference=model.accuracy.integer_reference,
-        ),
+        else _accuracy(model.accuracy, record_file(folder, f"{base}/answers.npy")),
         predicted=_prediction(plan.predicted),
     )
 
@@ -251,6 +250,19 @@ def _prediction(predicted: Prediction) -> PredictionRecord:
             )
             for term in predicted.terms
         ),
+    )
+
+
+def _accuracy(accuracy: Accuracy, answers: FileRecord) -> AccuracyRecord:
+    shares = accuracy.shares
+    return AccuracyRecord(
+        samples=accuracy.samples,
+        float_model=shares["float"],
+        folded=shares["folded"],
+        fake_quantized=shares["fake_quantized"],
+        integer_reference=shares["reference"],
+        differences=tuple(DifferenceRecord(**vars(item)) for item in accuracy.differences),
+        answers=answers,
     )
 
 

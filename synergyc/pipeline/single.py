@@ -5,19 +5,26 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from synergyc import quantize
-from synergyc.diagnostics import Diagnostic, did_you_mean, fail, file_location
-from synergyc.ir import store
-from synergyc.ir.graph import Graph
+from synergyc.diagnostics import Diagnostic, did_you_mean, fail
+from synergyc.ir.graph import Graph, GraphInput
 from synergyc.ir.network import Network
 from synergyc.ir.types import Shape
 from synergyc.legalize import legalize, outline, rewrite
-from synergyc.pipeline.models import Accuracy, measured_accuracy, read_calibration, read_labels, read_samples
+from synergyc.pipeline.accuracy import Accuracy, measure
+from synergyc.pipeline.fitting import Bits, quantize_for
+from synergyc.pipeline.models import read_calibration, read_labels, read_samples
+from synergyc.quantize import Calibrated
+from synergyc.quantize.quantize import WEIGHT_BITS
+from synergyc.quantize.widths import weight_counts
 from synergyc.targets import Board, known, load_board, load_chip
+
+if TYPE_CHECKING:
+    from synergyc.pipeline.training import Labelled
 
 _SYNTHETIC_SAMPLES = 32
 _SYNTHETIC_DEVIATION = 40.0
@@ -36,21 +43,31 @@ class ModelRequest:
     input_shape: Shape
     weights: Path | None = None
     calibrate: Path | None = None
-    bits: int | Mapping[str, int] = 8
+    bits: int | str = 8
     arguments: Mapping[str, object] = field(default_factory=dict)
     """Of the class."""
+    layer_bits: Mapping[str, int] = field(default_factory=dict)
+    """Of single layers, by name, where they differ from ``bits``."""
+    devices: int = 1
+    """How many devices of one kind may share the model, where ``bits`` are ``AUTO``."""
 
 
 @dataclass(frozen=True, eq=False)
 class IntegerModel:
-    """A quantized model: ``graph`` is float, folded; ``integers`` are the same in integers.
+    """A quantized model: ``captured`` is float, as it was read; ``graph`` the same, folded and rewritten.
 
     ``notes`` say what was assumed.
     """
 
+    captured: Graph
     graph: Graph
-    integers: Graph
+    calibrated: Calibrated
     notes: tuple[str, ...]
+
+    @property
+    def integers(self) -> Graph:
+        """The model in integers."""
+        return self.calibrated.integers
 
 
 def board_of(device: str) -> Board:
@@ -64,7 +81,7 @@ def board_of(device: str) -> Board:
 
 
 def capture_model(request: ModelRequest) -> tuple[Graph, tuple[str, ...]]:
-    """Return the float graph of a model, batch normalization folded, and notes about what was assumed."""
+    """Return the float graph of a model as it is, and notes about what was assumed."""
     import torch
 
     from synergyc import frontend
@@ -78,7 +95,7 @@ def capture_model(request: ModelRequest) -> tuple[Graph, tuple[str, ...]]:
     else:
         frontend.load_weights(module, request.weights)
     name = request.spec.rpartition(":")[2].lower()
-    return rewrite(frontend.capture(module, request.input_shape, name)), tuple(notes)
+    return frontend.capture(module, request.input_shape, name), tuple(notes)
 
 
 def quantize_model(request: ModelRequest, board: Board | None = None) -> IntegerModel:
@@ -86,15 +103,25 @@ def quantize_model(request: ModelRequest, board: Board | None = None) -> Integer
 
     Raises SynergyError, before it calibrates, for layers that the chip of ``board`` cannot run.
     """
-    graph, notes = capture_model(request)
+    captured, notes = capture_model(request)
+    graph = rewrite(captured)
+    bits = _bits(request, graph)
     if board is not None:
-        legalize(outline(graph, request.bits), load_chip(board.chip))
+        known_bits = max(WEIGHT_BITS) if isinstance(bits, str) else bits
+        legalize(outline(graph, known_bits), load_chip(board.chip))
     if request.calibrate is None:
         notes = (*notes, "no calibration data given: random inputs, so accuracy means nothing")
         data: npt.NDArray[np.generic] = random_inputs(graph.input.shape, _SYNTHETIC_SAMPLES, seed=0)
     else:
         data = read_calibration(request.calibrate, graph.input)
-    return IntegerModel(graph, quantize.quantize(graph, data, request.bits), notes)
+    chips = [] if board is None else [load_chip(board.chip)] * request.devices
+    return IntegerModel(captured, graph, quantize_for(graph, data, bits, chips), notes)
+
+
+def _bits(request: ModelRequest, graph: Graph) -> Bits:
+    if isinstance(request.bits, str) or not request.layer_bits:
+        return request.bits
+    return {**dict.fromkeys(weight_counts(graph), request.bits), **request.layer_bits}
 
 
 def network_for(model: IntegerModel, board: Board) -> Network:
@@ -103,22 +130,21 @@ def network_for(model: IntegerModel, board: Board) -> Network:
 
 
 def labelled_accuracy(model: IntegerModel, network: Network, samples: Path, labels: Path) -> Accuracy:
-    """Return the share of right answers on labelled inputs, float and integer; raises SynergyError."""
-    inputs = read_samples(samples, model.graph.input)
-    accuracy = measured_accuracy(model.graph, network, inputs, read_labels(labels, len(inputs)))
+    """Return the share of right answers on labelled inputs at each stage; raises SynergyError."""
+    sensed = read_samples(samples, model.graph.input)
+    right = read_labels(labels, len(sensed))
+    accuracy = measure(model.captured, model.graph, model.integers, network, sensed, right)
     if accuracy is None:
         raise fail("accuracy", "accuracy needs a model with at least two outputs")
     return accuracy
 
 
-def write_network(network: Network, path: Path) -> None:
-    """Write ``network`` as safetensors; raises SynergyError if that is not possible."""
-    try:
-        path.write_bytes(store.dump(network))
-    except OSError as error:
-        raise fail(
-            "output", f"file cannot be written: {error.strerror}", location=file_location(path)
-        ) from error
+def read_labelled(samples: Path, labels: Path, source: GraphInput) -> Labelled:
+    """Return inputs, as the network reads them, with their class numbers; raises SynergyError."""
+    from synergyc.pipeline.training import Labelled
+
+    sensed = read_samples(samples, source)
+    return Labelled(source.prepared(sensed), read_labels(labels, len(sensed)))
 
 
 def random_inputs(shape: Shape, count: int, seed: int) -> npt.NDArray[np.int8]:

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from synergyc.ir.graph import Abs, Convolution, Flatten, Graph, Linear, Node, Pooling, Relu
+from synergyc.ir.graph import Abs, Convolution, Flatten, Graph, Linear, Node, Pooling, Relu, Reshape
 from synergyc.ir.types import Array, frozen_array
 
 _SWEEPS = 10
@@ -41,7 +41,7 @@ def _pairs(graph: Graph) -> Iterator[tuple[str, str]]:
         if not isinstance(node.operator, Convolution | Linear):
             continue
         after = _only_reader(graph, node)
-        while after is not None and isinstance(after.operator, Relu | Abs | Pooling | Flatten):
+        while after is not None and isinstance(after.operator, Relu | Abs | Pooling | Flatten | Reshape):
             after = _only_reader(graph, after)
         if after is not None and isinstance(after.operator, Convolution | Linear):
             yield node.name, after.name

@@ -72,7 +72,10 @@ def _checked_bits(graph: Graph, bits: int | Mapping[str, int]) -> dict[str, int]
     if any(isinstance(node.operator, BatchNorm) for node in graph.nodes):
         raise ValueError("batch normalization must be folded before quantization")
     asked = {node.name: bits for node in weighted} if isinstance(bits, int) else dict(bits)
-    names = {node.origin.module: node.name for node in weighted} | {node.name: node.name for node in weighted}
+    names: dict[str, list[str]] = {}
+    for node in weighted:  # a layer of the model may have become several nodes
+        for name in {node.origin.module, node.name}:
+            names.setdefault(name, []).append(node.name)
     for name, width in asked.items():
         if name not in names:
             problems.append(
@@ -86,7 +89,8 @@ def _checked_bits(graph: Graph, bits: int | Mapping[str, int]) -> dict[str, int]
                 break
     if problems:
         raise SynergyError(problems)
-    return {node.name: 8 for node in weighted} | {names[name]: width for name, width in asked.items()}
+    given = {node: width for name, width in asked.items() for node in names[name]}
+    return {node.name: 8 for node in weighted} | given
 
 
 def _is_finite(node: Node) -> bool:

@@ -33,7 +33,7 @@ class AppOutcome:
     predicted_throughput_hz: float
     predicted_latency_ms: float
     accuracy: Mapping[str, float] | None
-    """Share of right answers of the float model, the integer reference and the devices, same samples."""
+    """Share of right answers on the same samples by stage, from ``float`` to ``reference``, ``emulated``."""
 
     def ok(self, *, disturbed: bool) -> bool:
         """Whether every run was delivered and right; a disturbed one may also have been dropped."""

@@ -6,6 +6,7 @@ from rich.console import Group, RenderableType
 from rich.markup import escape
 from rich.table import Table
 
+from synergyc.report.accuracy import STAGE_TITLES
 from synergyc.report.outcome import AppOutcome, RunOutcome, UnitOutcome
 
 
@@ -50,14 +51,13 @@ def latency_table(outcome: RunOutcome) -> Table:
 
 
 def accuracy_table(outcome: RunOutcome) -> Table:
-    """Return the accuracy of the float model, the integer reference and the devices on the same samples."""
+    """Return the accuracy of each stage, from the float model to the devices, on the same samples."""
     table = Table("app", title="Accuracy on the same samples", title_justify="left")
-    for column in ("float model", "integer reference", "emulated devices"):
+    for column in STAGE_TITLES.values():
         table.add_column(column, justify="right")
     for app in outcome.apps:
         if app.accuracy is not None:
-            shares = (app.accuracy[key] for key in ("float", "reference", "emulated"))
-            table.add_row(escape(app.name), *(f"{share:.2%}" for share in shares))
+            table.add_row(escape(app.name), *(f"{app.accuracy[stage]:.2%}" for stage in STAGE_TITLES))
     return table
 
 

@@ -185,21 +185,52 @@ def test_message(tmp_path: Path, case: str, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 UNSUPPORTED = {
-    changed(("calibration.npy", "calibration.npy, bits: auto")): "app.yaml:11:44: error: bits auto are",
-    changed(
-        ("calibration.npy", "calibration.npy, bits: {a: 4}")
-    ): "app.yaml:11:44: error: bits for each layer are",
-    **{
-        changed(('{python: "net.py:Net", weights: net.safetensors, input: [1, 28, 28]}', form)): (
-            f"app.yaml:10:5: error: {name} models are"
-        )
-        for form, name in (
-            ("{onnx: a.onnx}", "onnx"),
-            ("{exported: a.pt2}", "exported"),
-            ("{checkpoint: a.pth.tar, network: a.yaml}", "checkpoint"),
-        )
-    },
+    changed(('{python: "net.py:Net", weights: net.safetensors, input: [1, 28, 28]}', form)): (
+        f"app.yaml:10:5: error: {name} models are"
+    )
+    for form, name in (
+        ("{onnx: a.onnx}", "onnx"),
+        ("{exported: a.pt2}", "exported"),
+        ("{checkpoint: a.pth.tar, network: a.yaml}", "checkpoint"),
+    )
 }
+
+
+@pytest.mark.parametrize("bits", ["auto", "4", "{conv1: 4, fc: 2}"])
+def test_bits_may_be_given_in_every_form(tmp_path: Path, bits: str) -> None:
+    system = loaded(tmp_path, changed(("calibration.npy", f"calibration.npy, bits: {bits}")))
+    found = system.app("digits").quantize
+    assert found is not None
+    assert found.bits == {"auto": "auto", "4": 4}.get(bits, {"conv1": 4, "fc": 2})
+
+
+def test_integers_may_be_trained(tmp_path: Path) -> None:
+    found = loaded(tmp_path, changed(("calibrate: calibration.npy", "trained: net.safetensors"))).app(
+        "digits"
+    )
+    assert found.quantize is not None
+    assert found.quantize.calibrate is None
+    assert found.quantize.trained == tmp_path / "net.safetensors"
+
+
+@pytest.mark.parametrize(
+    ("quantize", "message"),
+    [
+        ("bits: 8", "11:15: error: apps.digits.quantize must have exactly one of calibrate, trained"),
+        (
+            "calibrate: calibration.npy, trained: net.safetensors",
+            "11:15: error: apps.digits.quantize must have exactly one of calibrate, trained",
+        ),
+        (
+            "trained: net.safetensors, bits: 4",
+            "11:48: error: bits have no effect on integers that are trained",
+        ),
+        ("trained: none.safetensors", "11:25: error: trained file"),
+    ],
+)
+def test_integers_have_one_source(tmp_path: Path, quantize: str, message: str) -> None:
+    (found,) = shown(tmp_path, changed(("calibrate: calibration.npy", quantize)))
+    assert found.startswith(f"app.yaml:{message}")
 
 
 @pytest.mark.parametrize("text", UNSUPPORTED)

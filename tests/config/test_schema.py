@@ -41,7 +41,7 @@ MESSAGES = {
     "key far from all": (
         changed(("calibrate: calibration.npy", "calibrate: calibration.npy, zzz: 1")),
         "app.yaml:11:44: error: apps.digits.quantize has no key 'zzz' [schema-unknown-key]\n"
-        "  hint: known: bits, calibrate",
+        "  hint: known: bits, calibrate, trained",
     ),
     "missing key": (
         changed(("    sense: imu\n", "")),

@@ -1,0 +1,81 @@
+"""``synergyc train``: quantization-aware training of a model, from arrays."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from synergyc.cli.model_options import model_options, request_of
+
+if TYPE_CHECKING:
+    from synergyc.pipeline.training import Labelled
+
+_FILE = click.Path(path_type=Path)
+
+
+@click.command("train")
+@model_options
+@click.option("--data", "data_file", required=True, type=_FILE, help="Inputs .npy to train on.")
+@click.option("--labels", "labels_file", required=True, type=_FILE, help="Their class numbers .npy.")
+@click.option("--validation", "validation_file", type=_FILE, help="Inputs .npy that choose the epoch.")
+@click.option("--validation-labels", "validation_labels", type=_FILE, help="Their class numbers .npy.")
+@click.option(
+    "--validation-share",
+    default=0.2,
+    show_default=True,
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    help="Share of --data that is kept for validation, where no other is given.",
+)
+@click.option("--epochs", default=20, show_default=True, type=click.IntRange(min=1))
+@click.option("--learning-rate", default=1e-3, show_default=True, type=click.FloatRange(0, min_open=True))
+@click.option("--batch", default=32, show_default=True, type=click.IntRange(min=1))
+@click.option("--seed", default=0, show_default=True, type=int)
+@click.option("--device", default="MAX78002", show_default=True, help="Chip or board that --fit is for.")
+@click.option("-o", "--output", required=True, type=_FILE, help="File.safetensors to write.")
+def command(
+    data_file: Path,
+    labels_file: Path,
+    validation_file: Path | None,
+    validation_labels: Path | None,
+    validation_share: float,
+    epochs: int,
+    learning_rate: float,
+    batch: int,
+    seed: int,
+    device: str,
+    output: Path,
+    **model: Any,
+) -> None:
+    """Train MODEL with the chip's own arithmetic, and write its integers for an app file's `trained` key.
+
+    Starts from what calibration finds (with the training data, if --calibrate names no other), and keeps
+    the epoch that is best on the validation samples: never one that is worse than no training.
+    """
+    if (validation_file is None) != (validation_labels is None):
+        raise click.UsageError("--validation and --validation-labels belong together")
+    from synergyc.pipeline.single import board_of, quantize_model, read_labelled
+    from synergyc.pipeline.trained import write_stored
+    from synergyc.pipeline.training import Schedule, train
+
+    request = request_of(**{**model, "calibrate": model["calibrate"] or data_file})
+    made = quantize_model(request, board_of(device))
+    data = read_labelled(data_file, labels_file, made.graph.input)
+    if validation_file is not None and validation_labels is not None:
+        validation: Labelled = read_labelled(validation_file, validation_labels, made.graph.input)
+    else:
+        data, validation = data.split(validation_share, seed)
+    found = train(
+        made.calibrated,
+        data,
+        validation,
+        Schedule(epochs, learning_rate, batch, seed),
+        lambda epoch, accuracy: click.echo(f"epoch {epoch}: validation {accuracy:.2%}", err=True),
+    )
+    write_stored(found.integers, output)
+    click.echo(
+        f"validation accuracy on {len(validation.labels)} samples:"
+        f" calibrated {found.calibrated_accuracy:.2%}, trained {found.accuracy:.2%} (epoch {found.epoch});"
+        f" written to {output}"
+    )
