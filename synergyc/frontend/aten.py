@@ -392,31 +392,3 @@ READERS: dict[str, Reader] = {
     "feature_dropout.default": _pass_through,
 }
 """By the operator's name without the ``aten.`` in front."""
-
-_SMOOTH = (
-    "use ReLU, ReLU6 or LeakyReLU and train the model again: the accelerator has piecewise linear functions"
-)
-_MULTIPLY = "the accelerator multiplies by constant weights only: attention cannot be carried out"
-_RECURRENT = "use 1-D convolutions (dilated, causal) over the last samples instead of recurrence"
-
-HINTS: dict[str, str] = {
-    **dict.fromkeys(
-        (
-            *("silu.default", "hardswish.default", "hardsigmoid.default", "gelu.default", "elu.default"),
-            *("selu.default", "mish.default", "softplus.default", "exp.default", "celu.default"),
-        ),
-        _SMOOTH,
-    ),
-    **dict.fromkeys(("bmm.default", "scaled_dot_product_attention.default", "baddbmm.default"), _MULTIPLY),
-    **dict.fromkeys(("lstm.input", "gru.input", "rnn_tanh.input", "rnn_relu.input"), _RECURRENT),
-    "native_layer_norm.default": "use batch normalization, which folds into weights",
-    "layer_norm.default": "use batch normalization, which folds into weights",
-    "group_norm.default": "use batch normalization, which folds into weights",
-    "native_group_norm.default": "use batch normalization, which folds into weights",
-    "instance_norm.default": "use batch normalization, which folds into weights",
-    "embedding.default": "the network reads sensor data: look values up before it",
-    "pixel_shuffle.default": "use nn.ConvTranspose2d or nn.Upsample with nearest neighbours",
-    "upsample_bilinear2d.vec": "use nearest neighbours (scale_factor=2), or enlarge the result afterwards",
-    "sum.dim_IntList": "use the mean, which differs by a constant factor",
-}
-"""What to do instead, for operators that users often bring."""

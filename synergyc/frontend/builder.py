@@ -68,6 +68,14 @@ class GraphBuilder:
         self._aside[value.name] = _Aside(work, source, shape, origin)
         return value
 
+    def unmoved(self, value: Value) -> tuple[Value, tuple[Step, ...]]:
+        """Return what ``value`` is made of by reordering that was set aside, and the steps of it."""
+        steps: list[Step] = []
+        while (item := self._aside.get(value.name)) is not None and isinstance(item.work, Step):
+            steps.insert(0, item.work)
+            value = item.source
+        return value, tuple(steps)
+
     def graph(self, output: Value) -> Graph:
         """Return the graph; raises SynergyError for work of the CPU between layers of the accelerator."""
         tail: list[Tail] = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -25,7 +26,25 @@ def reshape(call: Call, source: Value) -> Value:
         return call.emit(Flatten(), source)
     if target[0] == source.shape[0]:  # pixels lie in rows, however long a row is said to be
         return call.emit(Reshape(), source)
-    return call.set_aside(Step(PreparationStep.RESHAPE, target), source)
+    return _moved(call, source, Step(PreparationStep.RESHAPE, target))
+
+
+def _moved(call: Call, source: Value, step: Step) -> Value:
+    """Set a step aside, unless it and those before it only change the order of channels."""
+    start, steps = call.builder.unmoved(source)
+    if steps and math.prod(start.shape[1:]) == math.prod(call.shape[1:]):
+        places = np.arange(math.prod(start.shape)).reshape(1, *start.shape)
+        for item in (*steps, step):
+            places = item.apply(places)
+        places = places.reshape(start.shape[0], -1)
+        per_channel = places.shape[1]
+        if np.array_equal(places, places[:, :1] + np.arange(per_channel)) and not np.any(
+            places[:, 0] % per_channel
+        ):
+            shape = (start.shape[0], *start.shape[1:])
+            picked = pick(replace(call, shape=shape), start, (places[:, 0] // per_channel).tolist())
+            return reshape(call, picked)
+    return call.set_aside(step, source)
 
 
 def transpose(call: Call, source: Value, order: Sequence[int]) -> Value:
@@ -35,7 +54,7 @@ def transpose(call: Call, source: Value, order: Sequence[int]) -> Value:
         return source
     if moved == sorted(moved) and source.shape[0] == call.shape[0]:
         return call.emit(Reshape(), source)
-    return call.set_aside(Step(PreparationStep.TRANSPOSE, tuple(order)), source)
+    return _moved(call, source, Step(PreparationStep.TRANSPOSE, tuple(order)))
 
 
 def fold(call: Call, source: Value, factor: int) -> Value:

@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from synergyc.diagnostics import Diagnostic, Location, SynergyError, fail
-from synergyc.frontend.aten import HINTS, READERS
+from synergyc.diagnostics import Diagnostic, Location, SynergyError, fail, file_location
+from synergyc.frontend.aten import READERS
 from synergyc.frontend.builder import Call, GraphBuilder, UnsupportedOperatorError, Value
+from synergyc.frontend.hints import ATEN_HINTS
 from synergyc.frontend.load import user_location
 from synergyc.ir.graph import Graph
 from synergyc.ir.types import Array, Origin, Shape, frozen_array
@@ -48,6 +49,49 @@ def capture(module: nn.Module, input_shape: Shape, name: str) -> Graph:
             "capture-input", f"input shape must be (C, H, W), (C, L) or (F,), not {tuple(input_shape)}"
         )
     return _Reader(_export(module, input_shape), name, input_shape).graph()
+
+
+def read_exported(path: Path, name: str) -> Graph:
+    """Return the ``torch.export`` program in a ``.pt2`` file as a float graph.
+
+    Its input has a fixed shape of one sample (batch size 1, or any). Raises SynergyError for a damaged file,
+    other dynamic shapes, and as ``capture``.
+    """
+    program = _loaded(path)
+    (sizes,) = [
+        node.meta["val"].shape
+        for node in program.graph.nodes
+        if node.op == "placeholder" and node.name in program.graph_signature.user_inputs
+    ] or [()]
+    if not sizes or not all(isinstance(size, int) for size in sizes[1:]) or sizes[0] != 1:
+        raise fail(
+            "capture-dynamic",
+            f"the program must be exported for one sample of a fixed shape, not {tuple(sizes)}",
+            location=file_location(path),
+            hint="export it with an example input of batch size 1 and without dynamic_shapes",
+        )
+    with _quiet_torch():
+        functional: ExportedProgram = program.run_decompositions({})
+    return _Reader(functional, name, tuple(sizes[1:])).graph()
+
+
+def _loaded(path: Path) -> ExportedProgram:
+    import torch
+
+    if not path.is_file():
+        raise fail("model-file", "model file does not exist", location=file_location(path))
+    try:
+        with _quiet_torch():
+            program: ExportedProgram = torch.export.load(path)
+    except Exception as error:  # torch reports damage by many types
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise fail(
+            "model-damaged",
+            f"not a readable torch.export program: {reason}",
+            location=file_location(path),
+            hint="save it with torch.export.save(program, path)",
+        ) from error
+    return program
 
 
 def _export(module: nn.Module, input_shape: Shape) -> ExportedProgram:
@@ -147,7 +191,9 @@ class _Reader:
             if reader is None:
                 if name.startswith(_CHECKS):
                     return
-                raise UnsupportedOperatorError("it cannot be carried out by the accelerator", HINTS.get(name))
+                raise UnsupportedOperatorError(
+                    "it cannot be carried out by the accelerator", ATEN_HINTS.get(name)
+                )
             call = Call(self._builder, self._arguments(node), _fixed_shape(node), _origin(node))
             self._known[node.name] = reader(call)
         except UnsupportedOperatorError as error:

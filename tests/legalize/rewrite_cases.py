@@ -69,6 +69,14 @@ def halves(x: torch.Tensor, a: nn.Module, b: nn.Module) -> torch.Tensor:
     return torch.cat([b(one), two], dim=1)
 
 
+def shuffle(x: torch.Tensor, a: nn.Module, b: nn.Module) -> torch.Tensor:
+    x = a(x)
+    count, channels, rows, columns = x.shape
+    x = x.view(count, 3, channels // 3, rows, columns).transpose(1, 2).reshape(count, channels, rows, columns)
+    y: torch.Tensor = b(x)
+    return y
+
+
 def doubled(x: torch.Tensor, a: nn.Module) -> torch.Tensor:
     x = a(x)
     return x + x
@@ -111,6 +119,13 @@ CASES = {
     ),
     "strided, no activation": Case(
         (2, 8, 8), (conv(2, 4, 1), nn.ReLU, conv(4, 4, 3, stride=2, padding=1)), chain
+    ),
+    "strided 4x4": Case((2, 8, 8), (conv(2, 4, 1), conv(4, 4, 4, stride=2, padding=1), nn.ReLU), chain),
+    "strided 2x2": Case((2, 8, 8), (conv(2, 4, 1), conv(4, 4, 2, stride=2)), chain),
+    "strided on one side": Case(
+        (2, 8, 8),
+        (conv(2, 4, 1), lambda: nn.ZeroPad2d((0, 1, 0, 1)), conv(4, 4, 3, stride=2), nn.ReLU6, conv(4, 2, 1)),
+        chain,
     ),
     "strided 1x1": Case((2, 8, 8), (conv(2, 4, 1), nn.ReLU, conv(4, 4, 1, stride=2)), chain),
     "strided, normalized": Case(
@@ -231,6 +246,7 @@ CASES = {
     "shuffled": Case(
         (2, 6, 6), (conv(2, 6, 1), lambda: nn.ChannelShuffle(2), conv(6, 6, 3, padding=1, groups=3)), chain
     ),
+    "shuffled by hand": Case((2, 4, 4), (conv(2, 6, 1), conv(6, 6, 3, padding=1, groups=3)), shuffle),
     "cropped": Case((2, 10, 10), (conv(2, 3, 3),), lambda x, a: torch.relu(a(x))[:, :, 1:-1, 2:]),
     "same twice": Case((2, 6, 6), (conv(2, 3, 1), conv(6, 2, 1)), joined_twice),
     "grouped": Case(

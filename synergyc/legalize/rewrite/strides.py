@@ -121,11 +121,39 @@ def thin_out(node: Node, editor: Editor) -> str | None:
             source[1:], operator.padding, operator.weight.shape[2:], operator.dilation, strict=True
         )
     )
+    more = _one_more(operator, full, node.shape[1:], step, editor.made(node.inputs[0]))
+    if any(more):
+        padded = Padding(operator.padding, tuple(a + b for a, b in zip(operator.padding, more, strict=True)))
+        around = (
+            source[0],
+            *(size + 2 * pad + b for size, pad, b in zip(source[1:], operator.padding, more, strict=True)),
+        )
+        name = editor.emit(padded, node.inputs, around, node.origin, name=f"{node.name}_pad")
+        node = replace(node, inputs=(name,))
+        plain = replace(plain, padding=(0,) * len(more))
+        full = tuple(size + b for size, b in zip(full, more, strict=True))
     shape = (node.shape[0], *full)
     if _activated(node, editor):
         return editor.keep(replace(node, operator=plain, shape=shape))
     name = editor.emit(plain, node.inputs, shape, node.origin, name=f"{node.name}_all")
     return editor.emit(_skip(step), (name,), node.shape, node.origin, name=node.name)
+
+
+def _one_more(operator: Convolution, full: Shape, counts: Shape, step: int, before: Node | None) -> Shape:
+    """Return 1 for each axis that needs a row more of padding at its end, which skipping drops again.
+
+    Kernels of the hardware fit only where rows in all grow by an even number.
+    """
+    if len(counts) == 1:
+        return (0,)
+    more = []
+    for axis, (size, count) in enumerate(zip(full, counts, strict=True)):
+        reach = (operator.weight.shape[2 + axis] - 1) * operator.dilation[axis]
+        grown = 2 * operator.padding[axis]
+        if before is not None and isinstance(before.operator, Padding):
+            grown += before.operator.before[axis] + before.operator.after[axis]
+        more.append(int((grown - reach) % 2 == 1 and size // step + 1 == count))
+    return tuple(more)
 
 
 def _step(node: Node) -> int | None:
