@@ -99,7 +99,15 @@ def model_options(command: Command) -> Command:
         click.option(
             "--weights", type=click.Path(path_type=Path), help="Weights: .safetensors, .pt or .pth."
         ),
-        click.option("--input", "input_shape", type=Shape(), required=True, help="Shape of one input."),
+        click.option(
+            "--network",
+            type=click.Path(path_type=Path),
+            metavar="FILE.yaml",
+            help="The vendor's description of a checkpoint's network.",
+        ),
+        click.option(
+            "--input", "input_shape", type=Shape(), help="Shape of one input, where the file leaves it open."
+        ),
         click.argument("model", metavar="MODEL"),
     ):
         command = add(command)
@@ -108,7 +116,8 @@ def model_options(command: Command) -> Command:
 
 def request_of(
     model: str,
-    input_shape: tuple[int, ...],
+    input_shape: tuple[int, ...] | None,
+    network: Path | None,
     weights: Path | None,
     arguments: tuple[tuple[str, object], ...],
     calibrate: Path | None,
@@ -132,6 +141,7 @@ def request_of(
         dict(arguments),
         layer_bits=dict(layer_bits),
         devices=devices,
+        network=network,
     )
 
 

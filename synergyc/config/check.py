@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 
 from synergyc.config.check_app import check_app
 from synergyc.config.marks import place_in_file
-from synergyc.config.support import check_support
 from synergyc.config.system import App, Device, Link, System
 from synergyc.diagnostics import Diagnostic, Location, SynergyError, did_you_mean
 from synergyc.targets import load_board, load_medium
@@ -19,7 +18,7 @@ def check(system: System) -> tuple[Diagnostic, ...]:
     """Return everything that is wrong with ``system``, in the order of the app file.
 
     Checked: names, boards, media, sensors, actuators, link ends, connectedness, what apps ask of devices,
-    that the files they name exist, and that this version implements what is asked.
+    and that the files they name exist.
     """
     found = [*_check_names(system)]
     for device in system.devices:
@@ -30,7 +29,6 @@ def check(system: System) -> tuple[Diagnostic, ...]:
     found += _check_connected(system)
     for app in system.apps:
         found += check_app(system, app)
-    found += check_support(system)
     return tuple(sorted(found, key=place_in_file))
 
 

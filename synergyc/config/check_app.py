@@ -6,7 +6,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from synergyc.config.marks import KeyPath
-from synergyc.config.system import App, ModuleModel, Pin, PythonModel, Quantize, System
+from synergyc.config.system import (
+    App,
+    CheckpointModel,
+    ExportedModel,
+    ModelSource,
+    ModuleModel,
+    OnnxModel,
+    Pin,
+    PythonModel,
+    Quantize,
+    System,
+)
 from synergyc.diagnostics import Diagnostic, did_you_mean
 
 
@@ -134,7 +145,7 @@ def _check_data(system: System, app: App) -> Iterator[Diagnostic]:
         place = system.locate("apps", app.name, "sense")
         message = f"app {app.name!r} replays samples but names none"
         yield Diagnostic("replay-without-samples", message, place, hint="samples: FILE.npy")
-    if isinstance(app.model, PythonModel | ModuleModel) and not app.quantize:
+    if not isinstance(app.model, CheckpointModel) and not app.quantize:
         place = system.marks.locate_key("apps", app.name)
         message = f"app {app.name!r} must have the key 'quantize': its model has float weights"
         hint = "quantize: {calibrate: FILE.npy, bits: 8}"
@@ -155,14 +166,28 @@ def _check_quantize(system: System, app: str, quantize: Quantize) -> Iterator[Di
         yield Diagnostic("quantize-source", message, place, hint="synergyc train --bits")
 
 
+def _model_files(model: ModelSource) -> list[tuple[KeyPath, Path | None]]:
+    """Return the files that a model names, by the key that names them."""
+    match model:
+        case PythonModel():
+            file = model.file if model.file.suffix == ".py" else None
+            return [(("model", "python"), file), (("model", "weights"), model.weights)]
+        case OnnxModel():
+            return [(("model", "onnx"), model.file)]
+        case ExportedModel():
+            return [(("model", "exported"), model.file)]
+        case CheckpointModel():
+            return [(("model", "checkpoint"), model.file), (("model", "network"), model.network)]
+        case ModuleModel():
+            return []
+
+
 def _check_files(system: System, app: App) -> Iterator[Diagnostic]:
     files: list[tuple[KeyPath, Path | None]] = [(("samples",), app.samples), (("labels",), app.labels)]
     if app.quantize:
         files.append((("quantize", "calibrate"), app.quantize.calibrate))
         files.append((("quantize", "trained"), app.quantize.trained))
-    if isinstance(app.model, PythonModel):
-        files.append((("model", "python"), app.model.file))
-        files.append((("model", "weights"), app.model.weights))
+    files += _model_files(app.model)
     for path, file in files:
         if file is not None and not file.is_file():
             what = "is not a file" if file.exists() else "does not exist"

@@ -117,15 +117,20 @@ def _quantize(table: QuantizeTable, folder: Path) -> Quantize:
 
 def _model(table: ModelTable, folder: Path) -> ModelSource:
     if isinstance(table, OnnxTable):
-        return OnnxModel(_beside(folder, table.onnx))
+        return OnnxModel(_beside(folder, table.onnx), _sizes(table.input))
     if isinstance(table, ExportedTable):
         return ExportedModel(_beside(folder, table.exported))
     if isinstance(table, CheckpointTable):
-        return CheckpointModel(_beside(folder, table.checkpoint), _beside(folder, table.network))
+        network = _beside(folder, table.network) if table.network else None
+        return CheckpointModel(_beside(folder, table.checkpoint), network, _sizes(table.input))
     file, _, class_name = table.python.rpartition(":")
     return PythonModel(
         _beside(folder, file), class_name, _beside(folder, table.weights), tuple(table.input), table.args
     )
+
+
+def _sizes(sizes: Sequence[int] | None) -> tuple[int, ...] | None:
+    return None if sizes is None else tuple(sizes)
 
 
 def _pin(table: PinTable) -> Pin:

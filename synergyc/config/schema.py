@@ -79,19 +79,24 @@ class InteractTable(_Table):
     on: Text | None = None
 
 
-class PythonTable(_Table):
-    """A PyTorch module class."""
+Sizes = Annotated[list[Count], Field(min_length=1, max_length=3)]
+"""Shape of one input, without batch axis."""
 
-    python: Annotated[str, Field(pattern=r"^.+\.py:[A-Za-z_][A-Za-z0-9_]*$")]
+
+class PythonTable(_Table):
+    """A PyTorch module class: ``file.py:Class`` or ``package.module:Class``."""
+
+    python: Annotated[str, Field(pattern=r"^[^:]+:[A-Za-z_][A-Za-z0-9_]*$")]
     weights: Text
-    input: Annotated[list[Count], Field(min_length=1, max_length=3)]
+    input: Sizes
     args: dict[str, Any] = {}
 
 
 class OnnxTable(_Table):
-    """An ONNX file."""
+    """An ONNX file; ``input`` where it leaves sizes open."""
 
     onnx: Text
+    input: Sizes | None = None
 
 
 class ExportedTable(_Table):
@@ -104,7 +109,8 @@ class CheckpointTable(_Table):
     """A checkpoint and network description in the vendor's form."""
 
     checkpoint: Text
-    network: Text
+    network: Text | None = None
+    input: Sizes | None = None
 
 
 MODEL_FORMS = {

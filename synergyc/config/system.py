@@ -65,11 +65,15 @@ class Link:
 
 @dataclass(frozen=True)
 class PythonModel:
-    """An ``nn.Module`` class in a Python file, with its weights and the shape of one input."""
+    """An ``nn.Module`` class, with its weights and the shape of one input.
+
+    ``file`` is a Python file, or ends in the dotted name of a module that is found from its folder.
+    ``weights`` None: those of the constructor.
+    """
 
     file: Path
     class_name: str
-    weights: Path
+    weights: Path | None
     input: tuple[int, ...]
     args: Mapping[str, object] = field(default_factory=dict)
     """Keyword arguments of the class."""
@@ -77,9 +81,10 @@ class PythonModel:
 
 @dataclass(frozen=True)
 class OnnxModel:
-    """An ONNX file."""
+    """An ONNX file; ``input`` is the shape of one input, where the file leaves it open."""
 
     file: Path
+    input: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -91,10 +96,14 @@ class ExportedModel:
 
 @dataclass(frozen=True)
 class CheckpointModel:
-    """A quantized checkpoint of the vendor's training tool and its network description."""
+    """A checkpoint of the vendor's training tool and the network description that belongs to it.
+
+    ``input`` is the shape of one input; None: that of the samples.
+    """
 
     file: Path
-    network: Path
+    network: Path | None
+    input: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True, eq=False)

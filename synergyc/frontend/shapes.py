@@ -20,6 +20,8 @@ def reshape(call: Call, source: Value) -> Value:
     target = call.shape
     if target == source.shape:
         return source
+    if call.builder.unmoved(source)[1]:
+        return _moved(call, source, Step(PreparationStep.RESHAPE, target))
     if math.prod(target) != math.prod(source.shape):
         raise UnsupportedOperatorError("the images of a batch must not be mixed")
     if len(target) == 1:
@@ -30,21 +32,25 @@ def reshape(call: Call, source: Value) -> Value:
 
 
 def _moved(call: Call, source: Value, step: Step) -> Value:
-    """Set a step aside, unless it and those before it only change the order of channels."""
+    """Set a step aside, unless all steps together only change the order of channels, or nothing."""
     start, steps = call.builder.unmoved(source)
-    if steps and math.prod(start.shape[1:]) == math.prod(call.shape[1:]):
-        places = np.arange(math.prod(start.shape)).reshape(1, *start.shape)
-        for item in (*steps, step):
-            places = item.apply(places)
-        places = places.reshape(start.shape[0], -1)
-        per_channel = places.shape[1]
-        if np.array_equal(places, places[:, :1] + np.arange(per_channel)) and not np.any(
-            places[:, 0] % per_channel
-        ):
-            shape = (start.shape[0], *start.shape[1:])
-            picked = pick(replace(call, shape=shape), start, (places[:, 0] // per_channel).tolist())
-            return reshape(call, picked)
-    return call.set_aside(step, source)
+    places = np.arange(math.prod(start.shape)).reshape(1, *start.shape)
+    for item in (*steps, step):
+        places = item.apply(places)
+    if places.size != math.prod(start.shape) or not steps:
+        return call.set_aside(step, source)
+    if np.array_equal(places.reshape(-1), np.arange(places.size)):
+        if len(call.shape) == 1 or call.shape[0] == start.shape[0]:
+            return reshape(call, start)
+        return call.set_aside(step, source)
+    pixels = math.prod(start.shape[1:])
+    by_channel = places.reshape(-1, pixels)
+    firsts = by_channel[:, :1]
+    whole = np.array_equal(by_channel, firsts + np.arange(pixels)) and not np.any(firsts % pixels)
+    if not whole or call.shape[0] != start.shape[0]:
+        return call.set_aside(step, source)
+    order = (firsts[:, 0] // pixels).tolist()
+    return reshape(call, pick(replace(call, shape=start.shape), start, order))
 
 
 def transpose(call: Call, source: Value, order: Sequence[int]) -> Value:

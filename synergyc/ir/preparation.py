@@ -16,11 +16,12 @@ from synergyc.ir.types import Array, Shape, describe_shape
 
 
 class PreparationStep(StrEnum):
-    """How a sample is reordered; no step changes a value, ``FOLD`` may add zeros at the end of an axis."""
+    """How a sample is reordered; no step changes a value, the last two may add zeros at an axis's end."""
 
     TRANSPOSE = "transpose"
     RESHAPE = "reshape"
     FOLD = "fold"
+    EXTEND = "extend"
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,8 @@ class Step:
 
     ``sizes``: of ``TRANSPOSE`` the order of axes, from 0; of ``RESHAPE`` the new shape; of ``FOLD`` the
     pixels along each axis that become channels: channel ``c`` of phase ``p`` goes to channel
-    ``c * phases + p``, as ``torch.nn.PixelUnshuffle`` does.
+    ``c * phases + p``, as ``torch.nn.PixelUnshuffle`` does; of ``EXTEND`` the new number of pixels along each
+    axis.
     """
 
     kind: PreparationStep
@@ -44,6 +46,9 @@ class Step:
                 return values.reshape(len(values), *self.sizes)
             case PreparationStep.FOLD:
                 return _folded(values, self.sizes)
+            case PreparationStep.EXTEND:
+                missing = [(0, new - old) for new, old in zip(self.sizes, values.shape[2:], strict=True)]
+                return np.pad(values, [(0, 0), (0, 0), *missing])
 
     def __str__(self) -> str:
         return f"{self.kind} {describe_shape(self.sizes)}"

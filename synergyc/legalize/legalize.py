@@ -62,7 +62,7 @@ _SHARED_MEMORIES = ("weight-memory", "bias-memory")
 
 def _layer_problems(network: Network, chip: Chip) -> list[Diagnostic]:
     return [
-        _diagnostic(name, finding, _origin(layer))
+        _diagnostic(name, finding, layer.origins[0] if name.startswith("pool-") else _origin(layer))
         for layer in network.layers
         for name, rule in LAYER_RULES.items()
         if (finding := rule(layer, chip.cnn)) is not None

@@ -10,14 +10,15 @@ import numpy as np
 import numpy.typing as npt
 
 from synergyc import quantize, reference
-from synergyc.config import App, ModuleModel, PythonModel
+from synergyc.config import App, CheckpointModel, ModuleModel
 from synergyc.diagnostics import SynergyError, fail, file_location
 from synergyc.ir.graph import Graph, GraphInput
 from synergyc.ir.network import Network
-from synergyc.ir.types import Array, describe_shape
+from synergyc.ir.types import Array, Shape, describe_shape
 from synergyc.legalize import legalize, outline, rewrite
 from synergyc.pipeline.accuracy import BATCH, Accuracy, measure
 from synergyc.pipeline.fitting import quantize_for
+from synergyc.pipeline.sources import read_model
 from synergyc.pipeline.trained import read_trained
 from synergyc.targets import Chip
 
@@ -44,52 +45,28 @@ def prepare(app: App, chips: Sequence[Chip]) -> PreparedModel:
     Layers must be legal on at least one of ``chips``; whether a segment fits on a device is the planner's
     question.
     """
-    captured = capture(app)
-    graph = rewrite(captured)
-    if app.quantize is not None and not isinstance(app.quantize.bits, str):
-        legalize_for(outline(graph, app.quantize.bits), chips)  # before calibration, which may take long
-    integers = quantized(app, graph, chips)
+    captured = read_model(app.model, app.name, chips[0], _samples_shape(app))
+    graph = rewrite(captured.graph)
+    if captured.integers is not None:
+        integers = captured.integers
+    else:
+        if app.quantize is not None and not isinstance(app.quantize.bits, str):
+            legalize_for(outline(graph, app.quantize.bits), chips)  # before calibration, which may take long
+        integers = quantized(app, graph, chips)
     network = legalize_for(integers, chips)
     sensed = _sensed(app, graph)
     labels = None if app.labels is None else read_labels(app.labels, len(sensed))
-    accuracy = None if labels is None else measure(captured, graph, integers, network, sensed, labels)
+    accuracy = None if labels is None else measure(captured.graph, graph, integers, network, sensed, labels)
     return PreparedModel(app.name, graph, network, graph.input.prepared(sensed), labels, accuracy)
 
 
-def capture(app: App) -> Graph:
-    """Return the float graph of the app's model with its trained weights."""
-    if isinstance(app.model, ModuleModel):
-        return _capture_module(app, app.model)
-    if not isinstance(app.model, PythonModel):
-        raise fail("model-source", f"a {type(app.model).__name__} is not supported yet", layer=None)
-    from synergyc import frontend
-
-    module = frontend.load_module(
-        f"{app.model.file.name}:{app.model.class_name}", app.model.file.parent, app.model.args
-    )
-    frontend.load_weights(module, app.model.weights)
-    return frontend.capture(module, app.model.input, app.name)
-
-
-def _capture_module(app: App, model: ModuleModel) -> Graph:
-    """Return the float graph of a module made in Python; without a shape that of the calibration inputs."""
-    from torch import nn
-
-    from synergyc import frontend
-
-    if not isinstance(model.module, nn.Module):
-        kind = type(model.module).__name__
-        raise fail("model-source", f"app {app.name!r}: model must be an nn.Module, not a {kind}")
-    shape = model.input
-    if shape is None:
-        if app.quantize is None or app.quantize.calibrate is None:
-            raise fail(
-                "model-input",
-                f"app {app.name!r} needs the shape of its input",
-                hint="ModuleModel(module, shape)",
-            )
-        shape = read_array(app.quantize.calibrate).shape[1:]
-    return frontend.capture(model.module, shape, app.name)
+def _samples_shape(app: App) -> Shape | None:
+    """Return the shape of one sample, for models that do not state that of their input."""
+    if isinstance(app.model, CheckpointModel):
+        return None if app.samples is None else tuple(read_array(app.samples).shape[1:])
+    if isinstance(app.model, ModuleModel) and app.quantize is not None and app.quantize.calibrate is not None:
+        return tuple(read_array(app.quantize.calibrate).shape[1:])
+    return None
 
 
 def quantized(app: App, graph: Graph, chips: Sequence[Chip]) -> Graph:

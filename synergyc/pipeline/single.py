@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from synergyc.config import ModelSource
 from synergyc.diagnostics import Diagnostic, did_you_mean, fail
 from synergyc.ir.graph import Graph, GraphInput
 from synergyc.ir.network import Network
@@ -18,10 +20,11 @@ from synergyc.legalize import legalize, outline, rewrite
 from synergyc.pipeline.accuracy import Accuracy, measure
 from synergyc.pipeline.fitting import Bits, quantize_for
 from synergyc.pipeline.models import read_calibration, read_labels, read_samples
+from synergyc.pipeline.sources import Captured, check_shape, read_model, source_of
 from synergyc.quantize import Calibrated
 from synergyc.quantize.quantize import WEIGHT_BITS
 from synergyc.quantize.widths import weight_counts
-from synergyc.targets import Board, known, load_board, load_chip
+from synergyc.targets import Board, Chip, known, load_board, load_chip
 
 if TYPE_CHECKING:
     from synergyc.pipeline.training import Labelled
@@ -35,12 +38,13 @@ _SYNTHETIC_DEVIATION = 40.0
 class ModelRequest:
     """What the command line says about a model.
 
-    ``spec`` is ``file.py:Class`` or ``package.module:Class``. ``input_shape`` is without batch axis.
-    ``weights`` None: random ones, ``calibrate`` None: random inputs; both always the same.
+    ``spec`` is ``file.py:Class``, ``package.module:Class`` or a file (see ``sources.source_of``).
+    ``input_shape`` is without batch axis, None where the file states it. ``weights`` None: random ones,
+    ``calibrate`` None: random inputs; both always the same. ``network``: the description of a checkpoint.
     """
 
     spec: str
-    input_shape: Shape
+    input_shape: Shape | None = None
     weights: Path | None = None
     calibrate: Path | None = None
     bits: int | str = 8
@@ -50,6 +54,19 @@ class ModelRequest:
     """Of single layers, by name, where they differ from ``bits``."""
     devices: int = 1
     """How many devices of one kind may share the model, where ``bits`` are ``AUTO``."""
+    network: Path | None = None
+
+    @property
+    def source(self) -> ModelSource:
+        """What ``spec`` names; raises SynergyError."""
+        return source_of(self.spec, self.input_shape, self.weights, self.arguments, self.network)
+
+    @property
+    def name(self) -> str:
+        """A name for the model: that of its class, or of its file."""
+        file, _, class_name = self.spec.rpartition(":")
+        stem = class_name if file else Path(self.spec).name.partition(".")[0]
+        return re.sub(r"[^a-z0-9_]", "_", stem.lower()) or "model"
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,22 +97,15 @@ def board_of(device: str) -> Board:
     raise fail("unknown-device", f"no board or chip {device!r}", hint=did_you_mean(device, names))
 
 
-def capture_model(request: ModelRequest) -> tuple[Graph, tuple[str, ...]]:
-    """Return the float graph of a model as it is, and notes about what was assumed."""
-    import torch
+def capture_model(request: ModelRequest, chip: Chip | None = None) -> Captured:
+    """Return the float graph of a model as it is, and what was assumed.
 
-    from synergyc import frontend
-
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        module = frontend.load_module(request.spec, Path(), request.arguments)
-    notes = []
-    if request.weights is None:
-        notes.append("no weights given: the class's own initial weights, from a fixed random seed")
-    else:
-        frontend.load_weights(module, request.weights)
-    name = request.spec.rpartition(":")[2].lower()
-    return frontend.capture(module, request.input_shape, name), tuple(notes)
+    ``chip``: for which a vendor's network description is read.
+    """
+    chip = chip or load_chip(known("chips")[-1])
+    captured = read_model(request.source, request.name, chip)
+    check_shape(captured, request.input_shape, Path(request.spec.partition(":")[0]))
+    return captured
 
 
 def quantize_model(request: ModelRequest, board: Board | None = None) -> IntegerModel:
@@ -103,8 +113,11 @@ def quantize_model(request: ModelRequest, board: Board | None = None) -> Integer
 
     Raises SynergyError, before it calibrates, for layers that the chip of ``board`` cannot run.
     """
-    captured, notes = capture_model(request)
+    found = capture_model(request, None if board is None else load_chip(board.chip))
+    captured, notes = found.graph, found.notes
     graph = rewrite(captured)
+    if found.integers is not None:
+        return IntegerModel(captured, graph, Calibrated(graph, found.integers), notes)
     bits = _bits(request, graph)
     if board is not None:
         known_bits = max(WEIGHT_BITS) if isinstance(bits, str) else bits

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from synergyc import reference
-from synergyc.config import App, Device, Interact, PythonModel, Sense, System
+from synergyc.config import App, Device, Interact, Sense, System
 from synergyc.diagnostics import SynergyError
 from synergyc.ir.network import Network
 from synergyc.ir.types import Array
@@ -104,11 +104,10 @@ def compare_onnxruntime(network: Network, samples: Array) -> Agreement:
 
 def _system(request: ModelRequest, board: Board) -> System:
     """Return one device that replays samples and reports results on its console."""
-    source, _, name = request.spec.rpartition(":")
     app = App(
         name=_APP,
         sense=Sense("replay", _DEVICE),
-        model=PythonModel(Path(source), name, request.weights or Path(), request.input_shape),
+        model=request.source,
         interact=Interact("console", _DEVICE),
     )
     return System((Device(_DEVICE, board.name, ("replay",), ("console",)),), (app,))

@@ -110,6 +110,8 @@ CASES = {
     "1x1 padded": Case((2, 6, 6), (conv(2, 3, 1, padding=1),), chain),
     "strided first": Case((3, 8, 8), (conv(3, 4, 3, stride=2, padding=1), nn.ReLU, conv(4, 4, 1)), chain),
     "strided first, odd": Case((3, 9, 9), (conv(3, 4, 3, stride=2, padding=1), nn.ReLU), chain),
+    "strided first, unpadded": Case((3, 16, 16), (conv(3, 4, 3, stride=2), nn.ReLU), chain),
+    "maximum of 46": Case((3, 46), (line(3, 4, 1),), lambda x, a: a(x).amax(dim=2)),
     "strided first 7x7": Case((3, 16, 16), (conv(3, 4, 7, stride=2, padding=3), nn.ReLU), chain),
     "patches": Case((3, 8, 8), (conv(3, 6, 4, stride=4), nn.ReLU, conv(6, 4, 1)), chain),
     "strided": Case(

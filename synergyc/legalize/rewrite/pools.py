@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from synergyc.ir.graph import Node, Pooling
-from synergyc.ir.types import Pool
+from synergyc.ir.types import Pool, PoolKind
 from synergyc.legalize.rewrite.editing import Editor
 
 _LARGEST = 16
@@ -11,42 +11,41 @@ _LARGEST = 16
 
 
 def in_two_steps(node: Node, editor: Editor) -> str | None:
-    """Pool a window that does not fit by parts of it, then the parts: exact where parts fill the window."""
+    """Pool a window that does not fit by parts of it, and then the parts.
+
+    Parts of an average must fill the window side by side; those of a maximum may overlap.
+    """
     operator = node.operator
     if not isinstance(operator, Pooling) or max(operator.pool.window) <= _LARGEST:
         return None
-    pool, sizes = operator.pool, (*editor.shape(node.inputs[0])[1:], 1)[:2]
-    counts = (*node.shape[1:], 1)[:2]
+    pool = operator.pool
+    source = editor.shape(node.inputs[0])
+    sizes, counts = (*source[1:], 1)[:2], (*node.shape[1:], 1)[:2]
+    overlap = pool.kind is PoolKind.MAX and counts == (1, 1)
     apart = all(
         count == 1 or pool.stride == window for count, window in zip(counts, pool.window, strict=True)
     )
-    if not apart or set(pool.dilation) != {1}:
+    found = _parts(pool.window, overlap=overlap) if apart and set(pool.dilation) == {1} else None
+    if found is None:
         return None
-    part = next(
-        (
-            size
-            for size in range(_LARGEST, 1, -1)
-            if all(window % size == 0 for window in pool.window if window > 1)
-            and all(window // size <= _LARGEST for window in pool.window)
-        ),
-        None,
-    )
-    if part is None:
-        return None
+    part, step = found
     first = tuple(part if window > 1 else 1 for window in pool.window)
-    second = tuple(window // size for window, size in zip(pool.window, first, strict=True))
-    middle = tuple((size - window) // part + 1 for size, window in zip(sizes, first, strict=True))
-    rank = len(node.shape) - 1
-    shape = (node.shape[0], *middle[:rank])
-    name = editor.emit(
-        Pooling(Pool(pool.kind, (first[0], first[1]), part)),
-        node.inputs,
-        shape,
-        node.origin,
-        name=f"{node.name}_part",
-    )
-    stride = max(
-        window for window, count in zip(second, counts, strict=True) if count > 1 or window == max(second)
-    )
-    last = Pooling(Pool(pool.kind, (second[0], second[1]), stride))
+    middle = tuple((size - width) // step + 1 for size, width in zip(sizes, first, strict=True))
+    second = tuple((window - width) // step + 1 for window, width in zip(pool.window, first, strict=True))
+    shape = (node.shape[0], *middle[: len(node.shape) - 1])
+    parts = Pooling(Pool(pool.kind, (first[0], first[1]), step))
+    name = editor.emit(parts, node.inputs, shape, node.origin, name=f"{node.name}_part")
+    last = Pooling(Pool(pool.kind, (second[0], second[1]), max(second)))
     return editor.emit(last, (name,), node.shape, node.origin, name=node.name)
+
+
+def _parts(window: tuple[int, int], *, overlap: bool) -> tuple[int, int] | None:
+    """Return width and distance of parts that make up ``window`` along every axis longer than one pixel."""
+    for part in range(_LARGEST, 1, -1):
+        for step in range(part, 0, -1) if overlap else (part,):
+            if all(
+                size == 1 or (size >= part and (size - part) % step == 0 and (size - part) // step < _LARGEST)
+                for size in window
+            ):
+                return part, step
+    return None

@@ -29,13 +29,16 @@ def fold_input(graph: Graph) -> Graph:
     source = graph.input
     shape = folded_shape(source.shape, operator.stride)
     weight, low = _folded_weights(operator, before)
+    weight, shape = _evened(weight, low, shape, node.shape)
     kernel = weight.shape[2:]
     high = tuple(
         wanted + taps - 1 - size - a
         for wanted, taps, size, a in zip(node.shape[1:], kernel, shape[1:], low, strict=True)
     )
     rank = len(low)
-    step = Step(PreparationStep.FOLD, operator.stride)
+    steps = [Step(PreparationStep.FOLD, operator.stride)]
+    if shape != folded_shape(source.shape, operator.stride):
+        steps.append(Step(PreparationStep.EXTEND, shape[1:]))
     earlier = source.preparation or Preparation(source.shape, ())
     padded = (shape[0], *(size + a + b for size, a, b in zip(shape[1:], low, high, strict=True)))
     name = f"{node.name}_pad"
@@ -51,8 +54,20 @@ def fold_input(graph: Graph) -> Graph:
     nodes: list[Node] = [padding]
     for item in graph.nodes:
         nodes.append(replace(item, operator=changed, inputs=(name,)) if item is node else item)
-    folded = replace(source, shape=shape, preparation=replace(earlier, steps=(*earlier.steps, step)))
+    folded = replace(source, shape=shape, preparation=replace(earlier, steps=(*earlier.steps, *steps)))
     return replace(graph, input=folded, nodes=tuple(nodes))
+
+
+def _evened(weight: Array, low: Shape, shape: Shape, output: Shape) -> tuple[Array, Shape]:
+    """Return weights and input shape with a tap of zeros and a pixel more where rows grow by an odd number.
+
+    Kernels of the hardware fit only where the number of rows changes by an even one.
+    """
+    if len(low) == 1:
+        return weight, shape
+    more = [(new - old) % 2 for new, old in zip(output[1:], shape[1:], strict=True)]
+    padded = np.pad(weight, [(0, 0), (0, 0), *((0, extra) for extra in more)])
+    return padded, (shape[0], *(size + extra for size, extra in zip(shape[1:], more, strict=True)))
 
 
 def _first_strided(graph: Graph) -> tuple[Node, Convolution, Shape] | None:
