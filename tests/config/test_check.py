@@ -184,59 +184,21 @@ def test_message(tmp_path: Path, case: str, monkeypatch: pytest.MonkeyPatch) -> 
     ] == [expected]
 
 
-UNSUPPORTED = {
-    changed(('{python: "net.py:Net", weights: net.safetensors, input: [1, 28, 28]}', form)): (
-        f"app.yaml:10:5: error: {name} models are"
-    )
-    for form, name in (
-        ("{onnx: a.onnx}", "onnx"),
-        ("{exported: a.pt2}", "exported"),
-        ("{checkpoint: a.pth.tar, network: a.yaml}", "checkpoint"),
-    )
-}
-
-
-@pytest.mark.parametrize("bits", ["auto", "4", "{conv1: 4, fc: 2}"])
-def test_bits_may_be_given_in_every_form(tmp_path: Path, bits: str) -> None:
-    system = loaded(tmp_path, changed(("calibration.npy", f"calibration.npy, bits: {bits}")))
-    found = system.app("digits").quantize
-    assert found is not None
-    assert found.bits == {"auto": "auto", "4": 4}.get(bits, {"conv1": 4, "fc": 2})
-
-
-def test_integers_may_be_trained(tmp_path: Path) -> None:
-    found = loaded(tmp_path, changed(("calibrate: calibration.npy", "trained: net.safetensors"))).app(
-        "digits"
-    )
-    assert found.quantize is not None
-    assert found.quantize.calibrate is None
-    assert found.quantize.trained == tmp_path / "net.safetensors"
-
-
 @pytest.mark.parametrize(
-    ("quantize", "message"),
+    ("form", "missing"),
     [
-        ("bits: 8", "11:15: error: apps.digits.quantize must have exactly one of calibrate, trained"),
-        (
-            "calibrate: calibration.npy, trained: net.safetensors",
-            "11:15: error: apps.digits.quantize must have exactly one of calibrate, trained",
-        ),
-        (
-            "trained: net.safetensors, bits: 4",
-            "11:48: error: bits have no effect on integers that are trained",
-        ),
-        ("trained: none.safetensors", "11:25: error: trained file"),
+        ("{onnx: a.onnx}", ["onnx"]),
+        ("{exported: a.pt2}", ["exported"]),
+        ("{checkpoint: a.pth.tar, network: a.yaml, input: [1, 28, 28]}", ["checkpoint", "network"]),
+        ("{checkpoint: a.pth.tar}", ["checkpoint"]),
+        ('{python: "package.module:Net", weights: no.pt, input: [1, 28, 28]}', ["weights"]),
     ],
 )
-def test_integers_have_one_source(tmp_path: Path, quantize: str, message: str) -> None:
-    (found,) = shown(tmp_path, changed(("calibrate: calibration.npy", quantize)))
-    assert found.startswith(f"app.yaml:{message}")
-
-
-@pytest.mark.parametrize("text", UNSUPPORTED)
-def test_what_has_no_effect_yet_is_refused(tmp_path: Path, text: str) -> None:
-    (message,) = shown(tmp_path, text)
-    assert message.splitlines()[0] == f"{UNSUPPORTED[text]} not supported yet [not-supported-yet]"
+def test_files_of_every_form_of_model_must_exist(tmp_path: Path, form: str, missing: list[str]) -> None:
+    text = changed(('{python: "net.py:Net", weights: net.safetensors, input: [1, 28, 28]}', form))
+    found = problems(tmp_path, text)
+    assert [item.rule for item in found] == ["missing-file"] * len(missing)
+    assert [item.message.split(" ", 1)[0] for item in found] == missing
 
 
 def test_all_mistakes_at_once(tmp_path: Path) -> None:

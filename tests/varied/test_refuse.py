@@ -98,7 +98,7 @@ IMAGE = (3, 12, 12)
         (Smooth(nn.GroupNorm(2, 8)), IMAGE, "unsupported-operator", "use batch normalization"),
         (Smooth(nn.Softmax(dim=1)), IMAGE, "cpu-place", "at the end of the model"),
         (Branching(), IMAGE, "capture-control-flow", "depend on the values of its input"),
-        (nn.Conv3d(1, 2, 3), (1, 5, 5), "capture", "Conv3d"),
+        (nn.Conv3d(1, 2, 3), (1, 5, 5), "capture", "fails on an input of shape"),
         (nn.ConvTranspose1d(2, 2, 2, 2), (2, 8), "unsupported-operator", "one-dimensional"),
         (nn.Conv2d(3, 4, 2), IMAGE, "conv2d-kernel", "2x2"),
         (nn.Conv2d(3, 4, 11), (3, 32, 32), "conv2d-kernel", "11x11"),
