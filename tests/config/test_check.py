@@ -283,7 +283,7 @@ def test_systems_made_in_python_are_checked(tmp_path: Path) -> None:
         "pin-range",
         "schema-value",
         "missing-file",
-        "not-supported-yet",
+        "missing-file",
     ]
     assert [item.rule for item in check(System(devices=(), apps=()))] == ["no-device", "no-app"]
 
