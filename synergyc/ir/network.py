@@ -118,6 +118,11 @@ class Layer:
         return (self.in_shape[0], *sizes)
 
     @property
+    def streams(self) -> bool:
+        """Whether the layer is one that can run while the one before still does: a plain convolution."""
+        return self.op is LayerOp.CONV2D and self.groups == 1 and self.eltwise is None
+
+    @property
     def macs(self) -> int:
         """Multiply-accumulate operations of one inference."""
         if self.weight is None:
@@ -177,6 +182,19 @@ class Network:
         made += [layer.output.name for layer in self.layers[: index + 1]]
         needed = {name for layer in self.layers[index + 1 :] for name in layer.inputs} | set(self.outputs)
         return tuple(name for name in made if name in needed)
+
+    def streamable(self, most: int) -> int:
+        """Return how many leading layers can stream, at most ``most``: nobody else may read their data."""
+        if len(self.inputs) != 1:
+            return 0
+        before = self.inputs[0].name
+        for index, layer in enumerate(self.layers[:most]):
+            readers = [other for other in self.layers if before in other.inputs]
+            alone = layer.inputs == (before,) and len(readers) == 1 and before not in self.outputs
+            if not (layer.streams and alone):
+                return index
+            before = layer.output.name
+        return min(len(self.layers), most)
 
     def segment(self, first: int, last: int) -> Network:
         """Return layers ``first`` to ``last`` (inclusive) as a network of its own."""

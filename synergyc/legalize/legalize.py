@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from synergyc.diagnostics import Diagnostic, SynergyError
 from synergyc.ir.graph import Graph
 from synergyc.ir.network import Layer, Network
 from synergyc.ir.types import Origin
 from synergyc.legalize.fuse import fuse
-from synergyc.legalize.rules import LAYER_RULES, NETWORK_RULES, NODE_RULES, Finding
+from synergyc.legalize.limits import Finding, Rule, Subject_contra
+from synergyc.legalize.rules import LAYER_RULES, NETWORK_RULES, NODE_RULES
 from synergyc.legalize.suit import suit
 from synergyc.targets import Chip
 
@@ -22,9 +24,9 @@ def legalize(graph: Graph, chip: Chip) -> Network:
     """
     network = suit(fuse(graph, chip.cnn), chip.cnn)
     problems = [
-        _diagnostic(name, finding, node.origin)
+        _diagnostic(rule, finding, node.origin)
         for node in graph.nodes
-        for name, rule in NODE_RULES.items()
+        for rule in NODE_RULES.values()
         if (finding := rule(node, chip.cnn)) is not None
     ]
     problems += _layer_problems(network, chip)
@@ -39,32 +41,46 @@ def check_limits(network: Network, chip: Chip) -> tuple[Diagnostic, ...]:
     Memory is judged by lower bounds, which no placement can beat: what is refused here can never fit, what
     passes may still fail to be placed.
     """
-    totals = [
-        _diagnostic(name, finding, None)
-        for name, rule in NETWORK_RULES.items()
-        if (finding := rule(network, chip.cnn)) is not None
-    ]
-    return (*_layer_problems(network, chip), *totals)
+    return (*_layer_problems(network, chip), *_network_problems(network, tuple(NETWORK_RULES), chip))
 
 
 def check_together(networks: Sequence[Network], chip: Chip) -> tuple[Diagnostic, ...]:
     """Return why ``networks`` cannot stay on ``chip`` at once, by lower bounds; empty if that is open."""
     layers = tuple(layer for network in networks for layer in network.layers)
     names = " and ".join(network.name for network in networks)
-    union = Network(names, (), layers, ())
-    found = ((name, NETWORK_RULES[name](union, chip.cnn)) for name in _SHARED_MEMORIES)
-    return tuple(_diagnostic(name, finding, None) for name, finding in found if finding is not None)
+    return _network_problems(Network(names, (), layers, ()), _SHARED_MEMORIES, chip)
 
 
 _SHARED_MEMORIES = ("weight-memory", "bias-memory")
 """Rules about what stays in place when another network runs."""
 
 
+def in_model_terms(problems: Sequence[Diagnostic], networks: Sequence[Network]) -> tuple[Diagnostic, ...]:
+    """Return ``problems`` of later stages with layers named as in the user's model, and with their place."""
+    origins = {layer.name: _origin(layer) for network in networks for layer in network.layers}
+    return tuple(
+        replace(item, layer=origin.module, location=item.location or origin.location)
+        if (origin := origins.get(item.layer or "")) is not None
+        else item
+        for item in problems
+    )
+
+
+def _network_problems(network: Network, rules: Sequence[str], chip: Chip) -> tuple[Diagnostic, ...]:
+    origins = {layer.name: _origin(layer) for layer in network.layers}
+    found = ((NETWORK_RULES[name], NETWORK_RULES[name](network, chip.cnn)) for name in rules)
+    return tuple(
+        _diagnostic(rule, finding, origins.get(finding.layer or ""))
+        for rule, finding in found
+        if finding is not None
+    )
+
+
 def _layer_problems(network: Network, chip: Chip) -> list[Diagnostic]:
     return [
-        _diagnostic(name, finding, layer.origins[0] if name.startswith("pool-") else _origin(layer))
+        _diagnostic(rule, finding, layer.origins[0] if rule.name.startswith("pool-") else _origin(layer))
         for layer in network.layers
-        for name, rule in LAYER_RULES.items()
+        for rule in LAYER_RULES.values()
         if (finding := rule(layer, chip.cnn)) is not None
     ]
 
@@ -75,13 +91,13 @@ def _origin(layer: Layer) -> Origin:
     return next(named, Origin(layer.name) if not layer.origins else layer.origins[-1])
 
 
-def _diagnostic(rule: str, finding: Finding, origin: Origin | None) -> Diagnostic:
+def _diagnostic(rule: Rule[Subject_contra], finding: Finding, origin: Origin | None) -> Diagnostic:
     return Diagnostic(
-        rule,
-        finding.message,
+        rule.name,
+        f"{finding.message} (counted: {rule.formula})",
         location=origin.location if origin else None,
         layer=origin.module if origin else None,
         need=finding.need,
         have=finding.have,
-        hint=finding.hint,
+        hint=rule.hint,
     )

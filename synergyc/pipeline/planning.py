@@ -9,7 +9,7 @@ from typing import cast
 from synergyc.config import System
 from synergyc.diagnostics import Diagnostic, SynergyError
 from synergyc.ir.network import Network
-from synergyc.legalize import check_limits, check_together
+from synergyc.legalize import check_limits, check_together, in_model_terms
 from synergyc.pipeline.models import PreparedModel
 from synergyc.pipeline.problem import plan_problem
 from synergyc.plan.availability import Alternative, alternatives
@@ -119,7 +119,7 @@ def fits(networks: Sequence[Network], chip: Chip) -> tuple[Diagnostic, ...]:
     try:
         place_resident(networks, chip)
     except SynergyError as error:
-        return error.diagnostics
+        return in_model_terms(error.diagnostics, networks)
     return ()
 
 

@@ -43,7 +43,7 @@ def streaming_forms(network: Network, chip: Chip) -> Iterator[InputForm]:
     layouts = [
         big for big in (False, True) if channels <= fifos * (1 if big else cnn.processors_per_instance)
     ]
-    for count in range(1, _streamable(network, cnn) + 1):
+    for count in range(1, network.streamable(cnn.limits.streaming.layers) + 1):
         last = hardware_form(network.layers[count - 1], streaming=True).layer
         if not any(last.padding) and "unpadded_streaming" not in cnn.features:
             continue
@@ -51,19 +51,6 @@ def streaming_forms(network: Network, chip: Chip) -> Iterator[InputForm]:
             rings = _rings(network.layers[:count], big, chip)
             if rings is not None:
                 yield InputForm(big, rings)
-
-
-def _streamable(network: Network, cnn: Cnn) -> int:
-    """Return how many leading layers can stream: plain convolutions whose data nobody else reads."""
-    before = network.inputs[0].name
-    for index, layer in enumerate(network.layers[: cnn.limits.streaming.layers]):
-        readers = [other for other in network.layers if before in other.inputs]
-        plain = layer.op is LayerOp.CONV2D and layer.groups == 1 and layer.eltwise is None
-        alone = layer.inputs == (before,) and len(readers) == 1 and before not in network.outputs
-        if not (plain and alone):
-            return index
-        before = layer.output.name
-    return min(len(network.layers), cnn.limits.streaming.layers)
 
 
 def _rings(layers: tuple[Layer, ...], big: bool, chip: Chip) -> tuple[int, ...] | None:

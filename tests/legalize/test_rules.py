@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import inspect
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,7 +13,8 @@ from synergyc.diagnostics import SynergyError
 from synergyc.ir.network import Layer, LayerOp, Network, Tensor
 from synergyc.ir.types import Activation, EltwiseOp, Pool, PoolKind, Shape
 from synergyc.legalize import check_limits, legalize
-from synergyc.legalize.rules import LAYER_RULES, NETWORK_RULES, NODE_RULES
+from synergyc.legalize.page import rules_page
+from synergyc.legalize.rules import ALL_RULES, LAYER_RULES
 from synergyc.targets import load_chip
 from tests.ir.networks import conv2d, random_int8, single
 from tests.legalize.graphs import integer_graph
@@ -79,6 +80,7 @@ WITHIN: list[tuple[str, Layer, str]] = [
     ("longest map", conv2d((1, 1022, 2), 1, 3, 1, bias=False), SMALL),
     ("padding of 2", conv2d((1, 4, 4), 2, 3, 2), SMALL),
     ("longest kernel", conv1d(kernel=9, padding=2), SMALL),
+    ("dilated as a map", conv1d(kernel=3, dilation=5, padding=0), SMALL),
     ("dilated as long", conv1d(kernel=5, dilation=2), SMALL),
     ("padded conv1d of many channels", conv1d((65, 20)), SMALL),
     ("padded conv1d of one pass", conv1d((64, 20)), LARGE),
@@ -113,7 +115,8 @@ BEYOND: list[tuple[str, Layer, str, str]] = [
     ("conv2d-kernel", conv2d(kernel=2, padding=0), LARGE, "2x2|1x1 or 3x3"),
     ("conv2d-dilation", conv2d(dilation=(2, 2)), LARGE, "2x2|1"),
     ("conv1d-kernel", conv1d(kernel=10), SMALL, "10|at most 9"),
-    ("conv1d-kernel", conv1d(kernel=3, dilation=5), LARGE, "11|at most 9"),
+    ("conv1d-kernel", conv1d(kernel=3, dilation=5), LARGE, "11|at most 9"),  # it pads
+    ("conv1d-kernel", conv1d(kernel=4, dilation=4, padding=0), LARGE, "13|at most 9"),
     ("padding-size", conv2d(kernel=1, padding=1), SMALL, "1x1|at most 0"),
     ("padding-size", conv1d(kernel=5, padding=3), SMALL, "3|at most 2"),
     ("conv1d-padding", conv1d((65, 20)), LARGE, "65|at most 64"),
@@ -153,7 +156,14 @@ BEYOND: list[tuple[str, Layer, str, str]] = [
     ("activation-place", alone(activation=Activation.ABS), SMALL, "abs|none"),
     ("layer-weights", conv2d((1, 4, 4), 769, 3, 1, bias=False), SMALL, "780|at most 768"),
     ("layer-bias", conv2d((1, 2, 2), 513, 1, 0), SMALL, "513|at most 512"),
-    ("layer-data", conv2d((1, 64, 129), 1, 1, 0), SMALL, "33024|at most 32768"),
+    ("layer-data", alone((1, 64, 129)), SMALL, "33024|at most 32768"),
+    (
+        "eltwise-passes",
+        alone((65, 4, 4), inputs=("a", "b", "c"), eltwise=EltwiseOp.ADD, pool=pooling((4, 4))),
+        SMALL,
+        "3 operands in 2 passes|2 operands in 2 passes",
+    ),
+    ("eltwise-bias", conv2d(inputs=("a", "b"), eltwise=EltwiseOp.ADD), LARGE, "a bias|none"),
 ]
 
 
@@ -175,10 +185,27 @@ def test_layers_beyond_a_limit_are_reported(rule: str, layer: Layer, chip: str, 
 
 def test_every_rule_of_a_layer_is_tested_and_stated() -> None:
     assert set(LAYER_RULES) == {row[0] for row in BEYOND}
-    for rule in (*NODE_RULES.values(), *LAYER_RULES.values(), *NETWORK_RULES.values()):
-        statement = inspect.getdoc(rule)
-        assert statement
-        assert statement.endswith(".")
+    for rule in ALL_RULES:
+        assert rule.statement.endswith(".")
+        assert rule.formula
+        assert 2 <= len(rule.ways) <= 3, rule.name
+
+
+def test_diagnostics_say_how_it_is_counted_and_what_to_do() -> None:
+    item = check_limits(single(conv2d(kernel=5, padding=2), (3, 8, 8)), load_chip(SMALL))[0]
+    assert "rows x columns of the kernel" in item.message
+    assert item.hint == "; or ".join(LAYER_RULES["conv2d-kernel"].ways)
+
+
+def test_data_that_streams_may_be_larger_than_the_memory() -> None:
+    first, second = conv2d((3, 128, 128), 16), conv2d((16, 128, 128), 16, pool=pooling((2, 2), 2))
+    net = replace(chain(first, replace(second, inputs=("l0",))), inputs=(Tensor("x", (3, 128, 128), 7),))
+    assert network_rules(net) == {}
+    # One that keeps the size, or an input with more channels than FIFOs have, is too large.
+    large = {"network-data": ("65536", "at most 32768")}
+    assert network_rules(replace(net, layers=net.layers[:1], outputs=("l0",))) == large
+    wide = replace(chain(conv2d((17, 128, 128), 16)), inputs=(Tensor("x", (17, 128, 128), 7),))
+    assert network_rules(wide) == large
 
 
 def chain(*layers: Layer) -> Network:
@@ -254,3 +281,8 @@ def test_strides_are_checked_on_the_graph(module: nn.Module, need: str) -> None:
     with pytest.raises(SynergyError) as caught:
         legalize(integer_graph(nn.Sequential(module), shape), load_chip(LARGE))
     assert ("convolution-stride", need) in [(item.rule, item.need) for item in caught.value.diagnostics]
+
+
+def test_the_page_of_rules_is_up_to_date() -> None:
+    page = Path(__file__).parents[2] / "docs" / "rules.md"
+    assert page.read_text() == rules_page(), "run python scripts/rules_page.py"
