@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
@@ -15,7 +14,6 @@ from synergyc.cli.progress import stages
 
 if TYPE_CHECKING:
     from synergyc.ir.network import Network
-    from synergyc.pipeline.evaluation import Row
 
 
 @click.group("bench")
@@ -25,23 +23,39 @@ def command() -> None:
 
 @command.command("paper")
 @click.option("--budget", default=2.0, show_default=True, help="Seconds that one search may take.")
-@click.option("--shared/--exclusive", default=True, help="Several segments on one accelerator, or one.")
+@click.option(
+    "--setting",
+    "names",
+    multiple=True,
+    type=click.Choice(["shared", "exclusive", "wide"]),
+    help="Assumptions of the runtime, the first one for the summary (default: shared).",
+)
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Also write a Markdown table here.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress messages.")
-def paper(budget: float, shared: bool, output: Path | None, as_json: bool, quiet: bool) -> None:
+def paper(budget: float, names: tuple[str, ...], output: Path | None, as_json: bool, quiet: bool) -> None:
     """Compare all selectors on workloads, fleets and link rates."""
-    from synergyc.pipeline.evaluation import evaluate, summary
+    from synergyc.pipeline.evaluation import SETTINGS, evaluate, summary
+    from synergyc.pipeline.evaluation_tables import evaluation_markdown, evaluation_rows
 
+    grids = {}
     with stages(quiet=quiet) as progress:
-        rows = evaluate(_zoo_network, shared=shared, budget_s=budget, progress=progress)
-    text = _markdown(rows, shared=shared, budget_s=budget)
+        for name in names or ("shared",):
+            grids[name] = evaluate(_zoo_network, SETTINGS[name], budget_s=budget, progress=progress)
+    text = evaluation_markdown(grids, budget_s=budget)
     if output is not None:
         output.write_text(text)
-    if as_json:
-        click.echo(json.dumps({"summary": summary(rows), "rows": [_row(row) for row in rows]}, indent=2))
-    else:
+    if not as_json:
         click.echo(text)
+        return
+    summaries = {name: summary(rows) for name, rows in grids.items()}
+    first = next(iter(grids))
+    document = {
+        "summary": summaries[first],
+        "settings": summaries,
+        "rows": [line for name, rows in grids.items() for line in evaluation_rows(name, rows)],
+    }
+    click.echo(json.dumps(document, indent=2))
 
 
 @command.command("cost")
@@ -77,78 +91,3 @@ def _zoo_network(name: str, chip: str) -> Network:
             "the models of the evaluation are in the repository: run from there"
         ) from None
     return zoo.network(name, chip)
-
-
-def _row(row: Row) -> dict[str, object]:
-    return {
-        "workload": row.workload,
-        "fleet": row.fleet,
-        "rate_kbyte_s": row.rate_kbyte_s,
-        "objective": row.objective,
-        "selector": row.selector,
-        "ok": bool(row.apps),
-        "optimal": row.optimal,
-        "reason": row.reason,
-        "throughput_hz": row.throughput_hz,
-        "latency_ms": row.latency_ms,
-        "energy_uj": sum(app.predicted.energy_uj for app in row.apps),
-        "segments": [str(segment) for app in row.apps for segment in app.segments],
-    }
-
-
-def _markdown(rows: Sequence[Row], *, shared: bool, budget_s: float) -> str:
-    from statistics import fmean, geometric_mean
-
-    from synergyc.pipeline.evaluation import SELECTORS, compare, summary
-    from synergyc.report.bench import markdown_table
-
-    found = [compare(rows, name) for name in SELECTORS[1:]]
-    columns = (
-        "`exact` against",
-        "throughput x",
-        "geometric",
-        "latency less",
-        "power less",
-        "failed",
-        "cases",
-    )
-    lines = [
-        (
-            item.selector,
-            fmean(item.throughput) if item.throughput else "-",
-            geometric_mean(item.throughput) if item.throughput else "-",
-            f"{fmean(item.latency):.1%}" if item.latency else "-",
-            f"{fmean(item.power):.1%}" if item.power else "-",
-            item.failed,
-            item.cases,
-        )
-        for item in found
-    ]
-    totals = summary(rows)
-    mode = "several segments" if shared else "one segment"
-    return "\n".join(
-        [
-            "# The paper's evaluation, by the cost model",
-            "",
-            f"Made by `synergyc bench paper`: {mode} on an accelerator, {budget_s:g} s for each search.",
-            "Definitions and assumptions: [selectors.md](selectors.md). Failed: no plan that fits, although",
-            "`exact` has one; such cases are in no average. Each figure compares plans chosen for it.",
-            "",
-            markdown_table(columns, lines),
-            markdown_table(("over the seven baselines", "value"), totals.items()),
-            _throughputs(rows),
-        ]
-    )
-
-
-def _throughputs(rows: Sequence[Row]) -> str:
-    from synergyc.pipeline.evaluation import SELECTORS
-    from synergyc.report.bench import markdown_table
-
-    cases = dict.fromkeys(row.case for row in rows if row.objective == "throughput")
-    by_key = {(row.case, row.selector): row for row in rows}
-    lines = []
-    for case in cases:
-        found = [by_key[case, name] for name in SELECTORS]
-        lines.append((*case[:3], *(row.throughput_hz if row.apps else "-" for row in found)))
-    return markdown_table(("runs/s: workload", "fleet", "kB/s", *SELECTORS), lines)

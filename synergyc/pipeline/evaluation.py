@@ -86,15 +86,36 @@ class Row:
         """Sum of the apps' latencies."""
         return sum(app.predicted.latency_ms for app in self.apps)
 
+    @property
+    def sequential_hz(self) -> float:
+        """Sum of the apps' rates if nothing overlaps: one run at a time in the whole system, apps in turn."""
+        return 1000 * len(self.apps) / self.latency_ms if self.apps else 0.0
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What is assumed of the runtime: segments that share an accelerator; weight swap and replicas."""
+
+    name: str
+    shared: bool = True
+    wide: bool = False
+
+
+SETTINGS: Mapping[str, Setting] = {
+    "shared": Setting("shared"),
+    "exclusive": Setting("exclusive", shared=False),
+    "wide": Setting("wide", wide=True),
+}
+"""The first one is what builds do today. ``wide``: plans may also swap weights and replicate models."""
 
 NetworkSource = Callable[[str, str], Network]
 """Gives the network of a name in its form for a chip."""
 
 
 def evaluate(
-    networks: NetworkSource, *, shared: bool, budget_s: float, progress: Callable[[str], None]
+    networks: NetworkSource, setting: Setting, *, budget_s: float, progress: Callable[[str], None]
 ) -> tuple[Row, ...]:
-    """Return the results of the whole grid; ``shared``: several segments stay on one accelerator."""
+    """Return the results of the whole grid under one setting."""
     rows: list[Row] = []
     for workload, names in WORKLOADS.items():
         for fleet, chips in FLEETS.items():
@@ -102,15 +123,15 @@ def evaluate(
             form = _SMALL if _SMALL in chips else _LARGE
             used = {name: networks(name, form) for name in names}
             for rate in RATES_KBYTE_S:
-                progress(f"{workload} on {fleet} at {rate:g} kB/s")
-                problem = make_problem(names, chips, rate, shared=shared)
+                progress(f"{setting.name}: {workload} on {fleet} at {rate:g} kB/s")
+                problem = make_problem(names, chips, rate, setting)
                 for goal, selector, apps, reason, optimal in _solve(problem, used, budget_s):
                     rows.append(Row(workload, fleet, rate, goal, selector, apps, reason, optimal))
     return tuple(rows)
 
 
 def make_problem(
-    names: Sequence[str], chips: Sequence[str], rate_kbyte_s: float, *, shared: bool
+    names: Sequence[str], chips: Sequence[str], rate_kbyte_s: float, setting: Setting
 ) -> PlanProblem:
     """Return apps that sense and interact on neighbouring devices, all joined by one radio channel."""
     count = len(chips)
@@ -125,7 +146,14 @@ def make_problem(
     )
     link = PlanLink("all", tuple(device.name for device in devices), _radio(), 8 * rate_kbyte_s)
     apps = tuple(PlanApp(name, f"{name}_in", f"{name}_out") for name in names)
-    return PlanProblem(devices, (link,) if count > 1 else (), apps, shared_accelerators=shared)
+    return PlanProblem(
+        devices,
+        (link,) if count > 1 else (),
+        apps,
+        shared_accelerators=setting.shared,
+        weight_swap=setting.wide,
+        replicas=setting.wide,
+    )
 
 
 def _radio() -> Medium:
@@ -200,10 +228,12 @@ class Comparison:
     """``exact`` against one other selector where both have a plan.
 
     Ratios: exact / other for throughput, 1 - exact / other for the rest, power at the slower one's rates.
+    ``sequential``: throughput against the other's plan without any overlap of runs.
     """
 
     selector: str
     throughput: tuple[float, ...]
+    sequential: tuple[float, ...]
     latency: tuple[float, ...]
     power: tuple[float, ...]
     failed: int
@@ -218,11 +248,28 @@ def compare(rows: Sequence[Row], selector: str) -> Comparison:
     return Comparison(
         selector,
         tuple(a.throughput_hz / b.throughput_hz for a, b in pairs if a.objective == "throughput"),
+        tuple(a.throughput_hz / b.sequential_hz for a, b in pairs if a.objective == "throughput"),
         tuple(1 - a.latency_ms / b.latency_ms for a, b in pairs if a.objective == "latency"),
         tuple(_power_reduction(a, b) for a, b in pairs if a.objective == "energy"),
         sum(not row.apps for row in others),
         len(others),
     )
+
+
+def ratios(rows: Sequence[Row]) -> dict[tuple[str, ...], dict[str, float]]:
+    """Return for each row but ``exact``'s, by case and selector, how ``exact`` compares with it."""
+    best = {row.case: row for row in rows if row.selector == "exact" and row.apps}
+    found = {}
+    for row in rows:
+        if row.selector == "exact" or not row.apps or row.case not in best:
+            continue
+        exact = best[row.case]
+        found[(*map(str, row.case), row.selector)] = {
+            "throughput_x": exact.throughput_hz / row.throughput_hz,
+            "latency_reduction": 1 - exact.latency_ms / row.latency_ms,
+            "power_reduction": _power_reduction(exact, row),
+        }
+    return found
 
 
 def _power_reduction(best: Row, other: Row) -> float:
@@ -235,6 +282,7 @@ def summary(rows: Sequence[Row]) -> dict[str, float]:
     """Return the averages over the seven baselines and what ``exact`` gains over ``progressive``."""
     found = [compare(rows, name) for name in BASELINES]
     throughput = [value for item in found for value in item.throughput]
+    sequential = [value for item in found for value in item.sequential]
     gain = compare(rows, "progressive").throughput
     exact = [row for row in rows if row.selector == "exact"]
     return {
@@ -243,6 +291,9 @@ def summary(rows: Sequence[Row]) -> dict[str, float]:
         "latency_reduction": fmean(value for item in found for value in item.latency),
         "power_reduction": fmean(value for item in found for value in item.power),
         "exact_over_progressive": fmean(gain),
+        "sequential_throughput_x": fmean(sequential),
+        "sequential_throughput_x_geomean": geometric_mean(sequential),
+        "failed_baseline_plans": sum(item.failed for item in found),
         "cases": len(exact),
         "cases_without_a_plan": sum(not row.apps for row in exact),
         "proven": sum(row.optimal for row in exact),
