@@ -78,17 +78,21 @@ def _network_problems(network: Network, rules: Sequence[str], chip: Chip) -> tup
 
 def _layer_problems(network: Network, chip: Chip) -> list[Diagnostic]:
     return [
-        _diagnostic(rule, finding, layer.origins[0] if rule.name.startswith("pool-") else _origin(layer))
+        _diagnostic(rule, finding, _origin(layer, pools=rule.name.startswith("pool-")))
         for layer in network.layers
         for rule in LAYER_RULES.values()
         if (finding := rule(layer, chip.cnn)) is not None
     ]
 
 
-def _origin(layer: Layer) -> Origin:
-    """Return where the layer stands in the user's model: its weighted part, which names the layer."""
+def _origin(layer: Layer, *, pools: bool = False) -> Origin:
+    """Return where the layer stands in the user's model: its weighted part, which names it, or its pool."""
+    if not layer.origins:
+        return Origin(layer.name)
+    if pools:
+        return layer.origins[0]
     named = (origin for origin in layer.origins if origin.module.replace(".", "_") == layer.name)
-    return next(named, Origin(layer.name) if not layer.origins else layer.origins[-1])
+    return next(named, layer.origins[-1])
 
 
 def _diagnostic(rule: Rule[Subject_contra], finding: Finding, origin: Origin | None) -> Diagnostic:
