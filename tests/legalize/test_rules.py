@@ -263,7 +263,7 @@ def test_all_violations_are_raised_at_once_with_the_models_own_names() -> None:
         ("convolution-stride", "stem.0", "2x2"),
         ("conv2d-kernel", "stem.0", "5x5"),
         ("conv2d-dilation", "head", "2x2"),
-        ("pool-stride", "head", "20"),
+        ("pool-stride", "stem.2", "20"),
     ]
 
 
