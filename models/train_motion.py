@@ -22,7 +22,7 @@ from models.motion import MotionNet
 from models.training import Labels, Samples, accuracy, train, write_weights
 from synergyc.frontend import capture
 from synergyc.legalize import rewrite
-from synergyc.pipeline.trained import write_stored
+from synergyc.pipeline.integer_files import write_stored
 from synergyc.pipeline.training import Labelled, Schedule, Trained
 from synergyc.pipeline.training import train as train_quantized
 from synergyc.quantize import calibrate

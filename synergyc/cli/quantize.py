@@ -36,11 +36,16 @@ def command(
 ) -> None:
     """Quantize MODEL and write its integer network to a safetensors file.
 
+    Beside it, with the same name, the vendor's tool finds a checkpoint (.pth.tar) and network description
+    (.yaml), if the network fits on one device.
+
     With --test and --labels, tell the share of right answers at each stage, from the float model to the
     integers, and where neighbouring stages begin to differ.
     """
+    from synergyc.diagnostics import SynergyError
+    from synergyc.pipeline.integer_files import write_stored, write_vendor_files
     from synergyc.pipeline.single import board_of, labelled_accuracy, network_for, quantize_model
-    from synergyc.pipeline.trained import write_stored
+    from synergyc.targets import load_chip
 
     if (test_file is None) != (labels_file is None):
         raise click.UsageError("--test and --labels belong together")
@@ -52,10 +57,15 @@ def command(
         if test_file is not None and labels_file is not None:
             accuracy = labelled_accuracy(quantized, network, test_file, labels_file)
         write_stored(network, output)
+        notes = list(quantized.notes)
+        try:
+            write_vendor_files(network, load_chip(board.chip), output)
+        except SynergyError as error:
+            notes.append(f"no files for the vendor's tool: {error.diagnostics[0].message}")
     if as_json:
-        click.echo(json.dumps(_document(network, accuracy, quantized.notes), indent=2))
+        click.echo(json.dumps(_document(network, accuracy, notes), indent=2))
         return
-    for note in quantized.notes:
+    for note in notes:
         click.echo(f"note: {note}")
     if accuracy is not None:
         from synergyc.report.accuracy import accuracy_lines
@@ -70,7 +80,7 @@ def _widths(network: Network) -> str:
     return ", ".join(f"{used.count(bits)} of {bits} bits" for bits in sorted(set(used), reverse=True))
 
 
-def _document(network: Network, accuracy: Accuracy | None, notes: tuple[str, ...]) -> dict[str, object]:
+def _document(network: Network, accuracy: Accuracy | None, notes: list[str]) -> dict[str, object]:
     return {
         "status": "ok",
         "reasons": [],
@@ -86,5 +96,5 @@ def _document(network: Network, accuracy: Accuracy | None, notes: tuple[str, ...
             **accuracy.shares,
             "differences": [vars(item) for item in accuracy.differences],
         },
-        "notes": list(notes),
+        "notes": notes,
     }

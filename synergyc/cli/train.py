@@ -55,8 +55,8 @@ def command(
     """
     if (validation_file is None) != (validation_labels is None):
         raise click.UsageError("--validation and --validation-labels belong together")
+    from synergyc.pipeline.integer_files import write_stored
     from synergyc.pipeline.single import board_of, quantize_model, read_labelled
-    from synergyc.pipeline.trained import write_stored
     from synergyc.pipeline.training import Schedule, train
 
     request = request_of(**{**model, "calibrate": model["calibrate"] or data_file})

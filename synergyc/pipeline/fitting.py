@@ -78,7 +78,12 @@ def _fits_on(graph: Graph, chips: Sequence[Chip]) -> Callable[[Widths], bool]:
     """Return a function that tells whether the layers fit on ``chips``, one after another."""
 
     def fits(widths: Widths) -> bool:
-        network = legalize(outline(graph, widths), chips[0])
+        try:
+            network = legalize(outline(graph, widths), chips[0])
+        except SynergyError as error:
+            if any(item.rule != "layer-weights" for item in error.diagnostics):
+                raise
+            return False
         start = 0
         for chip in chips:
             start = _longest(network, start, chip)

@@ -18,8 +18,8 @@ from synergyc.ir.types import Array, Shape, describe_shape
 from synergyc.legalize import legalize, outline, rewrite
 from synergyc.pipeline.accuracy import BATCH, Accuracy, measure
 from synergyc.pipeline.fitting import quantize_for
+from synergyc.pipeline.integer_files import read_trained
 from synergyc.pipeline.sources import read_model
-from synergyc.pipeline.trained import read_trained
 from synergyc.targets import Chip
 
 

@@ -120,7 +120,7 @@ def quantize_model(request: ModelRequest, board: Board | None = None) -> Integer
         return IntegerModel(captured, graph, Calibrated(graph, found.integers), notes)
     bits = _bits(request, graph)
     if board is not None:
-        known_bits = max(WEIGHT_BITS) if isinstance(bits, str) else bits
+        known_bits = min(WEIGHT_BITS) if isinstance(bits, str) else bits
         legalize(outline(graph, known_bits), load_chip(board.chip))
     if request.calibrate is None:
         notes = (*notes, "no calibration data given: random inputs, so accuracy means nothing")

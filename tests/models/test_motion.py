@@ -13,7 +13,7 @@ from synergyc.frontend import capture, load_module, load_weights
 from synergyc.ir.graph import Convolution, Graph, Linear
 from synergyc.ir.types import Array
 from synergyc.legalize import rewrite
-from synergyc.pipeline.trained import read_trained
+from synergyc.pipeline.integer_files import read_trained
 from synergyc.quantize import calibrate, real_input
 from synergyc.quantize.calibrate import integer_values
 

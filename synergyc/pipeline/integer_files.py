@@ -1,4 +1,4 @@
-"""Integers that training made, as a file: written by ``synergyc train``, read where an app names it."""
+"""Integers as files: graphs that training made and apps name, networks, and the vendor's form of them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from synergyc.ir import store
 from synergyc.ir.graph import Convolution, Graph, Linear, Node
 from synergyc.ir.network import Network
 from synergyc.ir.types import describe_shape
+from synergyc.synth.izer.inputs import checkpoint_bytes, network_yaml
+from synergyc.synth.placement import place
+from synergyc.targets import Chip
 
 
 def read_trained(path: Path, graph: Graph) -> Graph:
@@ -36,12 +39,30 @@ def read_trained(path: Path, graph: Graph) -> Graph:
 
 def write_stored(value: Graph | Network, path: Path) -> None:
     """Write a graph or network as safetensors; raises SynergyError if that is not possible."""
+    _write(path, store.dump(value))
+
+
+def _write(path: Path, content: bytes) -> None:
     try:
-        path.write_bytes(store.dump(value))
+        path.write_bytes(content)
     except OSError as error:
         raise fail(
             "output", f"file cannot be written: {error.strerror}", location=file_location(path)
         ) from error
+
+
+def write_vendor_files(network: Network, chip: Chip, path: Path) -> tuple[Path, Path]:
+    """Write ``network``, placed on ``chip``, as the vendor's tool reads it; return checkpoint and YAML.
+
+    They stand beside ``path``, with the same stem. Raises SynergyError if the network does not fit on the
+    chip, for the YAML says where everything lies.
+    """
+    placed = place(network, chip)
+    files = path.with_suffix(".pth.tar"), path.with_suffix(".yaml")
+    contents = checkpoint_bytes(placed), network_yaml(placed).encode()
+    for file, content in zip(files, contents, strict=True):
+        _write(file, content)
+    return files
 
 
 def _form(node: Node) -> str:

@@ -1,0 +1,93 @@
+"""Accuracy by stage: what torch says of the same samples; faults that are put in are found in their place."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from synergyc.frontend import capture
+from synergyc.ir.graph import Convolution, Graph
+from synergyc.ir.network import Network
+from synergyc.ir.types import frozen_array
+from synergyc.legalize import legalize
+from synergyc.pipeline.accuracy import Accuracy, measure
+from synergyc.quantize import calibrate, real_input
+from synergyc.targets import load_chip
+from tests.pipeline import small
+
+SAMPLES, LABELS = small.data(90, 2)
+
+
+def integers(bits: int = 8) -> Graph:
+    return calibrate(small.graph(), small.calibration(), bits).integers
+
+
+def network(graph: Graph) -> Network:
+    return legalize(graph, load_chip("max78000"))
+
+
+def measured(folded: Graph, graph: Graph, layers: Network) -> Accuracy:
+    found = measure(small.captured(), folded, graph, layers, SAMPLES, LABELS)
+    assert found is not None
+    return found
+
+
+def test_stages_are_those_of_torch_and_of_the_integers() -> None:
+    graph = integers()
+    found = measured(small.graph(), graph, network(graph))
+    with torch.no_grad():
+        answers = small.trained()(torch.from_numpy(real_input(SAMPLES))).argmax(1).numpy()
+    assert found.shares["float"] == found.shares["folded"] == float((answers == LABELS).mean()) > 0.9
+    assert found.shares["fake_quantized"] == found.shares["reference"]
+    assert found.answers.shape == (4, 90)
+    assert not [item for item in found.differences if item.after in {"folded", "reference"}]
+
+
+def test_narrow_weights_are_named_as_the_layer_that_rounding_changes() -> None:
+    graph = calibrate(small.graph(), small.calibration(), {"skip": 1}).integers
+    (found,) = measured(small.graph(), graph, network(graph)).differences
+    assert (found.before, found.after, found.layer) == ("folded", "fake_quantized", "skip")
+    assert found.error > 2.0 ** -graph.fraction_bits["skip"]
+
+
+def test_a_wrong_fold_is_found() -> None:
+    node = small.graph().node("first_0")
+    assert isinstance(node.operator, Convolution)
+    assert node.operator.bias is not None
+    wrong = replace(node.operator, bias=frozen_array(node.operator.bias + 1))
+    nodes = tuple(replace(item, operator=wrong) if item is node else item for item in small.graph())
+    graph = integers()
+    found = measured(replace(small.graph(), nodes=nodes), graph, network(graph)).differences[0]
+    assert (found.before, found.after, found.layer) == ("float", "folded", "first.2")
+
+
+def test_a_wrong_weight_in_a_layer_is_found_and_counted() -> None:
+    graph = integers()
+    layers = network(graph)
+    index = [layer.name for layer in layers.layers].index("skip")
+    weight = layers.layers[index].weight
+    assert weight is not None
+    wrong = replace(layers.layers[index], weight=frozen_array(-weight))
+    broken = replace(layers, layers=(*layers.layers[:index], wrong, *layers.layers[index + 1 :]))
+    found = measured(small.graph(), graph, broken)
+    difference = found.differences[-1]
+    assert (difference.before, difference.after, difference.layer) == ("fake_quantized", "reference", "skip")
+    assert difference.answers == int((found.answers[2] != found.answers[3]).sum())
+
+
+def test_a_single_value_is_no_class() -> None:
+    torch.manual_seed(0)
+    captured = capture(torch.nn.Linear(4, 1), (4,), "net")
+    inputs = np.zeros((3, 4), np.int8)
+    graph = calibrate(captured, np.random.default_rng(0).uniform(-1, 1, (8, 4)), 8).integers
+    assert measure(captured, captured, graph, network(graph), inputs, np.zeros(3, np.int64)) is None
+
+
+@pytest.mark.parametrize("bits", [8, 4, 2, 1])
+def test_integers_in_floating_point_are_the_reference_at_every_width(bits: int) -> None:
+    graph = integers(bits)
+    found = measured(small.graph(), graph, network(graph))
+    np.testing.assert_array_equal(found.answers[2], found.answers[3])
