@@ -19,12 +19,19 @@ import click
     help="Our generator, or the vendor's tool in AI8X_SYNTHESIS_DIR.",
 )
 @click.option(
+    "--engine-timeout-s",
+    type=click.FloatRange(min=0, min_open=True),
+    default=1200.0,
+    show_default=True,
+    help="Time after which the vendor's tool counts as hanging.",
+)
+@click.option(
     "-o", "--output", required=True, metavar="DIR", type=click.Path(), help="Project folder to write."
 )
 @click.argument(
     "options", nargs=-1, type=click.UNPROCESSED, metavar="--config-file NET.yaml [OPTIONS OF AI8XIZE]"
 )
-def command(device: str, engine: str, output: str, options: tuple[str, ...]) -> None:
+def command(device: str, engine: str, engine_timeout_s: float, output: str, options: tuple[str, ...]) -> None:
     """Generate a C project for one network from the vendor's YAML, checkpoint and sample.
 
     The folder holds the accelerator's registers, weights, the sample input and the known answer; `synergyc
@@ -34,8 +41,12 @@ def command(device: str, engine: str, output: str, options: tuple[str, ...]) -> 
 
     from synergyc.pipeline.synth import synthesize_izer, synthesize_native
 
-    synthesize = synthesize_izer if engine == "izer" else synthesize_native
-    result = synthesize(options, device, Path(output))
+    if engine == "izer":
+        result = synthesize_izer(options, device, Path(output), timeout_s=engine_timeout_s)
+    else:
+        result = synthesize_native(options, device, Path(output))
+    for note in result.notes:
+        click.echo(f"note: {note}", err=True)
     if result.program is not None:
         layers = len(result.program.layers)
         size = 4 * result.program.weight_words

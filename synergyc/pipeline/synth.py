@@ -14,7 +14,7 @@ from synergyc.ir.network import Layer
 from synergyc.ir.types import Array, frozen_array
 from synergyc.pipeline.staging import check_output, staging
 from synergyc.reference import run_layer
-from synergyc.synth.izer import find_izer
+from synergyc.synth.izer import PINNED_COMMIT, Izer, find_izer
 from synergyc.synth.izer.tool import FOLDER_VARIABLE
 from synergyc.synth.native import generate
 from synergyc.synth.program import Program
@@ -25,7 +25,6 @@ from synergyc.targets import Chip, load_chip
 
 _MARKER = "cnn.c"
 _PROJECT = "project folder"
-_IZER_TIMEOUT_S = 1200.0
 _IZER_QUIET = ("--overwrite", "--no-version-check", "--no-progress", "--yamllint", "none")
 _IZER_ENVIRONMENT = {"TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD": "1"}
 """The vendor's checkpoints hold objects of its training code, which PyTorch refuses otherwise."""
@@ -34,10 +33,14 @@ _FILE_OPTIONS = ("--config-file", "--checkpoint-file", "--sample-input", "--weig
 
 @dataclass(frozen=True)
 class SynthResult:
-    """What was written: the files by name, and the program they hold (None: made by the vendor's tool)."""
+    """What was written: the files by name, and the program they hold (None: made by the vendor's tool).
+
+    ``notes``: what the user should know about the engine.
+    """
 
     files: tuple[str, ...]
     program: Program | None
+    notes: tuple[str, ...] = ()
 
 
 def synthesize_native(arguments: Sequence[str], device: str, output: Path) -> SynthResult:
@@ -55,7 +58,9 @@ def synthesize_native(arguments: Sequence[str], device: str, output: Path) -> Sy
     return SynthResult(tuple(files), program)
 
 
-def synthesize_izer(arguments: Sequence[str], device: str, output: Path) -> SynthResult:
+def synthesize_izer(
+    arguments: Sequence[str], device: str, output: Path, *, timeout_s: float = 1200.0
+) -> SynthResult:
     """Write the project of the vendor's tool to ``output``; raises SynergyError as ``synthesize_native``."""
     check_output(output, _MARKER, _PROJECT)
     chip = load_chip(device)
@@ -73,14 +78,21 @@ def synthesize_izer(arguments: Sequence[str], device: str, output: Path) -> Synt
                 *("--device", chip.part, "--test-dir", name, "--prefix", "project"),
                 *_IZER_QUIET,
             ],
-            timeout_s=_IZER_TIMEOUT_S,
+            timeout_s=timeout_s,
             environment=_IZER_ENVIRONMENT,
         )
         if not (Path(name) / "project" / _MARKER).is_file():
             raise fail("izer-run", "the vendor's tool ended without writing a project")
         shutil.copytree(Path(name) / "project", folder, dirs_exist_ok=True)
         written = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
-    return SynthResult(tuple(written), None)
+    return SynthResult(tuple(written), None, _version_notes(izer))
+
+
+def _version_notes(izer: Izer) -> tuple[str, ...]:
+    version = izer.version()
+    if PINNED_COMMIT.startswith(version):
+        return ()
+    return (f"the vendor's tool is at {version}; ours was compared with {PINNED_COMMIT[:12]}",)
 
 
 def project_files(arguments: Sequence[str], chip: Chip) -> tuple[Program, dict[str, str]]:

@@ -183,6 +183,7 @@ def _pretended_tool(folder: Path, code: str) -> Path:
         ("print('ERROR: no room'); raise SystemExit(1)", "ERROR: no room"),
         ("raise ValueError('crash')", "crash"),
         ("pass", "without writing a project"),
+        ("import time; time.sleep(60)", "did not finish"),
     ],
 )
 def test_a_tool_that_fails(network: SmallNetwork, code: str, message: str) -> None:
@@ -192,10 +193,24 @@ def test_a_tool_that_fails(network: SmallNetwork, code: str, message: str) -> No
     }
     output = network.folder / "out"
     arguments = ["synth", *network.arguments, "--device", "MAX78000", "-o", str(output), "--engine", "izer"]
-    result = synergyc(*arguments, env=environment)
+    result = synergyc(*arguments, "--engine-timeout-s", "5", env=environment)
     assert result.returncode == 1
     assert message in result.stderr
+    assert "Traceback" not in result.stderr
     assert not output.exists()
+
+
+def test_another_version_of_the_tool_is_told(network: SmallNetwork) -> None:
+    code = "import pathlib, sys; out = pathlib.Path(sys.argv[sys.argv.index('--test-dir') + 1], 'project')\n"
+    code += "out.mkdir(); (out / 'cnn.c').write_text('')"
+    environment = {
+        "AI8X_SYNTHESIS_DIR": str(_pretended_tool(network.folder, code)),
+        "AI8X_SYNTHESIS_PYTHON": sys.executable,
+    }
+    arguments = [*network.arguments, "--device", "MAX78000", "-o", str(network.folder / "out")]
+    result = synergyc("synth", *arguments, "--engine", "izer", env=environment)
+    assert result.returncode == 0, result.stderr
+    assert "note: the vendor's tool is at unknown; ours was compared with ab4f4c0" in result.stderr
 
 
 @pytest.mark.skipif(not VENDOR, reason="AI8X_SYNTHESIS_DIR does not name a clone of the vendor's tool")

@@ -185,15 +185,25 @@ def test_no_warnings(network: SmallNetwork, chip: str, options: tuple[str, ...])
 
 @needs_compiler
 def test_two_networks_link_with_prefixes(network: SmallNetwork) -> None:
-    """The main programs stay out: a firmware has its own."""
-    objects = []
+    """All files of both, under one main function of the firmware's own; the headers in one file as well."""
+    objects, headers = [], ""
     for prefix in ("one", "two"):
         folder = synthesize(network, CHIPS[0], "--softmax", "--prefix", prefix, name=prefix)
-        objects += [_compile(folder / name, CHIPS[0]) for name in ("cnn.c", "softmax.c")]
+        main = folder / "main.c"
+        main.write_text(
+            main.read_text().replace("int main(void)", f"int {prefix}_main(void);\nint {prefix}_main(void)")
+        )
+        objects += [_compile(folder / name, CHIPS[0]) for name in ("cnn.c", "softmax.c", "main.c")]
+        for name in ("cnn.h", "sampledata.h", "sampleoutput.h", "weights.h"):
+            headers += f'#include "../{prefix}/{name}"\n'
+    calls = "int both(void);\nint both(void) { return one_cnn_init() & two_cnn_init(); }\n"
+    (network.folder / "one" / "both.c").write_text(f'#include "mxc.h"\n{headers}{calls}')
+    objects.append(_compile(network.folder / "one" / "both.c", CHIPS[0]))
     linked = network.folder / "both.o"
     subprocess.run([COMPILER, "-nostdlib", "-r", "-o", linked, *objects], check=True)
     names = subprocess.run(["arm-none-eabi-nm", linked], check=True, capture_output=True, text=True).stdout
-    assert {"one_cnn_init", "two_cnn_init", "one_cnn_time", "two_cnn_time"} <= set(names.split())
+    wanted = ("cnn_init", "cnn_time", "load_input", "check_output")
+    assert {f"{prefix}_{name}" for prefix in ("one", "two") for name in wanted} <= set(names.split())
 
 
 def _compile(source: Path, chip: str) -> Path:

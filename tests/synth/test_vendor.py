@@ -225,7 +225,41 @@ def test_wrong_descriptions_are_refused_at_their_line(
 def test_checkpoints_that_do_not_match_are_refused(tmp_path: Path) -> None:
     assert refusal(tmp_path, arch="other")[0] == "vendor-arch"
     assert refusal(tmp_path, scale=300)[0] == "vendor-range"
+    assert refusal(tmp_path, YAML.replace("3x3", "1x1").replace("pad: 1", "pad: 0"))[0] == "vendor-weights"
     assert refusal(tmp_path, YAML + YAML[YAML.index("  - processors: 0x000") :])[0] == "vendor-weights"
+
+
+@pytest.mark.parametrize(
+    ("key", "values", "message"),
+    [
+        ("conv.op.weight", torch.full((4, 3, 3, 3), 0.37), "are not whole numbers"),
+        ("conv.op.weight", torch.full((4, 3, 3, 3), float("nan")), "are not whole numbers"),
+        ("bn.bn.weight", torch.ones(4), "batch normalization must be folded"),
+        ("conv.op.bias", torch.zeros(3), "one bias for each output channel"),
+        ("conv.weight_bits", torch.tensor([3.0]), "weights must have"),
+        ("conv.output_shift", torch.tensor([30.0]), "output shift is out of range"),
+    ],
+)
+def test_checkpoints_that_were_not_prepared_are_refused(
+    tmp_path: Path, key: str, values: torch.Tensor, message: str
+) -> None:
+    arguments = write(tmp_path, scale=3)
+    checkpoint = torch.load(tmp_path / "net.pth.tar")
+    checkpoint["state_dict"][key] = values
+    torch.save(checkpoint, tmp_path / "net.pth.tar")
+    with pytest.raises(SynergyError, match=message):
+        read(arguments)
+
+
+def test_weights_keep_their_stored_width(tmp_path: Path) -> None:
+    """Zeros and ones are no reason for 1 bit or for -1/+1 weights, which the vendor's tool makes of them."""
+    arguments = write(tmp_path)
+    checkpoint = torch.load(tmp_path / "net.pth.tar")
+    checkpoint["state_dict"]["conv.op.weight"] = torch.zeros(4, 3, 3, 3)
+    checkpoint["state_dict"]["fc.op.weight"] = torch.ones(5, 80)
+    torch.save(checkpoint, tmp_path / "net.pth.tar")
+    layers = read(arguments, "max78002").placed.layers
+    assert [(layer.layer.weight_bits, layer.binary) for layer in layers] == [(8, False), (8, False)]
 
 
 def test_samples_that_do_not_match_are_refused(tmp_path: Path) -> None:

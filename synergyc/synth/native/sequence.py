@@ -88,7 +88,9 @@ def _init(placed: PlacedNetwork, cnn: Cnn, control: ControlOptions, *, clears: b
     else:
         yield aon
     base |= (_EXPRESS if control.express else 0) | (_FIFO if placed.fifo else 0)
-    last = control.repeat * placed.last_layer | placed.first_layer << 8
+    # Of a single layer the tool runs the first copy only, whatever their number.
+    copies = (control.repeat - 1) * (placed.layers[-1].hardware_layer + 1) if placed.last_layer else 0
+    last = copies + placed.last_layer | placed.first_layer << 8
     for quadrant in placed.quadrants:
         if control.clear_line_buffers:
             yield from _clear_line_buffers(cnn, quadrant)

@@ -69,6 +69,16 @@ def network_problems(
     ``execution``: the layers in the order in which they run. ``--overlap-data`` allows overwriting.
     """
     problems = [*check_limits(placed, chip), *_streaming(placed, chip.cnn, options)]
+    registers = options.control.repeat * (placed.layers[-1].hardware_layer + 1)
+    if options.control.repeat > 1 and registers > chip.cnn.limits.layers:
+        problems.append(
+            Diagnostic(
+                "layers",
+                "--repeat-layers needs registers for each copy of the layers",
+                need=f"{registers} layers",
+                have=f"{chip.cnn.limits.layers} layers",
+            )
+        )
     if placed.fifo:
         problems += _fifo(placed)
     if problems:
@@ -79,7 +89,9 @@ def network_problems(
             problems += _buffers(placed, chip, options)
         return tuple(problems)
     by_name = {layer.layer.name: layer for layer in placed}
-    path = replace(placed, layers=tuple(by_name[layer.name] for layer in execution))
+    # Copies read the same input: what the second one needs, all need.
+    copies = min(options.control.repeat, 2)
+    path = replace(placed, layers=tuple(by_name[layer.name] for layer in execution) * copies)
     # One tensor as several operands is legal here, and layers may run in any order.
     ignored = {"data-shape", "layer-order", *(("data-overlap",) if options.overlap_data else ())}
     return tuple(problem for problem in verify(path, chip) if problem.rule not in ignored)

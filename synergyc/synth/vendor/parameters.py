@@ -28,17 +28,14 @@ class Parameters:
 
 
 def load_parameters(
-    config: NetworkConfig, options: VendorOptions, root: Sequence[Path], *, binary: bool
+    config: NetworkConfig, options: VendorOptions, root: Sequence[Path]
 ) -> dict[int, Parameters]:
     """Return the parameters by layer; raises SynergyError for missing or unsuitable files.
 
-    ``root``: folders in which the tool's ``tests`` folder is looked for. ``binary``: the chip has -1/+1
-    weights, and the tool uses them where all weights are.
+    ``root``: folders in which the tool's ``tests`` folder is looked for.
     """
-    if config.arch != "test":
-        own = _from_checkpoint(config, options, binary=binary)
-    else:
-        own = _from_arrays(config, options, root)
+    tested = config.arch == "test"
+    own = _from_arrays(config, options, root) if tested else _from_checkpoint(config, options)
     return _with_shared(config, own)
 
 
@@ -75,7 +72,7 @@ def _with_shared(config: NetworkConfig, own: dict[int, Parameters]) -> dict[int,
     return own
 
 
-def _from_checkpoint(config: NetworkConfig, options: VendorOptions, *, binary: bool) -> dict[int, Parameters]:
+def _from_checkpoint(config: NetworkConfig, options: VendorOptions) -> dict[int, Parameters]:
     if options.checkpoint_file is None:
         raise fail("vendor-option", "option --checkpoint-file is required")
     path = options.checkpoint_file
@@ -89,7 +86,7 @@ def _from_checkpoint(config: NetworkConfig, options: VendorOptions, *, binary: b
     keys = [
         key for key in checkpoint.parameters if key.rsplit(".", maxsplit=1)[-1] == "weight" and "." in key
     ]
-    keys = keys[options.skip_checkpoint_layers :]
+    keys = _folded(keys, checkpoint, options)[options.skip_checkpoint_layers :]
     indices = _weighted(config)
     if len(keys) < len(indices):
         raise fail(
@@ -100,36 +97,44 @@ def _from_checkpoint(config: NetworkConfig, options: VendorOptions, *, binary: b
             have=f"{len(keys)} layers",
         )
     return {
-        index: _checkpoint_layer(checkpoint, key, config.layers[index], path, options, index, binary=binary)
+        index: _checkpoint_layer(checkpoint, key, config.layers[index], options, index)
         for index, key in zip(indices, keys, strict=False)
     }
 
 
+def _folded(keys: Sequence[str], checkpoint: Checkpoint, options: VendorOptions) -> list[str]:
+    """Return the keys of weights; raises SynergyError for batch normalization that is not folded."""
+    plain = [key for key in keys if checkpoint.parameters[key].ndim > 1]
+    if len(plain) < len(keys) and not options.ignore_bn:
+        first = next(key for key in keys if key not in plain)
+        raise fail(
+            "vendor-weights",
+            f"{first} is a vector: batch normalization must be folded into the layer before it",
+            location=file_location(options.checkpoint_file or ""),
+            hint="the vendor's quantize.py folds it; --ignore-bn leaves it out, which changes the network",
+        )
+    return plain
+
+
 def _checkpoint_layer(
-    checkpoint: Checkpoint,
-    key: str,
-    layer: LayerConfig,
-    path: Path,
-    options: VendorOptions,
-    index: int,
-    *,
-    binary: bool,
+    checkpoint: Checkpoint, key: str, layer: LayerConfig, options: VendorOptions, index: int
 ) -> Parameters:
-    values = checkpoint.parameters
+    """Return one layer's parameters; the network's own numbers go before those of the checkpoint.
+
+    Where the network gives no width, the checkpoint's holds. (The vendor's tool takes 1 bit for weights that
+    are all 0, and -1/+1 weights where all are; both give other results: section 8, pitfall 1.)
+    """
+    values, path = checkpoint.parameters, options.checkpoint_file or Path()
     name = key.rsplit(".", maxsplit=1)[0]
     module = name.rsplit(".", maxsplit=1)[0] if "." in name else name
-    weight = values[key].astype(np.int64)
-    stored_bits = (
-        int(values[f"{module}.weight_bits"].reshape(-1)[0]) if f"{module}.weight_bits" in values else 8
-    )
-    bits = layer.quantization
-    if bits is None:
-        bits = _derived_bits(weight, stored_bits or 8, binary=binary)
+    stored_bits = int(np.ravel(values.get(f"{module}.weight_bits", 0))[0]) or 8
+    bits = layer.quantization or stored_bits
+    weight = _integers(values[key], key, path)
     _check_range(weight, bits, key, path)
     bias = None
     if f"{name}.bias" in values and not options.drops_bias(index):
         # The training side scales biases by 2**(bits - 1) (section 7.2).
-        bias = np.floor(values[f"{name}.bias"] / 2 ** ((stored_bits or 8) - 1)).astype(np.int64)
+        bias = np.floor(values[f"{name}.bias"] / 2 ** (stored_bits - 1)).astype(np.int64)
         _check_range(bias, 8, f"{name}.bias", path)
     shift = layer.output_shift
     if shift is None:
@@ -138,11 +143,18 @@ def _checkpoint_layer(
     return Parameters(weight, bias, bits, shift)
 
 
-def _derived_bits(weight: Array, stored_bits: int, *, binary: bool) -> int:
-    """Return the width that the tool chooses where the network does not say (section 8, pitfall 1)."""
-    if binary and (np.abs(weight) == 1).all():
-        return BINARY
-    return stored_bits if weight.any() else 1
+def _integers(values: Array, key: str, path: Path) -> Array:
+    whole: Array = np.nan_to_num(values).astype(np.int64)
+    if (whole != values).any():
+        raise fail(
+            "vendor-range",
+            f"values of {key} are not whole numbers",
+            location=file_location(path),
+            need=f"{float(values.min()):g}..{float(values.max()):g}",
+            have="integers of 1 to 8 bits",
+            hint="the checkpoint is not quantized: the vendor's quantize.py, or synergyc quantize",
+        )
+    return whole
 
 
 def _check_range(values: Array, bits: int, key: str, path: Path) -> None:

@@ -55,7 +55,7 @@ def read_vendor(options: VendorOptions, chip: Chip, *, root: Sequence[Path] = ()
     if sample_file is None:
         sample_file = find_file(root, Path("tests") / f"sample_{config.dataset.lower()}.npy")
     sample = _prepared(_load_sample(sample_file), config, options)
-    parameters = load_parameters(config, options, root, binary="binary_weights" in chip.cnn.features)
+    parameters = load_parameters(config, options, root)
     resolved = resolve(config, parameters, sample.shape, options, chip)
     placed = resolved.placed
     _refuse(network_problems(placed, resolved.execution, chip, options))

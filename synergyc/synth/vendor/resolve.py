@@ -270,7 +270,8 @@ def _with_parameters(layer: Layer, parameters: Parameters, entry: LayerConfig) -
         shape = (channels, layer.output.shape[0] // layer.groups)
     if layer.op is not LayerOp.LINEAR:
         shape = (*shape, *layer.kernel)
-    if parameters.weight.size != int(np.prod(shape)):
+    kernel = parameters.weight.shape[2:] if layer.op is not LayerOp.LINEAR else layer.kernel
+    if parameters.weight.size != int(np.prod(shape)) or kernel != layer.kernel:
         raise fail(
             "vendor-weights",
             "weights do not have the shape that the layer needs",
