@@ -58,9 +58,7 @@ def read_vendor_model(model: CheckpointModel, input_shape: Shape | None, chip: C
     config = load_config(model.network)
     weights = _weights(checkpoint)
     quantized = all(np.array_equal(array, np.round(array)) for array in weights.values())
-    parameters = (
-        load_parameters(config, options, (), binary=False) if quantized else _outlines(config, weights, model)
-    )
+    parameters = load_parameters(config, options, ()) if quantized else _outlines(config, weights, model)
     resolved = resolve(config, parameters, input_shape, options, chip)
     layers = tuple(_named(layer, index) for index, layer in enumerate(resolved.execution))
     inputs = tuple(item.tensor for item in resolved.placed.inputs)
