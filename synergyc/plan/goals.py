@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from synergyc.plan.columns import Floats, Mask
 from synergyc.plan.problem import Goal, Objective
-from synergyc.plan.table import CandidateTable, Floats, Mask
+from synergyc.plan.table import CandidateTable
 
 Score = tuple[float, ...]
 """Goals of the objective in order (a single one: and a tie-break), number of segments, bytes handed over."""

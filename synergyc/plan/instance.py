@@ -11,13 +11,14 @@ import numpy as np
 from synergyc.diagnostics import Diagnostic
 from synergyc.ir.network import Network
 from synergyc.plan.checks import Checks, Fits
+from synergyc.plan.columns import Floats, Indices, Mask
 from synergyc.plan.cost import CostModel, app_plans
 from synergyc.plan.energy import idle_mw
 from synergyc.plan.goals import Figures, Score, Scorer, app_figures, optimistic
 from synergyc.plan.layout import travel_bytes
 from synergyc.plan.problem import Objective, PlanApp, PlanProblem
 from synergyc.plan.space import Candidate
-from synergyc.plan.table import CandidateTable, Floats, Indices, Mask, candidate_table, unit_index
+from synergyc.plan.table import CandidateTable, candidate_table, unit_index
 from synergyc.plan.timeline import schedule
 from synergyc.plan.types import AppPlan, Schedule
 

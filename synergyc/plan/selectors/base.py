@@ -11,9 +11,9 @@ from typing import Protocol
 import numpy as np
 
 from synergyc.diagnostics import Diagnostic, SynergyError
+from synergyc.plan.columns import Floats, Mask
 from synergyc.plan.goals import Score
 from synergyc.plan.instance import Choice, Instance
-from synergyc.plan.table import Floats, Mask
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from synergyc.diagnostics import Diagnostic, SynergyError
+from synergyc.plan.columns import Floats, Mask
 from synergyc.plan.instance import Instance
 from synergyc.plan.selectors.base import (
     Budget,
@@ -19,7 +20,6 @@ from synergyc.plan.selectors.base import (
     plain,
     ranking,
 )
-from synergyc.plan.table import Floats, Mask
 
 Preference = Callable[[Instance, int, Floats], Floats]
 """Keys (n, k) by which an app ranks its candidates, given their scores (n, k)."""
