@@ -14,7 +14,19 @@ from dataclasses import dataclass, field, replace
 from synergyc.diagnostics import fail
 from synergyc.firmware.layout import pack_tensor, same_layout
 from synergyc.firmware.sizing import with_depths
-from synergyc.firmware.spec import FirmwareSpec, Infer, Interact, Link, Queue, Receive, Send, Sense, Wire
+from synergyc.firmware.spec import (
+    FirmwareSpec,
+    Infer,
+    Interact,
+    Link,
+    Passed,
+    Placed,
+    Queue,
+    Receive,
+    Send,
+    Sense,
+    Wire,
+)
 from synergyc.ir.types import Array
 from synergyc.plan.types import AppPlan, HandOff, Plan
 from synergyc.synth.program import Program, TensorLayout
@@ -44,15 +56,19 @@ class Policy:
 
 @dataclass(frozen=True)
 class _Joint:
-    """Between two neighbours of the chain: tensors as made and as read, and the way between the devices."""
+    """Between two neighbours of the chain: the tensors that cross, in order, and the way between devices."""
 
-    made: tuple[TensorLayout, ...]
-    read: tuple[TensorLayout, ...]
+    tensors: tuple[TensorLayout, ...]
     hops: tuple[HandOff, ...]
 
     @property
     def words(self) -> int:
-        return sum(layout.words for layout in self.read)
+        return sum(layout.words for layout in self.tensors)
+
+    def first_words(self) -> dict[str, int]:
+        """Return where each tensor begins in the stream, in words."""
+        starts = itertools.accumulate((layout.words for layout in self.tensors), initial=0)
+        return {layout.tensor.name: start for layout, start in zip(self.tensors, starts, strict=False)}
 
 
 def assign(
@@ -199,7 +215,7 @@ def _assign_app(
 ) -> None:
     chain = [programs[segment.name] for segment in app.segments]
     joints = list(_joints(app, chain))
-    first = joints[0].read
+    first = joints[0].tensors
     if len(first) != 1:
         raise fail("hand-off-tensors", f"app {app.app!r} must have one input tensor, not {len(first)}")
     queue = _queue(devices, app, 0, app.sense_device, joints[0], in_flash=True)
@@ -209,19 +225,33 @@ def _assign_app(
         source = _carry(devices, app, index, joints[index], queue, numbers)
         queue = _queue(devices, app, index + 1, segment.device, joints[index + 1])
         devices[segment.device].infers.append(
-            Infer(
-                app.app,
-                program,
-                source,
-                queue,
-                joints[index].read,
-                joints[index + 1].made,
-                priority=policy.priority,
-            )
+            _infer(app, program, source, queue, joints[index], joints[index + 1], policy)
         )
     last = len(chain)
     queue = _carry(devices, app, last, joints[last], queue, numbers)
-    devices[app.interact_device].interacts.append(Interact(app.app, queue, joints[last].made))
+    devices[app.interact_device].interacts.append(Interact(app.app, queue, joints[last].tensors))
+
+
+def _infer(
+    app: AppPlan, program: Program, source: str, target: str, before: _Joint, after: _Joint, policy: Policy
+) -> Infer:
+    """Return the task of a segment between two joints; what it does not read is passed on."""
+    taken, given = before.first_words(), after.first_words()
+    made = {layout.tensor.name for layout in program.outputs}
+    return Infer(
+        app.app,
+        program,
+        source,
+        target,
+        tuple(Placed(layout, taken[layout.tensor.name]) for layout in program.inputs),
+        tuple(Placed(item, given[item.tensor.name]) for item in program.outputs if item.tensor.name in given),
+        passed=tuple(
+            Passed(taken[layout.tensor.name], given[layout.tensor.name], layout.words)
+            for layout in after.tensors
+            if layout.tensor.name not in made
+        ),
+        priority=policy.priority,
+    )
 
 
 def _queue(
@@ -233,7 +263,7 @@ def _queue(
     *,
     in_flash: bool = False,
 ) -> str:
-    tensors = ", ".join(layout.tensor.name for layout in joint.read)
+    tensors = ", ".join(layout.tensor.name for layout in joint.tensors)
     name = f"{app.app}_q{index}"
     queues = devices.setdefault(device, _Tasks()).queues
     while name in {queue.name for queue in queues}:  # the chain comes back to this device
@@ -260,9 +290,14 @@ def _carry(
 
 
 def _joints(app: AppPlan, chain: Sequence[Program]) -> Iterator[_Joint]:
-    """Yield the joints of an app's chain in order; checks that tensors and layouts agree on both sides."""
+    """Yield the joints of an app's chain in order; checks that tensors and layouts agree on both sides.
+
+    A tensor that a later segment reads crosses every joint on its way, also past segments that do not.
+    """
     places = [app.sense_device, *(segment.device for segment in app.segments), app.interact_device]
     hand_offs = list(app.hand_offs)
+    known = {layout.tensor.name: layout for layout in chain[0].inputs}
+    crossing = list(_crossing(app, chain))
     for index, (here, there) in enumerate(itertools.pairwise(places)):
         hops: list[HandOff] = []
         while here != there:
@@ -270,34 +305,37 @@ def _joints(app: AppPlan, chain: Sequence[Program]) -> Iterator[_Joint]:
                 raise fail("hand-off-path", f"app {app.app!r}: no hand-off leads from {here!r} to {there!r}")
             hops.append(hand_offs.pop(0))
             here = hops[-1].target
-        made = chain[index - 1].outputs if index else chain[0].inputs
-        read = chain[index].inputs if index < len(chain) else made
-        yield _Joint(_matching(app, made, read), read, tuple(hops))
+        known |= {layout.tensor.name: layout for layout in (chain[index - 1].outputs if index else ())}
+        yield _Joint(tuple(known[name] for name in crossing[index]), tuple(hops))
+        for layout in chain[index].inputs if index < len(chain) else ():
+            _check_layout(app, known[layout.tensor.name], layout)
     if hand_offs:
         raise fail("hand-off-path", f"app {app.app!r}: hand-off without use: {hand_offs[0]}")
 
 
-def _matching(
-    app: AppPlan, made: Sequence[TensorLayout], read: Sequence[TensorLayout]
-) -> tuple[TensorLayout, ...]:
-    """Return the layouts of ``made`` in the order of ``read``."""
-    known = {layout.tensor.name: layout for layout in made}
-    for layout in read:
-        name = layout.tensor.name
-        if name not in known:
-            raise fail(
-                "hand-off-tensors",
-                f"app {app.app!r}: tensor {name!r} is read by a segment that does not follow its maker",
-                hint="cut the network where a single tensor crosses",
-            )
-        if not same_layout(known[name], layout):
-            raise fail(
-                "layout-mismatch",
-                f"app {app.app!r}: tensor {name!r} is written and read in different memory layouts",
-                need=f"{layout.words} words",
-                have=f"{known[name].words} words",
-            )
-    return tuple(known[layout.tensor.name] for layout in read)
+def _crossing(app: AppPlan, chain: Sequence[Program]) -> tuple[tuple[str, ...], ...]:
+    """Return the tensors that cross each joint: what the next segment reads, then what later ones need."""
+    needed = [layout.tensor.name for layout in chain[-1].outputs]
+    found = [tuple(needed)]
+    for program in reversed(chain):
+        made = {layout.tensor.name for layout in program.outputs}
+        read = [layout.tensor.name for layout in program.inputs]
+        needed = list(dict.fromkeys([*read, *(name for name in needed if name not in made)]))
+        found.append(tuple(needed))
+    unmade = set(needed) - {layout.tensor.name for layout in chain[0].inputs}
+    if unmade:
+        raise fail("hand-off-tensors", f"app {app.app!r}: no segment makes {', '.join(sorted(unmade))}")
+    return tuple(reversed(found))
+
+
+def _check_layout(app: AppPlan, made: TensorLayout, read: TensorLayout) -> None:
+    if not same_layout(made, read):
+        raise fail(
+            "layout-mismatch",
+            f"app {app.app!r}: tensor {made.tensor.name!r} is written and read in different memory layouts",
+            need=f"{read.words} words",
+            have=f"{made.words} words",
+        )
 
 
 def _plan_id(plan: Plan, programs: Mapping[str, Program]) -> int:

@@ -150,6 +150,7 @@ def _infer_values(
         "source": queues[infer.source],
         "target": queues[infer.target],
         "priority": infer.priority,
+        "passed": infer.passed,
         "known_input": infer.known.input if infer.known else (),
         "known_crc": infer.known.output_crc if infer.known else None,
     }

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from synergyc.firmware.spec import Infer
-from synergyc.synth.program import LayerSummary, Step, TensorLayout, WaitBits, Write
+import numpy as np
 
+from synergyc.diagnostics import fail
+from synergyc.firmware.spec import Infer, Placed
+from synergyc.synth.program import LayerSummary, Step, WaitBits, Write
+
+_WHOLE_WORD = 0xFFFFFFFF
 _VALUES_PER_ROW = {4: 8, 1: 16}
 
 
@@ -55,12 +61,24 @@ class Table:
 
 @dataclass(frozen=True)
 class RegionRow:
-    """Words of data memory that belong to a tensor."""
+    """Words of data memory that belong to a tensor, and the first of them in the queue's stream."""
 
     address: int
+    first: int
     words: int
     mask: int
     comment: str
+
+
+@dataclass(frozen=True)
+class FifoRow:
+    """A FIFO and which words of the input's stream it takes, after the start."""
+
+    data_address: int
+    status_address: int
+    full_mask: int
+    first: int
+    words: int
 
 
 @dataclass(frozen=True)
@@ -79,6 +97,7 @@ class SegmentView:
     tables: tuple[Table, ...]
     input_regions: tuple[RegionRow, ...]
     output_regions: tuple[RegionRow, ...]
+    fifos: tuple[FifoRow, ...]
     done: tuple[tuple[int, int], ...]
 
 
@@ -91,8 +110,8 @@ def segment_view(infer: Infer, c_name: str) -> SegmentView:
         engine=program.engine,
         chip=program.chip,
         layers=program.layers,
-        inputs=tuple(str(layout.tensor) for layout in infer.inputs),
-        outputs=tuple(str(layout.tensor) for layout in infer.outputs),
+        inputs=tuple(str(placed.layout.tensor) for placed in infer.inputs),
+        outputs=tuple(str(placed.layout.tensor) for placed in infer.outputs),
         quadrant_mask=sum(1 << quadrant for quadrant in program.quadrants),
         phases=(
             Phase("init", "Once after power-up", tuple(_rows(program.init))),
@@ -104,8 +123,9 @@ def segment_view(infer: Infer, c_name: str) -> SegmentView:
             _table("weight", "words", 4, "Kernels of all processors", program.weights),
             _table("bias", "bytes", 1, "Bias memories", program.bias),
         ),
-        input_regions=tuple(_regions(infer.inputs)),
-        output_regions=tuple(_regions(infer.outputs)),
+        input_regions=() if program.fifo_ports else tuple(_regions(infer.inputs)),
+        output_regions=tuple(_masked_regions(infer.outputs)),
+        fifos=tuple(_fifos(infer)),
         done=program.done,
     )
 
@@ -143,7 +163,63 @@ def _table(name: str, member: str, size_bytes: int, comment: str, writes: Sequen
     return Table(name, member, type_name, comment, tuple(blocks), hex_rows(values, size_bytes))
 
 
-def _regions(layouts: Iterable[TensorLayout]) -> Iterator[RegionRow]:
-    for layout in layouts:
-        for region in layout.regions:
-            yield RegionRow(region.address, region.words, region.mask, layout.tensor.name)
+def _fifos(infer: Infer) -> Iterator[FifoRow]:
+    """Yield the FIFOs of a segment; all take equally many words.
+
+    Raises SynergyError (``fifo-input``) if a part of the input belongs to no FIFO.
+    """
+    ports = {port.memory_address: port for port in infer.program.fifo_ports}
+    if not ports:
+        return
+    lengths = set()
+    for row in _regions(infer.inputs):
+        if row.address not in ports:
+            raise fail("fifo-input", f"input of {infer.program.name}: no FIFO leads to {row.address:#010x}")
+        port = ports[row.address]
+        yield FifoRow(port.data_address, port.status_address, port.full_mask, row.first, row.words)
+        lengths.add(row.words)
+    if len(lengths) != 1:
+        raise fail("fifo-input", f"input of {infer.program.name}: its FIFOs must take equally many words")
+
+
+def _regions(tensors: Sequence[Placed]) -> Iterator[RegionRow]:
+    """Yield the regions of a segment's inputs; only words that two of them share need a mask."""
+    users = Counter(address for placed in tensors for address in {*_addresses(placed)})
+    for placed in tensors:
+        first = placed.first_word
+        for region in placed.layout.regions:
+            shared = any(users[region.address + 4 * index] > 1 for index in range(region.words))
+            mask = region.mask if shared else _WHOLE_WORD
+            yield RegionRow(region.address, first, region.words, mask, placed.layout.tensor.name)
+            first += region.words
+
+
+def _masked_regions(tensors: Iterable[Placed]) -> Iterator[RegionRow]:
+    """Yield the regions of outputs, split where the bytes that carry values change: others read as 0."""
+    for placed in tensors:
+        masks = _word_masks(placed)
+        words = zip(_addresses(placed), masks, itertools.count(placed.first_word), strict=False)
+        run: RegionRow | None = None
+        for address, mask, position in words:
+            if run and (address, mask) == (run.address + 4 * run.words, run.mask):
+                run = replace(run, words=run.words + 1)
+                continue
+            if run:
+                yield run
+            run = RegionRow(address, position, 1, mask, placed.layout.tensor.name)
+        if run:
+            yield run
+
+
+def _word_masks(placed: Placed) -> list[int]:
+    """Return, for each word of a tensor, the bytes that carry values."""
+    stream = np.zeros(4 * placed.layout.words, dtype=np.uint8)
+    elements = np.asarray(placed.layout.elements, dtype=np.int64)
+    for byte in range(placed.layout.tensor.width_bits // 8):
+        stream[elements + byte] = 0xFF
+    return [int(mask) for mask in stream.view("<u4")]
+
+
+def _addresses(placed: Placed) -> list[int]:
+    regions = placed.layout.regions
+    return [region.address + 4 * index for region in regions for index in range(region.words)]

@@ -75,19 +75,38 @@ class KnownAnswer:
 
 
 @dataclass(frozen=True)
+class Placed:
+    """A tensor in a queue: its layout, and the word at which it begins among the queue's words."""
+
+    layout: TensorLayout
+    first_word: int
+
+
+@dataclass(frozen=True)
+class Passed:
+    """Words that a segment hands on unchanged: where they begin in its source and in its target queue."""
+
+    source_word: int
+    target_word: int
+    words: int
+
+
+@dataclass(frozen=True)
 class Infer:
     """One segment: takes its ``inputs`` from a queue, puts its ``outputs`` into another one.
 
-    The tensors travel in the order of these layouts. ``select`` is what a run needs after one of another
-    segment (``synth.switch``). Of segments that are ready the one of the highest ``priority`` runs.
+    What it does not read but a later segment does is ``passed`` from one queue to the other. ``select`` is
+    what a run needs after one of another segment (``synth.switch``). Of segments that are ready the one of
+    the highest ``priority`` runs.
     """
 
     app: str
     program: Program
     source: str
     target: str
-    inputs: tuple[TensorLayout, ...]
-    outputs: tuple[TensorLayout, ...]
+    inputs: tuple[Placed, ...]
+    outputs: tuple[Placed, ...]
+    passed: tuple[Passed, ...] = ()
     select: tuple[Step, ...] = ()
     priority: int = 0
     known: KnownAnswer | None = None

@@ -39,7 +39,7 @@ static void do_steps(const cnn_segment_t *segment, const cnn_steps_t *steps)
 }
 
 /* Four words at a time: a load or unload keeps CPU and accelerator busy, each cycle of the loop counts. */
-static const uint32_t *copy_in(volatile uint32_t *to, const uint32_t *from, uint32_t count)
+static void copy_in(volatile uint32_t *to, const uint32_t *from, uint32_t count)
 {
     for (; count >= 4u; count -= 4u, to += 4, from += 4) {
         to[0] = from[0];
@@ -50,10 +50,9 @@ static const uint32_t *copy_in(volatile uint32_t *to, const uint32_t *from, uint
     for (; count != 0; count--) {
         *to++ = *from++;
     }
-    return from;
 }
 
-static uint32_t *copy_out(uint32_t *to, const volatile uint32_t *from, uint32_t count, uint32_t mask)
+static void copy_out(uint32_t *to, const volatile uint32_t *from, uint32_t count, uint32_t mask)
 {
     for (; count >= 4u; count -= 4u, to += 4, from += 4) {
         to[0] = from[0] & mask;
@@ -64,7 +63,6 @@ static uint32_t *copy_out(uint32_t *to, const volatile uint32_t *from, uint32_t 
     for (; count != 0; count--) {
         *to++ = *from++ & mask;
     }
-    return to;
 }
 
 static void store_weights(const cnn_segment_t *segment)
@@ -122,11 +120,24 @@ void cnn_select(const cnn_segment_t *segment)
     }
 }
 
+/* For words that hold bytes of another tensor as well. */
+static void merge_in(const cnn_region_t *region, const uint32_t *from)
+{
+    volatile uint32_t *to = word_at(region->address);
+    for (uint32_t word = 0; word < region->words; word++) {
+        to[word] = (to[word] & ~region->mask) | (from[word] & region->mask);
+    }
+}
+
 void cnn_load_input(const cnn_segment_t *segment, const uint32_t *words)
 {
     for (size_t i = 0; i < segment->input_count; i++) {
         const cnn_region_t *region = &segment->inputs[i];
-        words = copy_in(word_at(region->address), words, region->words);
+        if (region->mask == UINT32_MAX) {
+            copy_in(word_at(region->address), words + region->first, region->words);
+        } else {
+            merge_in(region, words + region->first);
+        }
     }
 }
 
@@ -134,15 +145,41 @@ void cnn_unload_output(const cnn_segment_t *segment, uint32_t *words)
 {
     for (size_t i = 0; i < segment->output_count; i++) {
         const cnn_region_t *region = &segment->outputs[i];
-        words = copy_out(words, word_at(region->address), region->words, region->mask);
+        copy_out(words + region->first, word_at(region->address), region->words, region->mask);
     }
 }
 
-void cnn_start(const cnn_segment_t *segment)
+/* Waits for room in a FIFO; the accelerator takes a word in well under a microsecond. */
+static void push(const cnn_segment_t *segment, const cnn_fifo_t *fifo, uint32_t word)
+{
+    if ((*word_at(fifo->status_address) & fifo->full_mask) != 0) {
+        uint32_t began = port_ticks();
+        while ((*word_at(fifo->status_address) & fifo->full_mask) != 0) {
+            if (port_ticks() - began > STEP_TIMEOUT_TICKS) {
+                console_fatal("stream", segment->name, fifo->data_address);
+            }
+        }
+    }
+    *word_at(fifo->data_address) = word;
+}
+
+static void stream_input(const cnn_segment_t *segment, const uint32_t *words)
+{
+    for (uint32_t word = 0; word < segment->fifos[0].words; word++) {
+        for (size_t i = 0; i < segment->fifo_count; i++) {
+            push(segment, &segment->fifos[i], words[segment->fifos[i].first + word]);
+        }
+    }
+}
+
+void cnn_start(const cnn_segment_t *segment, const uint32_t *words)
 {
     done = false;
     port_cnn_clock(true);
     do_steps(segment, &segment->start);
+    if (segment->fifo_count != 0) {
+        stream_input(segment, words);
+    }
 }
 
 bool cnn_is_done(uint32_t *at_ticks)

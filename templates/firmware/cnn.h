@@ -23,10 +23,17 @@ typedef struct {
     uint32_t first, count;
 } cnn_block_t;
 
-/* Consecutive words of data memory that belong to a tensor; `mask` keeps the bytes that carry values. */
+/* Consecutive words of data memory that belong to a tensor, and their place in the queue's words; `mask` keeps
+ * the bytes that carry values. */
 typedef struct {
-    uint32_t address, words, mask;
+    uint32_t address, first, words, mask;
 } cnn_region_t;
+
+/* A FIFO that takes words `first` to `first + words - 1` of the input after the start, while `full_mask` reads
+ * as 0 at `status_address`. All FIFOs of a segment take equally many words. */
+typedef struct {
+    uint32_t data_address, status_address, full_mask, first, words;
+} cnn_fifo_t;
 
 /* Bits of a control register that the interrupt handler clears. */
 typedef struct {
@@ -46,6 +53,8 @@ typedef struct {
     size_t bias_block_count;
     const cnn_region_t *inputs, *outputs;
     size_t input_count, output_count;
+    const cnn_fifo_t *fifos; /* instead of input regions, for inputs that stream */
+    size_t fifo_count;
     const cnn_done_t *done;
     size_t done_count;
 } cnn_segment_t;
@@ -56,11 +65,11 @@ void cnn_load(const cnn_segment_t *const *segments, size_t count);
 /* Makes `segment` the one that runs next; nothing to do if it ran last. Before its input is loaded. */
 void cnn_select(const cnn_segment_t *segment);
 
-/* Copies a tensor into the segment's input regions. */
+/* Copies what a queue holds into the segment's input regions. */
 void cnn_load_input(const cnn_segment_t *segment, const uint32_t *words);
 
-/* Starts an inference. */
-void cnn_start(const cnn_segment_t *segment);
+/* Starts an inference; `words` is the tensor again, for a segment whose input streams. */
+void cnn_start(const cnn_segment_t *segment, const uint32_t *words);
 
 /* True once the accelerator has finished; `*at_ticks` is when. */
 bool cnn_is_done(uint32_t *at_ticks);

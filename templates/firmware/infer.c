@@ -1,4 +1,6 @@
 /* The accelerator's tasks: load, infer, unload, for all segments of the device in turn. */
+#include <string.h>
+
 #include "console.h"
 #include "device.h"
 #include "framing.h"
@@ -13,17 +15,26 @@ static infer_t *running;
 static uint32_t started_ticks;
 static uint8_t next_infer; /* segments of equal priority take turns */
 
+static void pass_on(const infer_t *infer, const uint32_t *input)
+{
+    for (uint8_t i = 0; i < infer->passed_count; i++) {
+        const passed_t *passed = &infer->passed[i];
+        memcpy(queue_next(infer->out) + passed->to, input + passed->from, passed->words * sizeof *input);
+    }
+}
+
 static void start(infer_t *infer, const tensor_t *input)
 {
     uint32_t began = port_ticks();
     cnn_select(infer->segment);
     cnn_load_input(infer->segment, input->data);
     infer->run = input->run;
-    queue_pop(infer->in); /* the accelerator has its own copy */
     started_ticks = port_ticks();
     timing_add(&infer->load, began, started_ticks);
     running = infer;
-    cnn_start(infer->segment);
+    cnn_start(infer->segment, input->data);
+    pass_on(infer, input->data);
+    queue_pop(infer->in); /* the accelerator has its own copy */
 }
 
 /* True once the accelerator is done; a run that never ends is fatal. */
@@ -53,12 +64,12 @@ static bool finish(infer_t *infer)
 }
 
 /* Only a single segment may start before there is room for its result. Of several, one could otherwise
- * keep the accelerator while it waits for another one to make room. */
+ * keep the accelerator while it waits for another one to make room. What is passed on needs room at once. */
 static bool is_ready(const infer_t *infer)
 {
     const tensor_t *input = queue_front(infer->in);
-    return input != NULL &&
-           (queue_has_room(infer->out) || (device.infer_count == 1 && input->data != NULL));
+    bool may_wait = device.infer_count == 1 && infer->passed_count == 0;
+    return input != NULL && (queue_has_room(infer->out) || (may_wait && input->data != NULL));
 }
 
 /* The ready segment of the highest priority, of equal ones the next in turn; NULL if there is none. */
@@ -103,7 +114,7 @@ static void self_test(infer_t *infer)
     started_ticks = port_ticks();
     cnn_select(infer->segment);
     cnn_load_input(infer->segment, infer->known_input);
-    cnn_start(infer->segment);
+    cnn_start(infer->segment, infer->known_input);
     while (!is_done(infer, &done_ticks)) {
     }
     cnn_unload_output(infer->segment, output);

@@ -42,11 +42,18 @@ typedef struct {
     timing_t timing;
 } sense_t;
 
+/* Words that a segment does not read but a later one does: from its input queue to its output queue. */
+typedef struct {
+    uint32_t from, to, words;
+} passed_t;
+
 /* One segment of an app's network on this device's accelerator. */
 typedef struct {
     const char *app;
     const cnn_segment_t *segment;
     queue_t *in, *out;
+    const passed_t *passed;
+    uint8_t passed_count;
     const uint32_t *known_input; /* for the self-test at boot; NULL: none */
     uint32_t known_crc;          /* of the output's words */
     int8_t priority;

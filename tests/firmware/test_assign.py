@@ -11,9 +11,9 @@ import pytest
 
 from synergyc.diagnostics import SynergyError
 from synergyc.firmware.assign import assign
-from synergyc.firmware.spec import FirmwareSpec, Wire
+from synergyc.firmware.spec import FirmwareSpec, Passed, Wire
 from synergyc.ir.types import Array
-from synergyc.plan.types import AppPlan, HandOff, Plan
+from synergyc.plan.types import AppPlan, HandOff, Plan, Segment
 from synergyc.synth.program import Program
 from synergyc.targets import load_board, load_medium
 from tests.firmware.samples import layout, program, two_device_plan, two_devices
@@ -95,9 +95,26 @@ def test_tensors_travel_in_the_order_of_their_reader() -> None:
     made["beat_s1"] = replace(made["beat_s1"], inputs=(layout("skip", _CHIP, 0), made["beat_s1"].inputs[0]))
     specs = assigned(two_device_plan(), made=made)
     infer = specs["chest"].infers[0]
-    assert [where.tensor.name for where in infer.outputs] == ["skip", "mid"]
-    assert infer.outputs[0] is skip
+    begins = {placed.layout.tensor.name: placed.first_word for placed in infer.outputs}
+    assert begins == {"skip": 0, "mid": skip.words}
     assert specs["wrist"].queue(specs["wrist"].receives[0].queue).words == 12
+
+
+def test_a_tensor_that_a_later_segment_reads_is_passed_on() -> None:
+    """Three segments in a row; the last one also reads what the first one made."""
+    skip = layout("skip", _CHIP, 0xC00)
+    made = programs()
+    made["beat_s0"] = replace(made["beat_s0"], outputs=(made["beat_s0"].outputs[0], skip))
+    made["beat_s2"] = program("beat_s2", _CHIP, layout("y", _CHIP, 0), layout("z", _CHIP, 0x800))
+    made["beat_s2"] = replace(made["beat_s2"], inputs=(*made["beat_s2"].inputs, skip))
+    plan = with_app(
+        lambda app: replace(app, segments=(*app.segments, Segment("beat", 2, app.segments[1].device, 2, 2)))
+    )
+    wrist = assigned(plan, made=made)["wrist"]
+    first, second = wrist.infers
+    assert first.passed == (Passed(source_word=6, target_word=6, words=6),)
+    assert [placed.first_word for placed in second.inputs] == [0, 6]
+    assert second.passed == ()
 
 
 def test_other_layouts_on_the_two_sides_are_refused() -> None:
@@ -112,7 +129,7 @@ def test_other_layouts_on_the_two_sides_are_refused() -> None:
 def test_a_tensor_that_nobody_hands_over_is_refused() -> None:
     made = programs()
     made["beat_s1"] = replace(made["beat_s1"], inputs=(layout("older", _CHIP, 0),))
-    with pytest.raises(SynergyError, match=r"'older' is read by a segment .*\[hand-off-tensors\]"):
+    with pytest.raises(SynergyError, match=r"no segment makes older .*\[hand-off-tensors\]"):
         assigned(two_device_plan(), made=made)
 
 

@@ -43,12 +43,12 @@ static const cnn_block_t bias_blocks[] = { /* address, bytes of a store, first v
     {0x50108000u, 4, 0, 3}, /* conv */
 };
 
-static const cnn_region_t input_regions[] = { /* address, words, bytes that carry values */
-    {0x50400000u, 6, 0xffffffffu}, /* x */
+static const cnn_region_t input_regions[] = { /* address, first word, words, bytes that carry values */
+    {0x50400000u, 0, 6, 0xffffffffu}, /* x */
 };
 
-static const cnn_region_t output_regions[] = { /* address, words, bytes that carry values */
-    {0x50400400u, 6, 0xffffffffu}, /* mid */
+static const cnn_region_t output_regions[] = { /* address, first word, words, bytes that carry values */
+    {0x50400400u, 0, 6, 0xffffffffu}, /* mid */
 };
 
 /* Run and done bits, cleared after an inference */
@@ -69,8 +69,8 @@ const cnn_segment_t cnn_beat_s0 = {
     .bias_bytes = bias_values,
     .bias_block_count = sizeof bias_blocks / sizeof *bias_blocks,
     .inputs = input_regions,
-    .outputs = output_regions,
     .input_count = sizeof input_regions / sizeof *input_regions,
+    .outputs = output_regions,
     .output_count = sizeof output_regions / sizeof *output_regions,
     .done = done_bits,
     .done_count = sizeof done_bits / sizeof *done_bits,

@@ -1,0 +1,243 @@
+"""Random systems: devices, links, networks, cuts and segments on devices; built and run as they are.
+
+Nothing of the planner is used: its choices would be too good to test everything.
+"""
+
+from __future__ import annotations
+
+import itertools
+import random
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from synergyc import reference
+from synergyc.diagnostics import SynergyError
+from synergyc.emulate.board import Board
+from synergyc.emulate.elf import load_elf
+from synergyc.emulate.radio import Channel
+from synergyc.emulate.simulation import Ending, Simulation
+from synergyc.emulate.wire import PacketFaults, Wire
+from synergyc.firmware.assign import assign
+from synergyc.firmware.build import build
+from synergyc.firmware.layout import pack_elements
+from synergyc.firmware.spec import FirmwareSpec
+from synergyc.firmware.spec import Wire as Join
+from synergyc.ir.network import Network
+from synergyc.ir.types import Activation, Array, EltwiseOp
+from synergyc.legalize import check_limits
+from synergyc.pipeline.consoles import ConsoleReader
+from synergyc.plan.types import AppPlan, HandOff, Plan, Prediction, Segment
+from synergyc.synth.native import generate
+from synergyc.synth.program import Program
+from synergyc.synth.resident import place_resident
+from synergyc.targets import load_board, load_chip, load_medium
+from tests.synth.networks import AVERAGE_2X2, MAX_2X2, Spec, linear, network, point
+
+_BOARDS = ("max78000fthr", "max78000fthr", "max78002evkit")
+_LIMIT_NS = 60 * 10**9
+
+
+@dataclass(frozen=True, eq=False)
+class RandomSystem:
+    """What one seed gives: plan, programs, joins, and for each app its network and samples (N, *shape)."""
+
+    boards: Mapping[str, str]
+    plan: Plan
+    programs: Mapping[str, Program]
+    joins: tuple[Join, ...]
+    networks: Mapping[str, Network]
+    samples: Mapping[str, Array]
+
+    def __str__(self) -> str:
+        return f"{dict(self.boards)} {[join.name for join in self.joins]}\n{self.plan}"
+
+    def specs(self, runs: int) -> tuple[FirmwareSpec, ...]:
+        """Return the firmware of every device that takes part."""
+        boards = {name: load_board(board) for name, board in self.boards.items()}
+        return assign(self.plan, self.programs, boards, self.joins, self.samples, run_limit=runs)
+
+
+@dataclass(frozen=True)
+class Result:
+    """Runs of one app: how many were sensed, delivered right, delivered wrong."""
+
+    app: str
+    sent: int
+    right: int
+    wrong: int
+
+
+def random_system(seed: int) -> RandomSystem:
+    """Return a system that can be built; draws again where memories are too small for the first choice."""
+    for attempt in itertools.count():
+        chance = random.Random(1000 * seed + attempt)  # noqa: S311 - repeatable on purpose
+        try:
+            return _draw(chance)
+        except SynergyError:
+            continue
+    raise AssertionError("unreachable")
+
+
+def run_system(
+    system: RandomSystem, folder: Path, runs: int, *, loss: float = 0.0, corrupt: float = 0.0
+) -> list[Result]:
+    """Build all images, run them and judge every result; raises SynergyError if the devices do not end."""
+    specs = system.specs(runs)
+    boards = [
+        Board(spec.board, load_elf(build(spec, folder / spec.device).elf), spec.device) for spec in specs
+    ]
+    simulation = _simulation(system, specs, boards, loss, corrupt)
+    consoles = {board.name: ConsoleReader(board) for board in boards}
+
+    def ended() -> bool:
+        for console in consoles.values():
+            console.poll()
+        return all(console.counts["E"] for console in consoles.values())
+
+    simulation.run(_LIMIT_NS, ended).raise_unless(Ending.STOPPED)
+    return [_judge(system, app, specs, consoles, runs) for app in system.plan.apps]
+
+
+def _draw(chance: random.Random) -> RandomSystem:
+    names = chance.sample(["ankle", "belt", "chest", "head", "wrist"], chance.randint(1, 4))
+    boards = {name: chance.choice(_BOARDS) for name in names}
+    joins = _joins(names, chance)
+    apps = [f"app{index}" for index in range(chance.randint(1, 3))]
+    networks = {app: _network(app, chance) for app in apps}
+    plans = tuple(_app_plan(app, networks[app], names, joins, chance) for app in apps)
+    plan = Plan(plans, "throughput", "random", 1)
+    samples = {
+        app: np.random.default_rng(chance.getrandbits(32)).integers(
+            -128, 128, (2, *networks[app].inputs[0].shape), dtype=np.int8
+        )
+        for app in apps
+    }
+    system = RandomSystem(boards, plan, _programs(plan, networks, boards), joins, networks, samples)
+    system.specs(1)  # refuses layouts and links that do not go together
+    return system
+
+
+def _network(name: str, chance: random.Random) -> Network:
+    side = chance.choice([6, 8, 12])
+    shape = (chance.choice([1, 3, 4, 12]), side, side)
+    specs: list[Spec] = []
+    for index in range(chance.randint(1, 4)):
+        pool = chance.choice([None, None, MAX_2X2, AVERAGE_2X2]) if side >= 4 else None
+        side = side // 2 if pool else side
+        out = chance.choice([4, 8, 12, 20, 64])
+        bits = chance.choice([8, 8, 4, 2])
+        activation = chance.choice([Activation.RELU, Activation.NONE])
+        plain = Spec(out) if chance.random() < 0.5 else point(out)
+        specs.append(replace(plain, pool=pool, bits=bits, activation=activation))
+        if chance.random() < 0.3:  # a residual connection: two tensors cross where it is cut
+            specs.append(Spec(out, activation=Activation.RELU))
+            specs.append(
+                point(out, inputs=(f"l{len(specs) - 1}", f"l{len(specs) - 2}"), eltwise=EltwiseOp.ADD)
+            )
+        if index == 3:
+            break
+    if side * side <= 36:
+        specs.append(linear(chance.choice([2, 10]), wide=chance.random() < 0.5))
+    return network(shape, specs, seed=chance.getrandbits(32), name=name)
+
+
+def _joins(names: Sequence[str], chance: random.Random) -> tuple[Join, ...]:
+    if len(names) > 1 and chance.random() < 0.3:
+        return (Join("all", tuple(names), load_medium("esp8266"), 1000.0),)
+    rate_kbps = chance.choice([460.8, 921.6, 1843.2])
+    pairs = list(itertools.pairwise(names))
+    return tuple(Join(f"{one}-{two}", (one, two), load_medium("uart"), rate_kbps) for one, two in pairs)
+
+
+def _app_plan(
+    app: str, net: Network, names: Sequence[str], joins: Sequence[Join], chance: random.Random
+) -> AppPlan:
+    count = len(net.layers)
+    cuts = sorted(chance.sample(range(1, count), chance.randint(0, min(3, count - 1))))
+    bounds = list(itertools.pairwise([0, *cuts, count]))
+    segments = tuple(
+        Segment(app, index, chance.choice(names), first, end - 1) for index, (first, end) in enumerate(bounds)
+    )
+    sense, interact = chance.choice(names), chance.choice(names)
+    places = [sense, *(segment.device for segment in segments), interact]
+    hops = [hop for pair in itertools.pairwise(places) for hop in _way(*pair, names, joins)]
+    hand_offs = tuple(
+        HandOff(app, index, source, target, link, (), 0) for index, (source, target, link) in enumerate(hops)
+    )
+    return AppPlan(app, sense, interact, segments, hand_offs, Prediction(1, 1, "", {}))
+
+
+def _way(source: str, target: str, names: Sequence[str], joins: Sequence[Join]) -> list[tuple[str, str, str]]:
+    """Return the hops from one device to another: over the channel, or along the row of wires."""
+    if source == target:
+        return []
+    if (len(joins) == 1 and len(joins[0].ends) != 2) or joins[0].medium.shared:
+        return [(source, target, joins[0].name)]
+    here, there = names.index(source), names.index(target)
+    step = 1 if there > here else -1
+    row = [names[index] for index in range(here, there + step, step)]
+    ends = {frozenset(join.ends): join.name for join in joins}
+    return [(one, two, ends[frozenset((one, two))]) for one, two in itertools.pairwise(row)]
+
+
+def _programs(plan: Plan, networks: Mapping[str, Network], boards: Mapping[str, str]) -> dict[str, Program]:
+    programs: dict[str, Program] = {}
+    for name, board in boards.items():
+        chip = load_chip(load_board(board).chip)
+        mine = plan.segments_on(name)
+        parts = [networks[item.app].segment(item.first, item.last) for item in mine]
+        problems = [problem for part in parts for problem in check_limits(part, chip)]
+        if problems:
+            raise SynergyError(problems)
+        placed = place_resident(parts, chip)
+        programs |= {item.name: generate(place, chip) for item, place in zip(mine, placed, strict=True)}
+    return programs
+
+
+def _simulation(
+    system: RandomSystem, specs: Sequence[FirmwareSpec], boards: Sequence[Board], loss: float, corrupt: float
+) -> Simulation:
+    wires, channels = [], []
+    for number, join in enumerate(system.joins):
+        ends = [
+            (spec.device, link.uart) for spec in specs for link in spec.links if link.channel == join.name
+        ]
+        ends = list(dict.fromkeys(ends))
+        faults = [PacketFaults(2 * number + side, loss, corrupt) for side in (0, 1)]
+        if len(ends) < 2:
+            continue
+        if join.medium.shared:
+            uart_bd = join.medium.uart_rate_kbps(join.rate_kbps) * 1000
+            overhead_bytes = join.medium.air_overhead_bytes
+            channels.append(Channel(tuple(ends), uart_bd, join.rate_kbps * 1000, overhead_bytes, faults[0]))
+        else:
+            wires.append(Wire(ends[0], ends[1], join.rate_kbps * 1000, (faults[0], faults[1])))
+    return Simulation(boards, wires, channels)
+
+
+def _judge(
+    system: RandomSystem,
+    app: AppPlan,
+    specs: Sequence[FirmwareSpec],
+    consoles: Mapping[str, ConsoleReader],
+    runs: int,
+) -> Result:
+    net, samples = system.networks[app.app], system.samples[app.app]
+    wanted = reference.run(net, {net.inputs[0].name: samples})[net.outputs[0]]
+    spec = next(item for item in specs if item.device == app.interact_device)
+    (layout,) = next(task.layouts for task in spec.interacts if task.app == app.app)
+    elements = np.asarray(layout.elements, dtype=np.int64)
+    answers = [pack_elements(elements, 4 * layout.words, item) for item in wanted]
+    lines = [item.line for item in consoles[app.interact_device].lines if item.line.kind == "R"]
+    results = [line.fields for line in lines if line.fields[0] == app.app]
+    good = sum(_agrees(content, answers[int(run) % len(answers)]) for _, run, content in results)
+    once = len({run for _, run, _ in results}) == len(results)
+    return Result(app.app, runs, good if once else 0, len(results) - good)
+
+
+def _agrees(content: str, answer: bytes) -> bool:
+    return content == (f"#{zlib.crc32(answer):08x}" if content.startswith("#") else answer.hex())
