@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="Our generator, the vendor's, or the vendor's where it is installed and works.",
 )
+@click.option("--self-test", is_flag=True, help="Devices check known answers when they boot.")
 @click.option("--json", "as_json", is_flag=True, help="Print the manifest as JSON.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress messages.")
 def command(
@@ -40,6 +41,7 @@ def command(
     objective: Objective | None,
     selector: str,
     engine: str,
+    self_test: bool,
     as_json: bool,
     quiet: bool,
 ) -> None:
@@ -47,7 +49,7 @@ def command(
     from synergyc.pipeline.build import BuildOptions, build
     from synergyc.pipeline.engines import EngineChoice
 
-    options = BuildOptions(objective=objective, selector=selector, synth=EngineChoice(engine))
+    options = BuildOptions(objective, selector, EngineChoice(engine), self_test)
     with stages(quiet=quiet) as progress:
         manifest = build(app_file, output, options, progress)
     click.echo(manifest.to_text() if as_json else _summary(manifest, output), nl=False)

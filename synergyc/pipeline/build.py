@@ -23,6 +23,7 @@ from synergyc.pipeline.engines import EngineChoice, Generate, generator
 from synergyc.pipeline.models import PreparedModel, prepare
 from synergyc.pipeline.planning import choose_plan, plan_alternatives, schedule_programs, segment_network
 from synergyc.pipeline.record import input_layout, output_layout, record_build
+from synergyc.pipeline.selftest import with_known_answers
 from synergyc.pipeline.staging import check_output, staging
 from synergyc.plan.problem import Objective
 from synergyc.plan.selector import PlanResult
@@ -43,6 +44,8 @@ class BuildOptions:
     objective: Objective | None = None
     selector: str = "exact"
     synth: EngineChoice = EngineChoice.NATIVE
+    self_test: bool = False
+    """Whether each device runs a known input through its segments at boot and checks the result."""
 
 
 Progress = Callable[[str], None]
@@ -75,6 +78,8 @@ def build_system(
     result = replace(result, plan=plan)
     with staging(output) as folder:
         specs = firmware_specs(system, models, result.plan, programs)
+        if options.self_test:
+            specs = with_known_answers(specs, models, result.plan)
         write_app_files(models.values(), specs, folder)
         images = compile_all(specs, folder, compiler, progress)
         progress("plan for absent devices")

@@ -101,7 +101,8 @@ void console_end(void)
 {
     char text[11] = "*";
     put_hex(text + 1, line_crc, 8);
-    memcpy(text + 9, "\r\n", 2);
+    text[9] = '\r';
+    text[10] = '\n';
     put(text, sizeof text);
     line_open = false;
 }

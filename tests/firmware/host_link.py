@@ -11,7 +11,7 @@ from synergyc.firmware.framing import HEADER_FIELDS, Frame
 from synergyc.firmware.render import render
 from tests.firmware.samples import two_devices
 
-_SOURCES = ("framing.c", "queue.c", "link.c", "link_sender.c", "link_receiver.c")
+PROTOCOL_SOURCES = ("framing.c", "queue.c", "link.c", "link_sender.c", "link_receiver.c")
 _HARNESS = Path(__file__).parent / "host" / "harness.c"
 _ROOM_BYTES = 16384
 
@@ -114,7 +114,7 @@ def build_host_link(folder: Path, compiler: str) -> HostLink:
     library = folder / "link.so"
     flags = ["-std=c11", "-O1", "-g", "-shared", "-fPIC", "-Wall", "-Wextra", "-Werror"]
     trap = ["-fsanitize=undefined", "-fsanitize-undefined-trap-on-error"]
-    sources = [str(folder / name) for name in _SOURCES]
+    sources = [str(folder / name) for name in PROTOCOL_SOURCES]
     subprocess.run(
         [compiler, *flags, *trap, f"-I{folder}", *sources, str(_HARNESS), "-o", str(library)], check=True
     )

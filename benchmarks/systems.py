@@ -1,0 +1,94 @@
+"""Random systems over good and bad links: ``python -m benchmarks.systems --count 50``.
+
+Networks, plans and devices are drawn (``tests/e2e/random_systems.py``); every result is compared with the
+integer reference. ``--soak-s 3600`` runs one build of the example for so much virtual time with random
+faults instead, and shows that the process does not grow.
+"""
+
+from __future__ import annotations
+
+import random
+import resource
+import tempfile
+import time
+from pathlib import Path
+
+import click
+
+from synergyc.pipeline.build import BuildOptions, build
+from synergyc.pipeline.run import RunOptions, run
+from synergyc.pipeline.scenario import Incident, IncidentKind, Scenario
+from tests.e2e.random_systems import random_system, run_system
+
+EXAMPLE = Path(__file__).parent.parent / "examples" / "digits.yaml"
+_SLICE_S = 60
+"""Virtual time of one piece of a soak."""
+_RATE_HZ = 20
+
+
+@click.command()
+@click.option("--count", default=50, show_default=True, help="Number of systems.")
+@click.option("--first", default=0, show_default=True, help="Seed of the first one.")
+@click.option("--runs", default=6, show_default=True, help="Runs of each app.")
+@click.option("--soak-s", default=0, help="Virtual seconds of a soak with random faults.")
+def main(count: int, first: int, runs: int, soak_s: int) -> None:
+    """Exit 1 if any run was wrong or lost without a count."""
+    good = soak(soak_s) if soak_s else _all(range(first, first + count), runs)
+    raise SystemExit(0 if good else 1)
+
+
+def _all(seeds: range, runs: int) -> bool:
+    verdicts = [_one(seed, runs) for seed in seeds]  # all of them, also behind one that fails
+    return all(verdicts)
+
+
+def _one(seed: int, runs: int) -> bool:
+    system = random_system(seed)
+    began = time.perf_counter()
+    with tempfile.TemporaryDirectory() as name:
+        results = run_system(system, Path(name), runs)
+        results += run_system(system, Path(name), runs, loss=0.1, corrupt=0.01)
+    good = all(result.right == result.sent and not result.wrong for result in results)
+    apps, devices = len(system.plan.apps), len(system.boards)
+    verdict = "right" if good else f"WRONG: {results}\n{system}"
+    click.echo(f"seed {seed}: {devices} devices, {apps} apps, {time.perf_counter() - began:.1f} s: {verdict}")
+    return good
+
+
+def soak(seconds: int) -> bool:
+    """Run the example with a rate-limited sensor in pieces of a minute, each with faults of its own."""
+    with tempfile.TemporaryDirectory() as name:
+        app_file = Path(name) / "soak.yaml"
+        text = EXAMPLE.read_text().replace("../models", str(EXAMPLE.parent.parent / "models"))
+        app_file.write_text(text.replace("{sensor: replay,", f"{{sensor: replay, rate_hz: {_RATE_HZ},"))
+        folder = Path(name) / "build"
+        build(app_file, folder, BuildOptions(), lambda _: None)
+        good = True
+        for piece in range(-(-seconds // _SLICE_S)):
+            outcome = run(folder, RunOptions(runs=_SLICE_S * _RATE_HZ, scenario=_faults(piece)))
+            (app,) = outcome.apps
+            good &= outcome.ok
+            memory_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+            click.echo(
+                f"minute {piece}: sent {app.sent}, right {app.right}, wrong {app.wrong},"
+                f" dropped {app.dropped}; peak memory {memory_mb} MB"
+            )
+    return good
+
+
+def _faults(seed: int) -> Scenario:
+    chance = random.Random(seed)  # noqa: S311 - repeatable on purpose
+    kinds: tuple[IncidentKind, ...] = ("drop", "stuck", "reset", "brown-out")
+    incidents = []
+    for second in range(5, _SLICE_S - 10, 15):
+        kind = chance.choice(kinds)
+        at_ns = second * 10**9 + chance.randrange(10**9)
+        lasting = {"drop": chance.randrange(10**8, 4 * 10**9), "stuck": chance.randrange(10**8, 10**9)}
+        after_ns = 50_000_000 if kind == "brown-out" else lasting.get(kind)
+        until_ns = None if after_ns is None else at_ns + after_ns
+        incidents.append(Incident(kind, chance.choice(["wrist", "chest"]), at_ns, until_ns))
+    return Scenario(chance.choice([0.0, 0.05, 0.1]), 0.01, 0.0, seed, tuple(incidents))
+
+
+if __name__ == "__main__":
+    main()

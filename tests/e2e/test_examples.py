@@ -1,0 +1,34 @@
+"""The example app files build and run as they are.
+
+Truth: the integer reference for every result, and the planner's prediction for the throughput.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from synergyc.pipeline.build import BuildOptions, build
+from synergyc.pipeline.run import RunOptions, run
+from synergyc.toolchain import find_cross_compiler
+from tests.e2e.command import ROOT
+
+pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _needs_compiler() -> None:
+    find_cross_compiler()
+
+
+@pytest.mark.parametrize("name", ["two_apps", "radio"])
+def test_examples_are_right_and_as_fast_as_predicted(name: str, tmp_path: Path) -> None:
+    options = BuildOptions(self_test=True)
+    build(ROOT / "examples" / f"{name}.yaml", tmp_path / "build", options, lambda _: None)
+    outcome = run(tmp_path / "build", RunOptions(20))
+    assert outcome.ok
+    for app in outcome.apps:
+        assert app.right == app.sent == 20
+        assert app.throughput_hz > 0.9 * app.predicted_throughput_hz
+    assert all(0 < device.stack_bytes < 2048 for device in outcome.devices)

@@ -1,0 +1,70 @@
+"""Static analysis of a device's C sources; the tools' own rules are the truth."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from synergyc.firmware.build import write_sources
+from tests.firmware.samples import two_devices
+
+_ARM = (
+    "--target=arm-none-eabi",
+    "-mcpu=cortex-m4",
+    "-mthumb",
+    "-mfloat-abi=hard",
+    "-ffreestanding",
+    "-std=c11",
+)
+_HEADERS = ("/usr/include/newlib", "/usr/lib/arm-none-eabi/include")
+"""Where distributions put the C library's headers of the cross-compiler."""
+
+_CHECKS = ("-*", "bugprone-*", "cert-*", "-bugprone-easily-swappable-parameters")
+"""Not checked: parameters of one type side by side, as in every function of registers or times."""
+
+
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("sources")
+    write_sources(two_devices()["chest"], folder)
+    return folder
+
+
+def _complaints(command: list[str], folder: Path) -> str:
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    lines = (done.stdout + done.stderr).splitlines()
+    return "\n".join(line for line in lines if "warning:" in line or "error:" in line)
+
+
+def _tool(name: str) -> str:
+    found = shutil.which(name)
+    if found is None:
+        pytest.skip(f"needs {name}: apt-get install {name}")
+    return found
+
+
+def test_cppcheck_finds_nothing(sources: Path) -> None:
+    options = ["--enable=warning,style,performance,portability", "--std=c11", "--quiet", "-I."]
+    files = sorted(path.name for path in sources.glob("*.c"))
+    command = [_tool("cppcheck"), *options, "--suppress=missingIncludeSystem", *files]
+    assert _complaints(command, sources) == ""
+
+
+def test_clang_tidy_finds_nothing(sources: Path) -> None:
+    includes = [word for path in _HEADERS for word in ("-isystem", path)]
+    files = sorted(path.name for path in sources.glob("*.c"))
+    command = [_tool("clang-tidy"), "--quiet", f"--checks={','.join(_CHECKS)}", *files]
+    assert _complaints([*command, "--", *_ARM, "-std=c11", "-I.", *includes], sources) == ""
+
+
+def test_the_analysers_can_find_something(sources: Path, tmp_path: Path) -> None:
+    """A null pointer that is used: what the two tests above would show."""
+    bad = tmp_path / "bad.c"
+    bad.write_text("int bad(void);\nint bad(void)\n{\n    int *nowhere = 0;\n    return *nowhere;\n}\n")
+    done = subprocess.run(
+        [_tool("cppcheck"), "--quiet", bad.name], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert "nullPointer" in done.stderr
