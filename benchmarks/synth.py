@@ -1,10 +1,11 @@
 """Synthesis by both engines: time, and flash and RAM of what they write.
 
-``python benchmarks/synth.py [CASE ...] [--bar 10]`` takes cases of the conformance data by their identifiers
-(default: the vendor's example networks). Needs SYNERGYC_CONFORMANCE_DIR and AI8X_SYNTHESIS_DIR. One line of
-JSON for each case; times are wall seconds of both engines in the same run: ``native_s`` inside a running
-Python (best of three), ``native_command_s`` and ``izer_s`` of a whole command. Exit code 1 if ``native_s``
-is not ``--bar`` times faster than the izer, or if our image is larger.
+``python benchmarks/synth.py [NAME ...] [--device MAX78000] [--bar 10]`` takes the networks in the folder
+``networks`` of AI8X_SYNTHESIS_DIR that have a checkpoint of their architecture in ``trained`` (or those whose
+names are given, without ``.yaml``). One line of JSON for each; times are wall seconds of both engines in the
+same run: ``native_s`` inside a running Python (best of three), ``native_command_s`` and ``izer_s`` of a whole
+command. Sizes are those of the image that ``synergyc kat`` builds. Exit code 1 if ``native_s`` is not
+``--bar`` times faster than the izer, or if our image is larger in flash or RAM.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,40 +26,57 @@ from synergyc.diagnostics import SynergyError
 from synergyc.emulate.kat.build import compile_project
 from synergyc.emulate.kat.project import open_project
 from synergyc.pipeline.synth import project_files
+from synergyc.synth.vendor.checkpoint import load_checkpoint
+from synergyc.synth.vendor.config import load_config
 from synergyc.targets import load_chip
 
-_FILES = ("--config-file", "--checkpoint-file", "--sample-input")
+_ENGINES = ("native", "izer")
 
 
-def measure(case: dict[str, Any], data: Path) -> dict[str, Any]:
-    """Return times and sizes for one case."""
-    arguments = [
-        str(data / "inputs" / word) if before in _FILES else word
-        for before, word in zip(["", *case["args"]], case["args"], strict=False)
-    ]
-    chip = load_chip(case["device"])
-    row: dict[str, Any] = {"case": case["id"]}
-    row["native_s"] = min(_seconds(lambda: project_files(arguments, chip)) for _ in range(3))
-    with tempfile.TemporaryDirectory() as name:
-        for engine, key in (("native", "native_command_s"), ("izer", "izer_s")):
-            folder = Path(name) / engine
-            row[key] = _seconds(partial(_run, engine, arguments, case["device"], folder))
-            row |= _sizes(engine, folder, case["device"])
+def cases(folder: Path, names: list[str]) -> Iterator[tuple[str, list[str]]]:
+    """Yield name and options of the vendor's example networks that have a checkpoint."""
+    checkpoints: dict[str, Path] = {}
+    for path in sorted((folder / "trained").glob("*.pth.tar")):
+        checkpoints.setdefault(load_checkpoint(path).arch.lower(), path)
+    for path in sorted((folder / "networks").glob("*.yaml")):
+        if names and path.stem not in names:
+            continue
+        try:
+            config = load_config(path)
+        except SynergyError:
+            continue
+        checkpoint = checkpoints.get(config.arch.lower())
+        if checkpoint is None:
+            continue
+        options = ["--config-file", str(path), "--checkpoint-file", str(checkpoint), "--overlap-data"]
+        yield path.stem, [*options, *(["--fifo"] if config.layers[0].streaming else [])]
+
+
+def measure(name: str, options: list[str], device: str) -> dict[str, Any]:
+    """Return times and sizes for one network; raises SynergyError if ours refuses it."""
+    chip = load_chip(device)
+    row: dict[str, Any] = {"network": name, "device": device}
+    row["native_s"] = min(_seconds(lambda: project_files(options, chip)) for _ in range(3))
+    with tempfile.TemporaryDirectory() as folder:
+        for engine, key in zip(_ENGINES, ("native_command_s", "izer_s"), strict=True):
+            project = Path(folder) / engine
+            row[key] = _seconds(partial(_run, engine, options, device, project))
+            row |= _sizes(engine, project, device)
     row["ratio"] = round(row["izer_s"] / row["native_s"], 1)
     return row
 
 
-def _run(engine: str, arguments: list[str], device: str, folder: Path) -> None:
+def _run(engine: str, options: list[str], device: str, folder: Path) -> None:
     command = [sys.executable, "-m", "synergyc", "synth", "--engine", engine, "--device", device]
     done = subprocess.run(
-        [*command, "-o", str(folder), *arguments], capture_output=True, text=True, check=False
+        [*command, "-o", str(folder), *options], capture_output=True, text=True, check=False
     )
     if done.returncode:
-        raise SystemExit(f"{engine} fails:\n{done.stderr}")
+        raise RuntimeError(f"{engine} fails: {done.stderr.strip().splitlines()[-1]}")
 
 
 def _sizes(engine: str, folder: Path, device: str) -> dict[str, int | None]:
-    """Return bytes of flash and RAM; None where the image does not fit the chip."""
+    """Return bytes of flash and RAM; None where the image cannot be linked."""
     build = folder / "build"
     build.mkdir()
     try:
@@ -75,24 +93,24 @@ def _seconds(action: Callable[[], object]) -> float:
 
 
 def main() -> None:
-    """Print one line for each case; exit code 1 when a bar is missed."""
+    """Print one line for each network; exit code 1 when a bar is missed."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("cases", nargs="*")
+    parser.add_argument("names", nargs="*")
+    parser.add_argument("--device", action="append")
     parser.add_argument("--bar", type=float, default=10.0)
-    options = parser.parse_args()
-    data = Path(os.environ["SYNERGYC_CONFORMANCE_DIR"])
-    cases = json.loads((data / "index.json").read_text())
+    arguments = parser.parse_args()
     missed = False
-    for case in cases:
-        chosen = case["id"] in options.cases if options.cases else case["id"].startswith("n.")
-        if not chosen or not case["inputs"]:
-            continue
-        row = measure(case, data)
-        print(json.dumps(row), flush=True)
-        sizes = [(row[f"native_{kind}_bytes"], row[f"izer_{kind}_bytes"]) for kind in ("flash", "ram")]
-        missed |= row["ratio"] < options.bar or any(
-            ours and theirs and ours > theirs for ours, theirs in sizes
-        )
+    for name, options in cases(Path(os.environ["AI8X_SYNTHESIS_DIR"]), arguments.names):
+        for device in arguments.device or ["MAX78000", "MAX78002"]:
+            try:
+                row = measure(name, options, device)
+            except (SynergyError, RuntimeError) as error:
+                print(json.dumps({"network": name, "device": device, "skipped": str(error)}), flush=True)
+                continue
+            print(json.dumps(row), flush=True)
+            sizes = [(row[f"native_{kind}_bytes"], row[f"izer_{kind}_bytes"]) for kind in ("flash", "ram")]
+            larger = any(ours and theirs and ours > theirs for ours, theirs in sizes)
+            missed |= larger or row["ratio"] < arguments.bar
     raise SystemExit(missed)
 
 
