@@ -9,6 +9,7 @@ from importlib import import_module
 import click
 
 import synergyc
+from synergyc.cli.refusals import show
 from synergyc.diagnostics import SynergyError
 
 # Command name to the module that holds it as ``command``; the module imports little at its top.
@@ -62,11 +63,7 @@ def main() -> None:
         if "--json" in sys.argv[1:]:
             items = [item.to_json() for item in error.diagnostics]
             print(json.dumps({"ok": False, "diagnostics": items}, indent=2))
-        for item in error.diagnostics:
-            click.echo(item.render(), err=True)
-        count = len(error.diagnostics)
-        if count > 1:
-            click.echo(f"{count} errors", err=True)
+        show(error.diagnostics)
         raise SystemExit(1) from None
     except BrokenPipeError:
         # The reader of our output went away (`synergyc run ... | head`): nothing is left to say.

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from synergyc.cli.refusals import show
 from synergyc.diagnostics import SynergyError
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def model_options(command: Command) -> Command:
     """Add the model argument and the options that say what ``ModelRequest`` holds."""
     for add in (
         click.option(
-            "--devices", default=1, type=click.IntRange(min=1), help="Devices that --fit may count on."
+            "--devices", default=1, type=click.IntRange(min=1), help="Devices that may share the model."
         ),
         click.option("--fit", is_flag=True, help="Narrow the weights that lose least until the model fits."),
         click.option(
@@ -156,6 +157,5 @@ def refusal_as_json(as_json: bool) -> Iterator[None]:
         from synergyc.pipeline.single import reasons
 
         click.echo(json.dumps({"status": "refused", "reasons": reasons(error.diagnostics)}, indent=2))
-        for item in error.diagnostics:
-            click.echo(item.render(), err=True)
+        show(error.diagnostics)
         raise SystemExit(1) from None

@@ -32,7 +32,13 @@ def command(device: str, as_json: bool, **model: Any) -> None:
         network = network_for(quantized, board)
     rows = describe(network, load_chip(board.chip))
     if as_json:
-        head = {"status": "ok", "reasons": [], "model": network.name, "chip": board.chip}
+        head = {
+            "status": "ok",
+            "reasons": [],
+            "model": network.name,
+            "chip": board.chip,
+            "notes": list(quantized.notes),
+        }
         click.echo(json.dumps({**head, "layers": [asdict(row) for row in rows]}, indent=2))
         return
     from rich.console import Console

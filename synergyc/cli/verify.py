@@ -12,6 +12,7 @@ from synergyc.cli.progress import stages
 
 if TYPE_CHECKING:
     from synergyc.pipeline.verify import Verification
+    from synergyc.report.outcome import DeviceOutcome
 
 
 @click.command("verify")
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress messages.")
 def command(device: str, runs: int, as_json: bool, quiet: bool, **model: Any) -> None:
-    """Quantize MODEL (file.py:Class or package.module:Class), build it for one device, and emulate it.
+    """Quantize MODEL, build it for one device, or for --devices in a row, and emulate it.
+
+    MODEL is file.py:Class, package.module:Class, FILE.onnx, FILE.pt2 or a checkpoint of ai8x-training.
 
     Every result must equal the integer reference and onnxruntime, bit by bit; exit 0 only then.
     """
@@ -49,22 +52,40 @@ def _document(result: Verification) -> dict[str, object]:
         "wrong": app.wrong,
         "dropped": app.dropped,
         "onnxruntime": str(result.onnxruntime),
-        "units": {
-            unit.unit: {"predicted_cycles": unit.predicted_cycles, "emulated_cycles": unit.emulated_cycles}
-            for unit in result.outcome.devices[0].units
-        },
+        "units": _units(result.outcome.devices[0]),
+        "devices": {device.name: _units(device) for device in result.outcome.devices},
+        "segments": [
+            {"device": segment.device, "first_layer": segment.first, "last_layer": segment.last}
+            for segment in result.plan.segments
+        ],
         "notes": list(result.notes),
+    }
+
+
+def _units(device: DeviceOutcome) -> dict[str, dict[str, int | None]]:
+    return {
+        unit.unit: {"predicted_cycles": unit.predicted_cycles, "emulated_cycles": unit.emulated_cycles}
+        for unit in device.units
     }
 
 
 def _summary(result: Verification) -> str:
     app = result.outcome.apps[0]
-    cycles = next(
-        unit.emulated_cycles for unit in result.outcome.devices[0].units if unit.unit == "accelerator"
-    )
+    counts = [
+        unit.emulated_cycles or 0
+        for device in result.outcome.devices
+        for unit in device.units
+        if unit.unit == "accelerator"
+    ]
     lines = [f"note: {note}" for note in result.notes]
+    if len(result.plan.segments) > 1:
+        lines += [
+            f"layers {segment.first} to {segment.last} on {segment.device}"
+            for segment in result.plan.segments
+        ]
+    layers = len(result.network.layers)
     lines += [
-        f"{result.network.name} on {result.board}: {len(result.network.layers)} layers, {cycles:,} cycles",
+        f"{result.network.name} on {result.board}: {layers} layers, {sum(counts):,} cycles",
         f"emulated chip: {app.right} of {app.sent} results equal the reference, {app.wrong} wrong,"
         f" {app.dropped} dropped",
         f"onnxruntime: {result.onnxruntime}",

@@ -77,6 +77,7 @@ class _Fuser:
         self._graph = graph
         self._cnn = cnn
         self._layers: list[Layer] = []
+        self._shapes = {graph.input.name: graph.input.shape}
         self._readings = {graph.input.name: _Reading((graph.input.name,), graph.input.shape)}
 
     def network(self) -> Network:
@@ -162,13 +163,18 @@ class _Fuser:
     def _is_absorbed(self, node: Node, reading: _Reading) -> bool:
         """Return whether all readers of ``node``, a pool or a concatenation, can do its work themselves.
 
-        Weighted operators can; but the hardware cannot pool and flatten in one layer, unless pooling leaves
-        one pixel, so that there is nothing to flatten.
+        Weighted operators and activations can; but the hardware cannot pool and flatten in one layer, unless
+        pooling leaves one pixel, so that there is nothing to flatten. Transposed convolutions do not pool.
         """
 
         def absorbs(reader: Node) -> bool:
-            if not isinstance(reader.operator, Flatten):
-                return isinstance(reader.operator, Convolution | Linear | Copy)
+            operator = reader.operator
+            if isinstance(operator, Convolution | Copy) and operator.transposed:
+                return reading.pool is None
+            if isinstance(operator, Convolution | Copy | Linear | Relu | Abs):
+                return True
+            if not isinstance(operator, Flatten):
+                return False
             if reader.name == self._graph.output or (reading.pool and math.prod(reading.pixels) > 1):
                 return False
             return all(isinstance(after.operator, Linear) for after in self._graph.consumers(reader.name))
@@ -215,7 +221,7 @@ class _Fuser:
         """Emit a layer that does the work of ``node`` alone, and return how its result is read."""
         shape = (reading.shape[0], *reading.pixels)
         many = reading.shape[0] > self._cnn.limits.pool_only_channels
-        if reading.pool and many and math.prod(reading.pixels) > 1:
+        if (reading.pool and many and math.prod(reading.pixels) > 1) or self._is_uneven(reading):
             return self._identity(node, reading, Activation.NONE)
         layer = Layer(
             name=node.name,
@@ -227,6 +233,12 @@ class _Fuser:
             origins=reading.origins,
         )
         return replace(self._emit(layer), flatten=reading.flatten)
+
+    def _is_uneven(self, reading: _Reading) -> bool:
+        """Return whether tensors are joined whose channels leave gaps, which only weights can skip."""
+        unit = self._cnn.processors_per_instance
+        parts = [self._shapes[name][0] for name in reading.tensors]
+        return len(parts) > 1 and any(channels % unit for channels in parts)
 
     def _identity(self, node: Node, reading: _Reading, activation: Activation) -> _Reading:
         """Emit a convolution that changes nothing, for its activation or its pooling.
@@ -282,6 +294,7 @@ class _Fuser:
 
     def _emit(self, layer: Layer) -> _Reading:
         self._layers.append(layer)
+        self._shapes[layer.output.name] = layer.output.shape
         return _Reading((layer.output.name,), layer.output.shape)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -114,8 +114,9 @@ def quantize_model(request: ModelRequest, board: Board | None = None) -> Integer
     Raises SynergyError, before it calibrates, for layers that the chip of ``board`` cannot run.
     """
     found = capture_model(request, None if board is None else load_chip(board.chip))
-    captured, notes = found.graph, found.notes
+    captured = found.graph
     graph = rewrite(captured)
+    notes = (*found.notes, *_cpu_notes(graph))
     if found.integers is not None:
         return IntegerModel(captured, graph, Calibrated(graph, found.integers), notes)
     bits = _bits(request, graph)
@@ -129,6 +130,14 @@ def quantize_model(request: ModelRequest, board: Board | None = None) -> Integer
         data = read_calibration(request.calibrate, graph.input)
     chips = [] if board is None else [load_chip(board.chip)] * request.devices
     return IntegerModel(captured, graph, quantize_for(graph, data, bits, chips), notes)
+
+
+def _cpu_notes(graph: Graph) -> Iterator[str]:
+    """Yield what is left to the CPU: before the network, and after it."""
+    if graph.input.preparation is not None:
+        yield f"the sensor side prepares each sample: {graph.input.preparation}"
+    if graph.tail:
+        yield f"left to the CPU, after the network: {', '.join(map(str, graph.tail))}"
 
 
 def _bits(request: ModelRequest, graph: Graph) -> Bits:

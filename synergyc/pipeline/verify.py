@@ -7,12 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib.util import find_spec
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 
 from synergyc import reference
-from synergyc.config import App, Device, Interact, Sense, System
+from synergyc.config import App, Device, Interact, Link, Sense, System
 from synergyc.diagnostics import SynergyError
 from synergyc.ir.network import Network
 from synergyc.ir.types import Array
@@ -23,12 +24,14 @@ from synergyc.pipeline.planning import choose_plan, fits
 from synergyc.pipeline.record import record_build
 from synergyc.pipeline.run import RunOptions, run
 from synergyc.pipeline.single import ModelRequest, board_of, network_for, quantize_model, random_inputs
+from synergyc.plan.types import AppPlan
 from synergyc.report.outcome import RunOutcome
 from synergyc.targets import Board, load_chip
 from synergyc.toolchain import find_cross_compiler
 
 _APP = "model"
 _DEVICE = "device"
+_MEDIUM = "uart"
 
 
 class Agreement(StrEnum):
@@ -45,6 +48,7 @@ class Verification:
 
     board: str
     network: Network
+    plan: AppPlan
     outcome: RunOutcome
     onnxruntime: Agreement
     notes: tuple[str, ...]
@@ -56,18 +60,20 @@ class Verification:
 
 
 def verify(request: ModelRequest, device: str, runs: int, progress: Callable[[str], None]) -> Verification:
-    """Quantize, place, generate, compile and emulate a model on one device, and compare all results.
+    """Quantize, place, generate, compile and emulate a model, and compare all results.
 
-    Raises SynergyError for wrong input, and with all reasons if the model cannot run on the device.
+    It is cut over up to ``request.devices`` devices of one kind, joined in a row, where one is too small.
+    Raises SynergyError for wrong input, and with all reasons if the model cannot run on the devices.
     """
     board = board_of(device)
     compiler = find_cross_compiler()
     progress("capture and quantize")
     model = quantize_model(request, board)
     network = network_for(model, board)
-    problems = fits((network,), load_chip(board.chip))
-    if problems:
-        raise SynergyError(problems)
+    if request.devices == 1:
+        problems = fits((network,), load_chip(board.chip))
+        if problems:
+            raise SynergyError(problems)
     samples = random_inputs(model.graph.input.shape, runs, seed=1)
     prepared = PreparedModel(_APP, model.graph, network, samples, None, None)
     system = _system(request, board)
@@ -87,7 +93,9 @@ def verify(request: ModelRequest, device: str, runs: int, progress: Callable[[st
         progress(f"emulate {runs} runs")
         outcome = run(folder, RunOptions(runs))
     progress("compare with onnxruntime")
-    return Verification(board.name, network, outcome, compare_onnxruntime(network, samples), model.notes)
+    return Verification(
+        board.name, network, plan.apps[0], outcome, compare_onnxruntime(network, samples), model.notes
+    )
 
 
 def compare_onnxruntime(network: Network, samples: Array) -> Agreement:
@@ -103,11 +111,13 @@ def compare_onnxruntime(network: Network, samples: Array) -> Agreement:
 
 
 def _system(request: ModelRequest, board: Board) -> System:
-    """Return one device that replays samples and reports results on its console."""
+    """Return devices in a row: the first replays samples, any may report results on its console."""
+    names = [_DEVICE, *(f"{_DEVICE}{number}" for number in range(2, request.devices + 1))]
     app = App(
         name=_APP,
         sense=Sense("replay", _DEVICE),
         model=request.source,
-        interact=Interact("console", _DEVICE),
+        interact=Interact("console", _DEVICE if request.devices == 1 else None),
     )
-    return System((Device(_DEVICE, board.name, ("replay",), ("console",)),), (app,))
+    devices = tuple(Device(name, board.name, ("replay",), ("console",)) for name in names)
+    return System(devices, (app,), tuple(Link(pair, _MEDIUM) for pair in pairwise(names)))
