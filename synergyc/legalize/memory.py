@@ -58,10 +58,13 @@ def fullest_processor_slots(network: Network, cnn: Cnn) -> int:
     processors meet each other in at least one, so they lie behind one another; and all layers together
     cannot fill less than their sum spread evenly.
     """
-    blocks = [
-        (weight_slots(layer, cnn), processors_per_pass(layer.in_shape[0], cnn))
+    own = {
+        (layer.weight.tobytes(), layer.weight.shape, layer.weight_bits, layer.flatten): layer
         for layer in network.layers
         if layer.weight is not None
+    }  # layers with equal weights may share them
+    blocks = [
+        (weight_slots(layer, cnn), processors_per_pass(layer.in_shape[0], cnn)) for layer in own.values()
     ]
     if not blocks:
         return 0

@@ -116,5 +116,6 @@ def weight_memory(network: Network, cnn: Cnn) -> Finding | None:
 )
 def bias_memory(network: Network, cnn: Cnn) -> Finding | None:
     """The biases of all layers fit the bias memory of all quadrants."""
-    needed = sum(memory.bias_bytes(layer) for layer in network.layers)
+    own = {layer.bias.tobytes(): layer for layer in network.layers if layer.bias is not None}
+    needed = sum(memory.bias_bytes(layer) for layer in own.values())  # equal ones are shared
     return over("bias bytes", needed, cnn.bias_bytes * cnn.quadrants)

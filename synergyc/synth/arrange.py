@@ -23,13 +23,15 @@ Group = tuple[tuple[int, int], ...]
 class Demand:
     """Weight slots that a layer needs in some processors, given relative to the first one of ``buffer``.
 
-    ``whole``: the slots must not straddle two physical memories (section 4.4, depthwise layers).
+    ``whole``: the slots must not straddle two physical memories (section 4.4, depthwise layers). ``same_as``:
+    an earlier demand for equal weights in the same processors; both use the same slots.
     """
 
     buffer: int
     processors: tuple[int, ...]
     slots: int
     whole: bool = False
+    same_as: int | None = None
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,8 @@ class Problem:
     def slots_of(self, group: Group) -> int:
         """Return the weight slots that readers of a group of tied buffers need."""
         members = {buffer for buffer, _ in group}
-        return sum(demand.slots for demand in self.demands if demand.buffer in members)
+        own = (demand for demand in self.demands if demand.same_as is None)
+        return sum(demand.slots for demand in own if demand.buffer in members)
 
     def bytes_of(self, group: Group) -> int:
         """Return the largest buffer of a group."""
@@ -202,7 +205,7 @@ def _filled(state: _State, group: Group, base: int) -> npt.NDArray[np.int64] | N
     fill = state.fill.copy()
     deltas = dict(group)
     for demand in problem.demands:
-        if demand.buffer in deltas:
+        if demand.buffer in deltas and demand.same_as is None:
             first = base + deltas[demand.buffer]
             fill[np.array(demand.processors) + first] += round_up(demand.slots, SLOT_STEP)
     slots = [cnn.slots(processor) for processor in range(cnn.processors)]

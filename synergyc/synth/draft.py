@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from synergyc.ir.network import Layer, LayerOp, Network
-from synergyc.synth.arrange import Arrangement, Demand, Problem, Taken, Tie
+from synergyc.synth.arrange import Arrangement, Demand, Problem, Taken, Tie, tied
 from synergyc.synth.buffers import Buffer, InputForm, Member, Overlay, buffers_of, joined_at, overlays_of
 from synergyc.synth.geometry import passes_of
 from synergyc.synth.kernels import KernelImage
@@ -75,9 +75,18 @@ def stream_kernel(index: int, form: InputForm) -> bool:
 
 
 def problem_of(
-    drafts: Sequence[Draft], *, overlays: bool, taken: Sequence[Taken] = (), weight_start: int = 0
+    drafts: Sequence[Draft],
+    *,
+    overlays: bool,
+    sharing: bool = False,
+    taken: Sequence[Taken] = (),
+    weight_start: int = 0,
 ) -> Problem:
-    """Return the problem of arranging all ``drafts`` at once; they run one after the other."""
+    """Return the problem of arranging all ``drafts`` at once; they run one after the other.
+
+    ``overlays``: outputs may lie over inputs. ``sharing``: layers with equal weights use the same processors
+    and slots.
+    """
     buffers: list[Buffer] = []
     demands: list[Demand] = []
     ties: list[Tie] = []
@@ -96,7 +105,7 @@ def problem_of(
             found = overlays_of(draft.network, draft.buffers, draft.cnn)
             lays += [Overlay(item.output + first, item.source + first, item.lead_bytes) for item in found]
         time += len(draft.network.layers) + 2
-    return Problem(
+    problem = Problem(
         buffers=tuple(buffers),
         demands=tuple(demands),
         ties=tuple(ties),
@@ -106,6 +115,42 @@ def problem_of(
         taken=tuple(taken),
         weight_start=weight_start,
     )
+    return with_sharing(problem, _contents(drafts)) if sharing else problem
+
+
+def _contents(drafts: Sequence[Draft]) -> list[bytes]:
+    """Return the packed weights of each demand."""
+    return [
+        draft.images[layer.name].content.tobytes()
+        for draft in drafts
+        for layer in draft.network.layers
+        if layer.name in draft.images
+    ]
+
+
+def shares_weights(drafts: Sequence[Draft]) -> bool:
+    """Tell whether any two layers have equal weights."""
+    contents = _contents(drafts)
+    return len(set(contents)) < len(contents)
+
+
+def with_sharing(problem: Problem, contents: Sequence[bytes]) -> Problem:
+    """Return ``problem`` in which demands for equal ``contents`` are met once, where ties allow that."""
+    known: dict[tuple[bytes, tuple[int, ...]], int] = {}
+    for number, content in enumerate(contents):
+        demand = problem.demands[number]
+        first = known.setdefault((content, demand.processors), number)
+        if first == number:
+            continue
+        places = {buffer: (group, delta) for group in tied(problem) for buffer, delta in group}
+        one, two = problem.demands[first].buffer, demand.buffer
+        if places[one][0] is places[two][0] and places[one][1] != places[two][1]:
+            continue  # ties hold them apart
+        demands = list(problem.demands)
+        demands[number] = replace(demand, same_as=first)
+        ties = (*problem.ties, Tie(one, two, 0))
+        problem = replace(problem, demands=tuple(demands), ties=ties)
+    return problem
 
 
 def demands_of(draft: Draft) -> tuple[Demand, ...]:

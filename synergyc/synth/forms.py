@@ -13,7 +13,7 @@ from synergyc.synth.buffers import InputForm
 from synergyc.synth.geometry import passes_of
 from synergyc.synth.lowering import hardware_form
 from synergyc.synth.native import generate
-from synergyc.synth.placed import PlacedLayer, PlacedNetwork, PlacedTensor
+from synergyc.synth.placed import PlacedLayer, PlacedNetwork
 from synergyc.targets import Chip, Cnn
 
 _FIRST_QUADRANT = 0
@@ -81,7 +81,6 @@ def _rings(layers: tuple[Layer, ...], big: bool, chip: Chip) -> tuple[int, ...] 
 def _skeleton(layers: tuple[Layer, ...], big: bool, chip: Chip) -> PlacedNetwork:
     """Return the streaming layers placed anywhere: their streaming registers do not depend on it."""
     cnn = chip.cnn
-    source, last = layers[0], layers[-1].output
 
     def processors(channels: int) -> int:
         return (1 << passes_of(channels, cnn).width) - 1
@@ -100,14 +99,12 @@ def _skeleton(layers: tuple[Layer, ...], big: bool, chip: Chip) -> PlacedNetwork
         )
         for index, layer in enumerate(layers)
     )
-    result = PlacedTensor(last, processors(last.shape[0]), 0, 1, 1)
-    given = PlacedTensor(source.output, processors(source.output.shape[0]), 0, 1, 1)
     return PlacedNetwork(
         name="",
         chip=chip.name,
         layers=placed,
-        inputs=(given,),
-        outputs=(result,),
+        inputs=(),
+        outputs=(),
         quadrants=tuple(range(cnn.quadrants)),
         fifo=True,
     )

@@ -6,7 +6,7 @@ verifier.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from synergyc.diagnostics import Diagnostic, SynergyError
@@ -15,7 +15,7 @@ from synergyc.synth.arrange import Arrangement, Problem, arrangements
 from synergyc.synth.biases import BiasRequest, allocate_biases, has_biases
 from synergyc.synth.buffers import InputForm, with_copies
 from synergyc.synth.concat import with_equal_parts
-from synergyc.synth.draft import Draft, draft_of, part_of, placed_network, problem_of
+from synergyc.synth.draft import Draft, draft_of, part_of, placed_network, problem_of, shares_weights
 from synergyc.synth.forms import memory_forms, streaming_forms
 from synergyc.synth.lowering import needs_reset
 from synergyc.synth.memories import WeightRequest, allocate_weights
@@ -117,25 +117,42 @@ class _Search:
     chip: Chip
     options: Options
     failures: list[Diagnostic] = field(default_factory=list)
+    sharing: bool = False
     weights_fit: bool = True
     spent_s: float = 0.0
 
     def one(self, network: Network, first_layer: int) -> PlacedNetwork:
-        """Return the first placement found: input in memory, then input that streams."""
-        for forms in (memory_forms(network, self.chip.cnn), self._streaming(network, first_layer)):
-            drafts = []
-            for form in forms:
-                drafts.append(draft_of(network, self.chip, form, first_layer))
-                found = self.greedy(drafts[-1:])
+        """Return the first placement found: input in memory, then input that streams.
+
+        Layers with equal weights share them only where they do not fit otherwise.
+        """
+        for sharing in (False, True):
+            self.sharing, self.weights_fit = sharing, True
+            for forms in (memory_forms(network, self.chip.cnn), self._streaming(network, first_layer)):
+                found = self._first_of(network, first_layer, forms)
                 if found is not None:
-                    return found[0]
-            for draft in drafts if self.options.budget_s else []:
-                found = self.solved([draft])
-                if found is not None:
-                    return found[0]
-            if not self.weights_fit:
-                break  # streaming does not help
+                    return found
+                if not self.weights_fit:
+                    break  # streaming does not help
+            if self.weights_fit or not shares_weights([draft_of(network, self.chip, InputForm(), 0)]):
+                break
         raise SynergyError(self.failures[-1])
+
+    def _first_of(
+        self, network: Network, first_layer: int, forms: Iterable[InputForm]
+    ) -> PlacedNetwork | None:
+        """Return the first placement with one of ``forms``: greedy ones, then those of the solver."""
+        drafts = []
+        for form in forms:
+            drafts.append(draft_of(network, self.chip, form, first_layer))
+            found = self.greedy(drafts[-1:])
+            if found is not None:
+                return found[0]
+        for draft in drafts if self.options.budget_s else []:
+            found = self.solved([draft])
+            if found is not None:
+                return found[0]
+        return None
 
     def _streaming(self, network: Network, first_layer: int) -> Iterator[InputForm]:
         """Yield the forms of an input that streams: into the first layers only, which alone can do that."""
@@ -175,6 +192,7 @@ class _Search:
         return problem_of(
             drafts,
             overlays=overlays,
+            sharing=self.sharing,
             taken=taken_slots(self.options.beside, self.chip.cnn),
             weight_start=self.options.weight_start,
         )

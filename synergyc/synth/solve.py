@@ -159,6 +159,9 @@ class _Model:
         problem, model = self.problem, self.model
         across, along = [], []
         for number, demand in enumerate(problem.demands):
+            if demand.same_as is not None:
+                self.slots.append(self.slots[demand.same_as])
+                continue
             top = problem.cnn.large_weight_slots - demand.slots
             low = -(-problem.weight_start // SLOT_STEP)
             if top < SLOT_STEP * low:

@@ -74,8 +74,17 @@ def test_passes_share_channels_in_whole_instances(channels: int, processors: int
 
 
 def network(*layers: Layer) -> Network:
-    named = tuple(replace(made, name=f"l{i}") for i, made in enumerate(layers))
+    """Return the layers with weights that differ: equal ones are shared."""
+    named = tuple(
+        replace(made, name=f"l{i}", weight=None if made.weight is None else made.weight + np.int8(i))
+        for i, made in enumerate(layers)
+    )
     return Network("net", (), named, ())
+
+
+def test_equal_weights_count_once() -> None:
+    wide = layer(CONV, (33, 4, 4), 10, (3, 3))
+    assert memory.fullest_processor_slots(Network("net", (), (wide, wide), ()), CNN) == 10
 
 
 def test_layers_on_most_processors_lie_behind_one_another() -> None:
@@ -116,7 +125,7 @@ def test_data_memory_counts_four_channels_to_a_word() -> None:
 
 def test_networks_together_need_the_sum_of_their_memories() -> None:
     chip = load_chip("max78000")
-    net = single(conv2d((64, 8, 8), 400), (64, 8, 8))
-    assert check_together([net], chip) == ()
-    found = check_together([net, net], chip)
+    one, two = (single(conv2d((64, 8, 8), 400, seed=seed), (64, 8, 8)) for seed in range(2))
+    assert check_together([one], chip) == check_together([one, one], chip) == ()  # equal weights are shared
+    found = check_together([one, two], chip)
     assert [(item.rule, item.need) for item in found] == [("weight-memory", "840")]  # 7 passes of 60 outputs

@@ -209,8 +209,17 @@ def test_data_that_streams_may_be_larger_than_the_memory() -> None:
 
 
 def chain(*layers: Layer) -> Network:
+    """Return the layers with weights and biases that differ: equal ones are shared."""
     named = [
-        replace(made, name=f"l{i}", output=replace(made.output, name=f"l{i}"))
+        replace(
+            made,
+            name=f"l{i}",
+            output=replace(made.output, name=f"l{i}"),
+            weight=None
+            if made.weight is None
+            else np.roll(made.weight.reshape(-1), i).reshape(made.weight.shape),
+            bias=None if made.bias is None else np.roll(made.bias, i),
+        )
         for i, made in enumerate(layers)
     ]
     return Network("net", (), tuple(named), (named[-1].name,))

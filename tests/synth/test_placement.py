@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from synergyc.diagnostics import SynergyError
 from synergyc.ir.network import LayerOp, Network
-from synergyc.ir.types import EltwiseOp, Pool, PoolKind
+from synergyc.ir.types import Activation, EltwiseOp, Pool, PoolKind, frozen_array
 from synergyc.synth.placed import PlacedNetwork
 from synergyc.synth.placement import place
 from synergyc.synth.verify import verify
@@ -254,3 +255,17 @@ def test_random_chains_pass_the_verifier(
             assert rules <= {"weight-memory", "data-memory", "bias-memory"}
             continue
         assert verify(placed, chip) == ()
+
+
+def test_equal_weights_are_shared_where_they_do_not_fit_otherwise() -> None:
+    # Two layers of 500 slots in all processors are more than 768; equal ones need 500.
+    chip = load_chip("max78000")
+    net = network((64, 6, 6), [Spec(500, bias=False)])
+    first = net.layers[0]
+    second = replace(first, name="l1", output=replace(first.output, name="l1"), activation=Activation.RELU)
+    twice = replace(net, layers=(first, second), outputs=("l0", "l1"))
+    placed = checked(twice, "max78000")
+    assert placed.layers[0].weight_slot == placed.layers[1].weight_slot
+    assert wrong_outputs(twice, placed, chip) == []
+    other = replace(second, weight=frozen_array(np.asarray(second.weight) // 2, np.int8))
+    assert refused(replace(twice, layers=(first, other)), "max78000") == "weight-memory"

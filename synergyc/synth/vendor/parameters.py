@@ -59,8 +59,8 @@ def _weighted(config: NetworkConfig) -> list[int]:
 def _with_shared(config: NetworkConfig, own: dict[int, Parameters]) -> dict[int, Parameters]:
     """Add the layers that take the weights of another one; raises SynergyError if that has none."""
     for index, layer in enumerate(config.layers):
-        if layer.weight_source is None:
-            continue
+        if layer.weight_source is None or layer.op is LayerOp.PASSTHROUGH:
+            continue  # layers without weights have nothing to share
         if layer.weight_source not in own:
             raise fail(
                 "vendor-value",
