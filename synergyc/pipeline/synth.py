@@ -14,7 +14,7 @@ from synergyc.ir.network import Layer
 from synergyc.ir.types import Array, frozen_array
 from synergyc.pipeline.staging import check_output, staging
 from synergyc.reference import run_layer
-from synergyc.synth.izer import PINNED_COMMIT, Izer, find_izer
+from synergyc.synth.izer import PINNED_COMMIT, Izer, find_izer, warnings_in
 from synergyc.synth.izer.tool import FOLDER_VARIABLE
 from synergyc.synth.native import generate
 from synergyc.synth.program import Program
@@ -71,7 +71,7 @@ def synthesize_izer(
             files["--checkpoint-file"]
         )  # the tool would execute what is pickled: here it must prove to be data
     with tempfile.TemporaryDirectory(prefix="synergyc-izer-") as name, staging(output) as folder:
-        izer.run(
+        said = izer.run(
             [
                 *_without_files(arguments),
                 *(word for option, path in files.items() for word in (option, str(path))),
@@ -85,7 +85,7 @@ def synthesize_izer(
             raise fail("izer-run", "the vendor's tool ended without writing a project")
         shutil.copytree(Path(name) / "project", folder, dirs_exist_ok=True)
         written = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
-    return SynthResult(tuple(written), None, _version_notes(izer))
+    return SynthResult(tuple(written), None, (*_version_notes(izer), *warnings_in(said)))
 
 
 def _version_notes(izer: Izer) -> tuple[str, ...]:

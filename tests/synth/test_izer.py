@@ -115,6 +115,19 @@ def test_failures_of_the_tool_are_reported(tmp_path: Path, script: str, message:
         izer.generate(placed, chip, fake_tool(tmp_path, script), timeout_s=60)
 
 
+def test_each_error_of_the_tool_is_one_diagnostic(tmp_path: Path) -> None:
+    """Errors name their layer; the tool prints what it logs a second time."""
+    script = "print('WARNING: mind'); print('ERROR: Layer 2 (conv): no'); print('ERROR: Layer 2 (conv): no');"
+    tool = fake_tool(tmp_path, script + "print('ERROR: full'); raise SystemExit(1)")
+    with pytest.raises(SynergyError) as error:
+        tool.run([], timeout_s=60)
+    assert [(item.layer, item.message[26:]) for item in error.value.diagnostics] == [
+        ("conv", "ERROR: Layer 2 (conv): no"),
+        (None, "ERROR: full"),
+    ]
+    assert izer.warnings_in("WARNING: mind\nNOTICE: that\nWARNING: mind\n") == ("mind",)
+
+
 def test_a_tool_that_hangs_is_stopped(tmp_path: Path) -> None:
     tool = fake_tool(tmp_path, "import time; time.sleep(60)")
     with pytest.raises(SynergyError, match="did not finish") as error:

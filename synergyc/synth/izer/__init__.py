@@ -3,7 +3,7 @@
 from synergyc.synth.izer.emitted import Emitted, read_emitted
 from synergyc.synth.izer.engine import ENGINE, generate, run_izer
 from synergyc.synth.izer.install import PINNED_COMMIT, PUBLIC_SOURCE, install
-from synergyc.synth.izer.tool import Izer, find_izer
+from synergyc.synth.izer.tool import Izer, find_izer, warnings_in
 
 __all__ = [
     "ENGINE",
@@ -16,4 +16,5 @@ __all__ = [
     "install",
     "read_emitted",
     "run_izer",
+    "warnings_in",
 ]

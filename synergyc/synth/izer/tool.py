@@ -11,12 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-from synergyc.diagnostics import fail
+from synergyc.diagnostics import Diagnostic, SynergyError, fail
 
 FOLDER_VARIABLE = "AI8X_SYNTHESIS_DIR"
 PYTHON_VARIABLE = "AI8X_SYNTHESIS_PYTHON"
 ENTRY = "ai8xize.py"
 HOME_VARIABLE = "SYNERGYC_HOME"
+_LAYER = re.compile(r"ERROR:? Layer (?P<number>\d+)(?: \((?P<name>[^)]*)\))?:")
+_WARNING = "WARNING: "
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -71,7 +73,7 @@ class Izer:
             ) from error
         text = _ANSI.sub("", output)
         if process.returncode:
-            raise fail("izer-run", f"the vendor's tool failed: {_reason(text)}")
+            raise SynergyError(_problems(text))
         return text
 
 
@@ -127,8 +129,21 @@ def find_izer(environment: Mapping[str, str] | None = None) -> Izer:
     return Izer(folder, Path(python))
 
 
-def _reason(output: str) -> str:
-    """Return the line that says what is wrong: the tool's errors, else the last line of a traceback."""
+def warnings_in(output: str) -> tuple[str, ...]:
+    """Return the tool's warnings, each once, in the order in which it printed them."""
+    lines = (line.strip() for line in output.splitlines())
+    return tuple(
+        dict.fromkeys(line.removeprefix("WARNING: ") for line in lines if line.startswith("WARNING: "))
+    )
+
+
+def _problems(output: str) -> list[Diagnostic]:
+    """Return what is wrong, each once: the tool's own errors, else the last line of a traceback."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
-    errors = [line for line in lines if line.startswith("ERROR")]
-    return errors[0] if errors else lines[-1] if lines else "without a message"
+    errors = dict.fromkeys(line for line in lines if line.startswith("ERROR"))
+    found = []
+    for text in errors or dict.fromkeys(lines[-1:] or ["without a message"]):
+        layer = _LAYER.match(text)
+        name = (layer["name"] or layer["number"]) if layer else None
+        found.append(Diagnostic("izer-run", f"the vendor's tool failed: {text}", layer=name))
+    return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -49,11 +50,12 @@ def render_project(
 def hex_rows(values: Sequence[int], width_bits: int = 32) -> str:
     """Return rows of C constants, joined for use in a macro."""
     digits, per_row = width_bits // 4, _WORDS_PER_ROW[width_bits]
-    texts = [f"0x{value:0{digits}x}" for value in values]
+    texts = list(map(f"0x%0{digits}x".__mod__, values))
     rows = (", ".join(texts[i : i + per_row]) for i in range(0, len(texts), per_row))
     return ", \\\n    ".join(rows)
 
 
+@functools.cache
 def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(  # noqa: S701 - C, not HTML
         loader=jinja2.FileSystemLoader(data_folder("templates") / "project"),
