@@ -63,19 +63,10 @@ def paper(budget: float, names: tuple[str, ...], output: Path | None, as_json: b
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def cost(output: Path | None, as_json: bool) -> None:
     """Compare the cost model with published measurements."""
-    from synergyc.pipeline.measured import compare_with_measurements
-    from synergyc.report.bench import markdown_table
+    from synergyc.pipeline.measured import compare_with_measurements, measurements_markdown
 
     found = compare_with_measurements(_zoo_network)
-    columns = ("chip", "what", "network", "measured", "model", "error", "source")
-    table = markdown_table(
-        columns,
-        (
-            (item.chip, item.what, item.network, item.value, item.model, f"{item.error:+.1%}", item.source)
-            for item in found
-        ),
-    )
-    text = f"# Cost model against published measurements\n\nMade by `synergyc bench cost`.\n\n{table}"
+    text = measurements_markdown(found)
     if output is not None:
         output.write_text(text)
     rows = [asdict(item) | {"error": item.error} for item in found]
