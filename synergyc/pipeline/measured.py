@@ -93,8 +93,8 @@ def measurements_markdown(found: Sequence[Measurement]) -> str:
         [
             "# Cost model against published measurements",
             "",
-            "Made by `synergyc bench cost -o docs/measurements.md`; a test keeps it current. `infer`: from start",
-            "to interrupt; `load`: the input; `weights`: all weights of the network; at the vendor's clocks.",
+            "Made by `synergyc bench cost -o docs/measurements.md`; a test keeps it current.",
+            "`infer`: from start to interrupt; `load`: the input; `weights`: all weights; vendor's clocks.",
             "No loading times of MAX78000 are published: its figures scale the other chip's by CPU clock.",
             "Energy is above idle, at 1.0 V; its two-term fit is the coarsest part of the model.",
             "",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from importlib.metadata import EntryPoint
 from itertools import product
 
@@ -17,6 +18,7 @@ from synergyc.plan.goals import rounded
 from synergyc.plan.instance import Instance, make_instance
 from synergyc.plan.selectors import BUILT_IN, Budget, find_selector, known_selectors
 from synergyc.plan.selectors.base import Selection
+from synergyc.plan.selectors.multipliers import load_bound
 from synergyc.plan.space import enumerate_candidates
 from tests.plan.instances import random_case
 
@@ -126,6 +128,17 @@ def test_bounds_are_bounds(seed: int) -> None:
     for rows in draw.sample(plans, min(40, len(plans))):
         score = instance.score(rows)
         assert tuple(bounds[rows[0]]) <= score
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_priced_units_bound_the_ratio(seed: int) -> None:
+    instance = instance_of(seed)
+    if instance is None:
+        return
+    instance = replace(instance, scorer=replace(instance.scorer, objective="ratio"))
+    best = selection(instance, "exact")
+    if best is not None:
+        assert load_bound(instance) <= instance.score(best.rows)[0]
 
 
 def test_a_spent_budget_gives_a_plan_and_a_bound() -> None:

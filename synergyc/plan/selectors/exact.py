@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import combinations, cycle
 
 from synergyc.diagnostics import SynergyError
 from synergyc.plan.goals import WORST, Score
-from synergyc.plan.instance import Instance
+from synergyc.plan.instance import Choice, Instance
 from synergyc.plan.selectors import baselines
 from synergyc.plan.selectors.base import Budget, Selection, improved, one_by_one, ranking
+from synergyc.plan.selectors.multipliers import load_bound
 from synergyc.plan.selectors.progressive import progressive
 from synergyc.plan.selectors.unfit import nothing_fits
 
@@ -33,6 +35,12 @@ _START_SHARE = 0.1
 """Share of the time that is left which one of them may take."""
 
 
+_EXCHANGE_SHARE = 0.3
+"""Share of the time that is left for choosing pairs of apps anew."""
+
+_PAIR_S = 0.5
+"""Time for one pair."""
+
 _IMPROVED = 2
 """So many of them, the best ones, are improved app by app before the search."""
 
@@ -44,10 +52,39 @@ def exact(instance: Instance, budget: Budget) -> Selection:
     for rows, _ in starts[:_IMPROVED]:
         search.offer(rows)
         search.offer(improved(instance, rows, Budget.of(budget.left_s * _START_SHARE)))
+    if search.rows is not None:
+        exchange(search, Budget.of(budget.left_s * _EXCHANGE_SHARE))
     bound = search.run()
     if search.rows is None:
         raise nothing_fits(instance, budget)
-    return Selection(search.rows, min(bound, search.score[0]), optimal=math.isinf(bound))
+    if math.isfinite(bound):
+        bound = max(bound, load_bound(instance))
+    return Selection(search.rows, min(bound, search.score[0]), optimal=bound >= search.score[0])
+
+
+def exchange(search: Search, budget: Budget) -> None:
+    """Improve the best plan of ``search`` by choosing the parts of two apps anew, for as long as that helps.
+
+    What one app alone cannot change, because another one takes the room, two can.
+    """
+    apps = range(len(search.instance.tables))
+    pairs = [pair for pair in combinations(apps, 2) if len(apps) > len(pair)]
+    stuck = 0
+    for pair in cycle(pairs):
+        if stuck == len(pairs) or budget.spent or search.rows is None:
+            return
+        fixed = {i: row for i, row in enumerate(search.rows) if i not in pair}
+        part = Search(
+            search.instance,
+            Budget.of(min(budget.left_s, _PAIR_S)),
+            search.rows,
+            search.score,
+            fixed,
+            tuple(i for i in search.instance.order if i in pair),
+        )
+        part.run()
+        stuck = stuck + 1 if part.rows == search.rows else 0
+        search.rows, search.score = part.rows, part.score
 
 
 def _score_of(item: tuple[tuple[int, ...], Score]) -> Score:
@@ -77,6 +114,9 @@ class Search:
     budget: Budget
     rows: tuple[int, ...] | None = None
     score: Score = field(default=WORST)
+    fixed: Choice = field(default_factory=dict)
+    order: tuple[int, ...] = ()
+    """Apps that are chosen, first to last; empty: all of them. ``fixed`` has the others."""
 
     def offer(self, rows: tuple[int, ...]) -> None:
         """Take a plan that fits, if it is better than the one so far."""
@@ -86,10 +126,10 @@ class Search:
 
     def run(self) -> float:
         """Search; return the lowest bound of what was left out for lack of time, infinite if nothing was."""
-        return self._expand({}, 0)
+        return self._expand(dict(self.fixed), 0)
 
     def _expand(self, chosen: dict[int, int], depth: int) -> float:
-        order = self.instance.order
+        order = self.order or self.instance.order
         j = order[depth]
         scores = self.instance.bounds(j, chosen, order[depth + 1 :])
         if scores is None:
@@ -106,7 +146,7 @@ class Search:
                 continue
             child = chosen | {j: row}
             if depth == len(order) - 1:
-                self.rows, self.score = tuple(child[i] for i in range(len(order))), bound
+                self.rows, self.score = tuple(child[i] for i in range(len(child))), bound
                 break
             left_out = min(left_out, self._expand(child, depth + 1))
         return left_out
