@@ -73,6 +73,7 @@ class Board:
         self.console_bytes: list[ConsoleByte] = []
         self.output_changes: dict[str, list[tuple[int, int]]] = {}
         """For each GPIO port: (time in ns, levels of the pins that are outputs) at each change."""
+        self._places: dict[str, int] = {}
         self._console = self.chip.uart(target.console_uart)
         self._console.on_transmit = self._on_console_frame
         for port, peripheral in self.chip.peripherals.items():
@@ -134,9 +135,11 @@ class Board:
         )
         self.chip.reset()
 
-    def word(self, symbol: str, index: int = 0) -> int:
-        """Return a 32-bit word at a symbol while the program runs, as a debug probe does."""
-        return self.chip.cpu.read_words(self.image.symbol(symbol).address + 4 * index, 1)[0]
+    def words(self, symbol: str, first: int, count: int) -> tuple[int, ...]:
+        """Return 32-bit words at a symbol while the program runs, as a debug probe does."""
+        if symbol not in self._places:
+            self._places[symbol] = self.image.symbol(symbol).address
+        return self.chip.cpu.read_words(self._places[symbol] + 4 * first, count)
 
     def uart(self, name: str) -> Uart:
         """Return a UART that a link may be wired to; raises SynergyError for others."""

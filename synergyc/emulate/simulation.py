@@ -98,16 +98,24 @@ class Simulation:
         """Names of the boards that have power."""
         return tuple(name for name in self.boards if name not in self._dropped)
 
-    def run(self, until_ns: int | None = None, stop: Callable[[], bool] | None = None) -> Outcome:
-        """Run until a time, until ``stop()`` is true (asked between steps), or until nothing more happens."""
+    def run(
+        self, until_ns: int | None = None, stop: Callable[[], bool] | None = None, *, ask_every_ns: int = 0
+    ) -> Outcome:
+        """Run until a time, until ``stop()`` is true, or until nothing more happens.
+
+        ``stop`` is asked between steps, at most once in ``ask_every_ns`` of virtual time.
+        """
         end_ps = None if until_ns is None else until_ns * PS_PER_NS
+        ask_ps = 0
         while True:
-            if stop is not None and stop():
-                return self._outcome(Ending.STOPPED)
             activity = self._activity(end_ps)
-            if not activity:
+            board = min(activity, key=activity.__getitem__) if activity else None
+            if board is None or activity[board] >= ask_ps:
+                if stop is not None and stop():
+                    return self._outcome(Ending.STOPPED)
+                ask_ps = activity[board] + ask_every_ns * PS_PER_NS if board else 0
+            if board is None:
                 return self._finish(end_ps)
-            board = min(activity, key=activity.__getitem__)
             if board.chip.run(self._horizon_ps(board, activity, end_ps)) is RunEnd.HALT:
                 return self._outcome(Ending.HALT)
 

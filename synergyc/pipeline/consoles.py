@@ -46,6 +46,8 @@ class ConsoleReader:
 
     def poll(self) -> None:
         """Take what the board wrote since the last call."""
+        if self._position == len(self._board.console_bytes):
+            return
         for item in islice(self._board.console_bytes, self._position, None):
             self._position += 1
             if not self._partial:
@@ -107,14 +109,14 @@ class SenseReader:
         if not boots:
             return
         symbol = f"synergy_sense_log_{self.app}"
-        count = self.board.word(symbol)
+        (count,) = self.board.words(symbol, 0, 1)
         if count < self.this_boot or count - self.this_boot > _TICK_RANGE // 2:
             return  # the device has just begun anew and has not said so yet
         fresh = min(count - self.this_boot, _LOG_ENTRIES)
         self.unlogged += count - self.this_boot - fresh
         for index in range(count - fresh, count):
             entry = 1 + 2 * (index % _LOG_ENTRIES)
-            run, ticks = self.board.word(symbol, entry), self.board.word(symbol, entry + 1)
+            run, ticks = self.board.words(symbol, entry, 2)
             self.times_ns.setdefault(run, []).append(self._time_ns(ticks))
         self.this_boot = count
 

@@ -31,6 +31,8 @@ _GRACE_S = 1.0
 """Virtual time for loading weights and for links to come up, beyond the time that the runs take."""
 _SLACK = 20
 """How many times longer than predicted the runs may take before the emulation is given up."""
+_POLL_NS = 10**6
+"""How often the consoles and the logs of sensed runs are read; a log holds 32 of them."""
 _QUIET_NS = 2 * 10**9
 """After incidents: so long after the last result no more are expected, the runs that are missing are lost."""
 
@@ -146,7 +148,7 @@ class _Session:
         limit_ns = _limit_ns(self._manifest, self._options)
         while True:
             until_ns = min(limit_ns, pending[0].at_ns if pending else limit_ns)
-            outcome = self._simulation.run(until_ns, done)
+            outcome = self._simulation.run(until_ns, done, ask_every_ns=_POLL_NS)
             if outcome.ending is Ending.STOPPED:
                 return
             if not pending or until_ns == limit_ns or outcome.ending is Ending.HALT:

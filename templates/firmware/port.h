@@ -21,7 +21,7 @@ uint32_t port_new_session(void);
 /* The main loop goes round; without this for a second the watchdog resets the chip. */
 void port_alive(void);
 
-/* Sleeps until an interrupt handler has work for the main loop, at most one millisecond. */
+/* Sleeps until an interrupt handler has work for the main loop, at most two milliseconds. */
 void port_sleep(void);
 
 /* Sleeps without ever doing anything again. */

@@ -47,6 +47,7 @@ class Dma(Peripheral):
         self, name: str, block: targets.Peripheral, services: Services, uarts: Callable[[], dict[str, Uart]]
     ) -> None:
         self._uarts = uarts
+        self._served: dict[int, Uart] = {}
         self._moving = False
         super().__init__(name, block, services)
 
@@ -130,7 +131,7 @@ class Dma(Peripheral):
             cpu.write_memory(target, cpu.read_memory(source, count))
             self._advance(channel, count, control & _SRC_INCREMENT, control & _DST_INCREMENT)
             return True
-        uart = self._uarts()[_RX_REQUESTS.get(request) or _TX_REQUESTS[request]]
+        uart = self._uart(request)
         if request in _RX_REQUESTS:
             if not uart.rx_level or not uart.dma_control & _UART_RX_DMA:
                 return False
@@ -139,9 +140,16 @@ class Dma(Peripheral):
             return True
         if not uart.tx_free or not uart.dma_control & _UART_TX_DMA:
             return False
-        uart.put(cpu.read_memory(source, 1)[0])
-        self._advance(channel, 1, control & _SRC_INCREMENT, 0)
+        moved = min(count, uart.tx_free) if control & _SRC_INCREMENT else 1
+        for value in cpu.read_memory(source, moved):
+            uart.put(value)
+        self._advance(channel, moved, control & _SRC_INCREMENT, 0)
         return True
+
+    def _uart(self, request: int) -> Uart:
+        if request not in self._served:
+            self._served[request] = self._uarts()[_RX_REQUESTS.get(request) or _TX_REQUESTS[request]]
+        return self._served[request]
 
     def _advance(self, channel: _Channel, count: int, source: int, target: int) -> None:
         registers = channel.registers
