@@ -45,6 +45,18 @@ class Tie:
 
 
 @dataclass(frozen=True)
+class Copy:
+    """A layer without weights that reads ``processors``, relative to the first one of ``buffer``.
+
+    Each of its ``pixels`` (of all passes) takes a cycle for every four channels of the fullest quadrant.
+    """
+
+    buffer: int
+    processors: tuple[int, ...]
+    pixels: int
+
+
+@dataclass(frozen=True)
 class Taken:
     """Weight slots from ``first`` to before ``end`` of a processor that other networks use."""
 
@@ -77,6 +89,7 @@ class Problem:
     networks: tuple[tuple[int, ...], ...]
     overlays: tuple[Overlay, ...] = ()
     taken: tuple[Taken, ...] = ()
+    copies: tuple[Copy, ...] = ()
     weight_start: int = 0
 
     @cached_property
@@ -97,6 +110,18 @@ class Problem:
         members = {buffer for buffer, _ in group}
         own = (demand for demand in self.demands if demand.same_as is None)
         return sum(demand.slots for demand in own if demand.buffer in members)
+
+    def cycles_of(self, group: Group, base: int) -> int:
+        """Return the cycles of writing that depend on ``base``: those of copies that read the group."""
+        deltas, size = dict(group), self.cnn.processors_per_quadrant
+        cycles = 0
+        for copy in self.copies:
+            if copy.buffer in deltas:
+                first = base + deltas[copy.buffer]
+                quadrants = [(first + processor) // size for processor in copy.processors]
+                most = max(quadrants.count(quadrant) for quadrant in set(quadrants))
+                cycles += copy.pixels * -(-most // self.cnn.processors_per_instance)
+        return cycles
 
     def bytes_of(self, group: Group) -> int:
         """Return the largest buffer of a group."""
@@ -123,8 +148,8 @@ class _State:
 
 
 Order = Callable[[Problem, Group], tuple[int, ...]]
-Score = Callable[[int, int, int], tuple[int, ...]]
-"""From first processor, fullest processor's slots and highest byte to a key: smaller is better."""
+Score = Callable[[int, int, int, int], tuple[int, ...]]
+"""From cycles, first processor, fullest processor's slots and highest byte to a key: smaller is better."""
 
 _ORDERS: tuple[Order, ...] = (
     lambda problem, group: (min(problem.buffers[buffer].first for buffer, _ in group),),
@@ -132,9 +157,11 @@ _ORDERS: tuple[Order, ...] = (
     lambda problem, group: (-problem.bytes_of(group), -problem.slots_of(group)),
 )
 _SCORES: tuple[Score, ...] = (
-    lambda base, fill, top: (base, fill, top),
-    lambda base, fill, top: (fill, base, top),
-    lambda base, fill, top: (top, fill, base),
+    lambda cycles, base, fill, top: (cycles, base, fill, top),
+    lambda cycles, base, fill, top: (cycles, fill, base, top),
+    lambda _cycles, base, fill, top: (base, fill, top),
+    lambda _cycles, base, fill, top: (fill, base, top),
+    lambda _cycles, base, fill, top: (top, fill, base),
 )
 
 
@@ -157,7 +184,7 @@ def _arrange(problem: Problem, groups: Sequence[Group], score: Score) -> Arrange
     for group in groups:
         best = min(
             (candidate for candidate in _candidates(state, group)),
-            key=lambda item: score(item[0], item[1], item[2]),
+            key=lambda item: score(problem.cycles_of(group, item[0]), item[0], item[1], item[2]),
             default=None,
         )
         if best is None:

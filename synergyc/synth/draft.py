@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from synergyc.ir.network import Layer, LayerOp, Network
-from synergyc.synth.arrange import Arrangement, Demand, Problem, Taken, Tie, tied
+from synergyc.synth.arrange import Arrangement, Copy, Demand, Problem, Taken, Tie, tied
 from synergyc.synth.buffers import Buffer, InputForm, Member, Overlay, buffers_of, joined_at, overlays_of
 from synergyc.synth.geometry import passes_of
 from synergyc.synth.kernels import KernelImage
@@ -92,12 +93,14 @@ def problem_of(
     ties: list[Tie] = []
     networks: list[tuple[int, ...]] = []
     lays: list[Overlay] = []
+    copies: list[Copy] = []
     time = 0
     for draft in drafts:
         first = len(buffers)
         networks.append(tuple(range(first, first + len(draft.buffers))))
         buffers += [replace(item, first=item.first + time, last=item.last + time) for item in draft.buffers]
         demands += [replace(item, buffer=item.buffer + first) for item in demands_of(draft)]
+        copies += [replace(item, buffer=item.buffer + first) for item in _copies_of(draft)]
         ties += [
             replace(item, buffer=item.buffer + first, other=item.other + first) for item in _ties_of(draft)
         ]
@@ -113,6 +116,7 @@ def problem_of(
         networks=tuple(networks),
         overlays=tuple(lays),
         taken=tuple(taken),
+        copies=tuple(copies),
         weight_start=weight_start,
     )
     return with_sharing(problem, _contents(drafts)) if sharing else problem
@@ -163,6 +167,19 @@ def demands_of(draft: Draft) -> tuple[Demand, ...]:
             whole = layer.groups > 1 and draft.cnn.generation == "ai87"
             found.append(Demand(index, processors, draft.images[layer.name].length, whole))
     return tuple(found)
+
+
+def _copies_of(draft: Draft) -> list[Copy]:
+    """Return the layers without weights: how long they write depends on the quadrants they are in."""
+    return [
+        Copy(
+            draft.home(layer.inputs[0])[0],
+            draft.read_channels(layer),
+            math.prod(layer.output.shape[1:]) * passes_of(layer.output.shape[0], draft.cnn).count,
+        )
+        for layer in draft.network.layers
+        if layer.op is LayerOp.PASSTHROUGH
+    ]
 
 
 def _ties_of(draft: Draft) -> list[Tie]:
