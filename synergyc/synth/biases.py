@@ -114,13 +114,13 @@ def allocate_biases(
     filled = {quadrant: (start or {}).get(quadrant, 0) for quadrant in range(cnn.quadrants)}
     places: dict[int, tuple[BiasPlace, ...]] = {}
     sizes = {index: bias_columns(request.placed, cnn) for index, request in enumerate(requests)}
-    same: dict[str, tuple[BiasPlace, ...]] = {}
+    depthwise: dict[str, tuple[BiasPlace, ...]] = {}
     for index, request in enumerate(requests):
         if request.placed.layer.groups > 1:
             text = repr(sizes[index])
-            if text not in same or not share:
-                same[text] = _place_depthwise(request, sizes[index], filled, cnn)
-            places[index] = same[text]
+            if text not in depthwise or not share:
+                depthwise[text] = _place_depthwise(request, sizes[index], filled, cnn)
+            places[index] = depthwise[text]
 
     def priority(index: int) -> int:
         request = requests[index]
@@ -134,15 +134,22 @@ def allocate_biases(
         column, fourfold = sizes[index][0], requests[index].placed.fourfold
         key = (fourfold, tuple(column))
         if key not in shared or not share:
-            quadrant = min(requests[index].quadrants, key=lambda item: filled[item])
-            if fourfold:  # the start is given in units of four bytes
-                filled[quadrant] = round_up(filled[quadrant], FOURFOLD)
-            if filled[quadrant] + len(column) > cnn.bias_bytes:
-                raise _full(requests[index], len(column), filled[quadrant], cnn)
-            shared[key] = BiasPlace(quadrant, filled[quadrant])
-            filled[quadrant] += len(column)
+            shared[key] = _place_column(requests[index], column, filled, cnn)
         places[index] = (shared[key],)
     return tuple(places[index] for index in range(len(requests)))
+
+
+def _place_column(
+    request: BiasRequest, column: Sequence[int | None], filled: dict[int, int], cnn: Cnn
+) -> BiasPlace:
+    quadrant = min(request.quadrants, key=lambda item: filled[item])
+    if request.placed.fourfold:  # the start is given in units of four bytes
+        filled[quadrant] = round_up(filled[quadrant], FOURFOLD)
+    if filled[quadrant] + len(column) > cnn.bias_bytes:
+        raise _full(request, len(column), filled[quadrant], cnn)
+    place = BiasPlace(quadrant, filled[quadrant])
+    filled[quadrant] += len(column)
+    return place
 
 
 def _place_depthwise(

@@ -44,10 +44,30 @@ class Izer:
 
         Raises SynergyError with the tool's own message if it fails, or if it takes too long.
         """
-        command = [str(self.python), ENTRY, *arguments]
+        process = self._start(arguments, environment)
         try:
-            process = subprocess.Popen(
-                command,
+            output, _ = process.communicate(timeout=timeout_s)
+        except subprocess.TimeoutExpired as error:
+            raise fail(
+                "izer-timeout",
+                "the vendor's tool did not finish",
+                need="an answer",
+                have=f"{timeout_s:g} s",
+                hint="use the native engine",
+            ) from error
+        finally:  # also when the user interrupts: the tool and what it started are in a session of their own
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.communicate()
+        text = _ANSI.sub("", output)
+        if process.returncode:
+            raise SynergyError(_problems(text))
+        return text
+
+    def _start(self, arguments: Sequence[str], environment: Mapping[str, str]) -> subprocess.Popen[str]:
+        try:
+            return subprocess.Popen(
+                [str(self.python), ENTRY, *arguments],
                 cwd=self.folder,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
@@ -59,22 +79,6 @@ class Izer:
             )
         except OSError as error:
             raise fail("izer-run", f"{self.python} cannot be started: {error.strerror}") from error
-        try:
-            output, _ = process.communicate(timeout=timeout_s)
-        except subprocess.TimeoutExpired as error:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.communicate()
-            raise fail(
-                "izer-timeout",
-                "the vendor's tool did not finish",
-                need="an answer",
-                have=f"{timeout_s:g} s",
-                hint="use the native engine",
-            ) from error
-        text = _ANSI.sub("", output)
-        if process.returncode:
-            raise SynergyError(_problems(text))
-        return text
 
 
 def commit_of(folder: Path) -> str | None:

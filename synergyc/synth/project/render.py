@@ -19,6 +19,8 @@ from synergyc.targets import Chip, Cnn, data_folder, known, load_board
 
 _WORDS_PER_ROW = {32: 8, 8: 16}
 _PLL = "ipll"
+_GATHER_CONTROL = 0x10008
+"""CTL while the byte gatherer is on: its enable bit and the clock (docs/accelerator.md, section 5.1)."""
 _RESULT_BYTES = 4096
 """Ours: RAM that main spends to show how outputs are read; the known answer is checked in place."""
 
@@ -100,9 +102,7 @@ def _values(
         "calls_unload": options.softmax or 4 * sum(item.words for item in unloads) <= _RESULT_BYTES,
         "values": math.prod(last.shape),
         "wide": last.width_bits == 32,
-        "gathers": _gathers(unloads, cnn) if options.gather else {},
-        "gather_at": view.gather_registers(cnn),
-        "gather_control": 0x10008 | control.ready_select << 1,
+        **_gathering(unloads, cnn, options, control),
         "weight_windows": cnn.addresses.weights,
         "monitor": _power_monitor(chip) if options.energy else None,
         "trims": _trims(options.clock_trim) if options.clock_trim else [],
@@ -112,9 +112,16 @@ def _values(
     }
 
 
-def _gathers(unloads: Sequence[view.Unload], cnn: Cnn) -> dict[int, list[view.Gather]]:
-    """Return the columns of the outputs that the byte gatherer reads, by the output's index."""
-    return {index: view.gathers(item, cnn) for index, item in enumerate(unloads) if item.gatherable}
+def _gathering(
+    unloads: Sequence[view.Unload], cnn: Cnn, options: ProjectOptions, control: ControlOptions
+) -> dict[str, Any]:
+    """Return the columns of outputs that the byte gatherer reads, by output, and its registers."""
+    chosen = [index for index, item in enumerate(unloads) if options.gather and item.gatherable]
+    return {
+        "gathers": {index: view.gathers(unloads[index], cnn) for index in chosen},
+        "gather_at": view.gather_registers(cnn),
+        "gather_control": _GATHER_CONTROL | control.ready_select << 1,
+    }
 
 
 def _power_monitor(chip: Chip) -> dict[str, int] | None:

@@ -30,25 +30,7 @@ def with_memories(
     """
     maps = [*(layer.processors for layer in placed), placed.layers[placed.last].output_processors]
     quadrants = used_quadrants(maps, cnn)
-    weights = [
-        WeightRequest(
-            layer.layer.name,
-            layer.processors,
-            placed_image(layer, cnn),
-            depthwise=layer.layer.groups > 1,
-            behind_plain=before is not None and layer.fourfold and not before.fourfold,
-        )
-        for before, layer in pairwise([None, *placed.layers])
-        if layer is not None and layer.stores_weights
-    ]
-    slots = allocate_weights(
-        weights,
-        cnn,
-        start=options.weight_start,
-        large_from_end=not options.control.fill_gaps,
-        share=options.share_weights,
-    )
-    slot_of = {request.name: slot for request, slot in zip(weights, slots, strict=True)}
+    slot_of = _slots(placed, cnn, options)
     biases = [
         BiasRequest(layer, restrictions.get(layer.layer.name) or quadrants)
         for layer in placed
@@ -71,6 +53,29 @@ def with_memories(
     if any(layer.fourfold for layer in complete):
         _check_fourfold(complete, cnn)
     return complete
+
+
+def _slots(placed: PlacedNetwork, cnn: Cnn, options: VendorOptions) -> dict[str, int]:
+    """Return the first slot of the weights of each layer that has some, by its name."""
+    requests = [
+        WeightRequest(
+            layer.layer.name,
+            layer.processors,
+            placed_image(layer, cnn),
+            depthwise=layer.layer.groups > 1,
+            behind_plain=before is not None and layer.fourfold and not before.fourfold,
+        )
+        for before, layer in pairwise([None, *placed.layers])
+        if layer is not None and layer.stores_weights
+    ]
+    slots = allocate_weights(
+        requests,
+        cnn,
+        start=options.weight_start,
+        large_from_end=not options.control.fill_gaps,
+        share=options.share_weights,
+    )
+    return {request.name: slot for request, slot in zip(requests, slots, strict=True)}
 
 
 def _check_fourfold(placed: PlacedNetwork, cnn: Cnn) -> None:
