@@ -1,25 +1,27 @@
 """Quantization-aware training of a whole model from arrays: what ``synergyc train`` does.
 
-For another loop, another loss or augmented data, train a ``quantize.qat.QuantizedModel`` yourself.
+For another loop, another loss or augmented data, train what ``trainable`` makes of the model yourself.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
-from synergyc.diagnostics import Diagnostic, SynergyError
+from synergyc.diagnostics import Diagnostic, SynergyError, fail
+from synergyc.frontend import capture
 from synergyc.ir.graph import Graph
 from synergyc.ir.types import Array
+from synergyc.legalize import rewrite
 from synergyc.pipeline.accuracy import BATCH
-from synergyc.quantize import Calibrated, real_input
+from synergyc.quantize import Calibrated, calibrate, real_input
 from synergyc.quantize.calibrate import float_values
 from synergyc.quantize.qat import QuantizedModel
 
@@ -63,6 +65,28 @@ class Trained:
     epoch: int
     calibrated_accuracy: float
     accuracy: float
+
+
+def trainable(module: nn.Module, calibration: Array, bits: int | Mapping[str, int] = 8) -> QuantizedModel:
+    """Return ``module`` as the chip computes it, for a training loop of one's own.
+
+    Args:
+        module: float, with trained weights; batch normalization is folded.
+        calibration: typical inputs, (N, *input shape), float in [-1, 1] or int8.
+        bits: width of weights, for all layers or by name (others have 8).
+
+    The result takes what the module takes and is trained like it; ``integers()`` is what to write at the end
+    (``integer_files.write_stored``). Raises SynergyError for what cannot run on the accelerator.
+    """
+    graph = rewrite(capture(module, tuple(calibration.shape[1:]), type(module).__name__.lower()))
+    if graph.input.preparation is not None:
+        raise fail(
+            "trainable-input",
+            f"the model reads its input after a preparation ({graph.input.preparation})",
+            hint="train a QuantizedModel of the rewritten graph, on prepared inputs",
+        )
+    made = calibrate(graph, calibration, bits)
+    return QuantizedModel(made.integers, made.real)
 
 
 def train(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from synergyc.ir.graph import Convolution, Graph
+from synergyc.ir.graph import Graph
 from synergyc.ir.types import Array
 from synergyc.quantize.equalize import equalize
 from synergyc.quantize.evaluate import evaluate_float, evaluate_integer
@@ -32,19 +32,18 @@ class Calibrated:
 def calibrate(graph: Graph, calibration: Array, bits: int | Mapping[str, int] = 8) -> Calibrated:
     """Return ``graph`` in integers; arguments and errors as of ``quantize``.
 
-    Where equalization can pay, that is with narrow weights or depthwise layers, both forms are quantized and
+    Where weights are narrow, both the graph and its equalized form are quantized with a part of the data, and
     the one whose outputs are nearer to the float model's is taken: equal ranges help weights but cost biases.
     """
-    plain = Calibrated(graph, quantize(graph, calibration, bits))
-    if not _may_pay(graph, bits):
-        return plain
-    equalized = equalize(graph)
-    if equalized is graph:
-        return plain
-    samples = real_input(calibration[:_COMPARED_SAMPLES])
-    expected = float_values(graph, samples)[graph.output]
-    other = Calibrated(equalized, quantize(equalized, calibration, bits))
-    return min(plain, other, key=lambda made: output_error(made.integers, samples, expected))
+    equalized = equalize(graph) if _is_narrow(bits) else graph
+    if equalized is not graph:
+        part = calibration[:_COMPARED_SAMPLES]
+        candidates = [(form, quantize(form, part, bits)) for form in (graph, equalized)]
+        samples = real_input(part)
+        expected = float_values(graph, samples)[graph.output]
+        errors = [output_error(integers, samples, expected) for _, integers in candidates]
+        graph = candidates[int(np.argmin(errors))][0]
+    return Calibrated(graph, quantize(graph, calibration, bits))
 
 
 def float_values(graph: Graph, samples: Array) -> dict[str, Array]:
@@ -74,7 +73,5 @@ def relative_error(found: Array, expected: Array) -> float:
     return float(np.mean((found - expected) ** 2) / (np.var(expected) + _NO_VARIANCE))
 
 
-def _may_pay(graph: Graph, bits: int | Mapping[str, int]) -> bool:
-    narrow = bits < 8 if isinstance(bits, int) else min(bits.values(), default=8) < 8
-    depthwise = any(isinstance(node.operator, Convolution) and node.operator.groups > 1 for node in graph)
-    return narrow or depthwise
+def _is_narrow(bits: int | Mapping[str, int]) -> bool:
+    return (bits if isinstance(bits, int) else min(bits.values(), default=8)) < 8

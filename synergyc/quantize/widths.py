@@ -17,8 +17,9 @@ from synergyc.quantize.layers import real_layer, rounded_node
 from synergyc.quantize.quantize import WEIGHT_BITS, quantize, wide_node
 from synergyc.quantize.samples import checked_calibration, quantize_input
 
-_MEASURED_SAMPLES = 32
-"""Calibration samples on which sensitivities are measured."""
+_CALIBRATING_SAMPLES = 64
+_MEASURED_SAMPLES = 16
+"""Calibration samples for sensitivities: every layer and width evaluates the network anew."""
 
 Widths = Mapping[str, int]
 """Weight bits by node."""
@@ -32,7 +33,7 @@ def sensitivities(
     Squared, relative to the variance of the float model's output; the other nodes have 8 bits. ``graph`` is
     float, batch normalization folded. Errors as of ``quantize``.
     """
-    images = checked_calibration(calibration, graph.input.shape)
+    images = checked_calibration(calibration, graph.input.shape)[:_CALIBRATING_SAMPLES]
     integers = quantize(graph, images, max(WEIGHT_BITS))
     images = images[:_MEASURED_SAMPLES]
     real, eight = float_values(graph, images), integer_values(integers, quantize_input(images))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
 from synergyc.diagnostics import SynergyError
 from synergyc.ir.graph import Graph
-from synergyc.pipeline.training import Labelled, Schedule, train
-from synergyc.quantize import calibrate
+from synergyc.pipeline.training import Labelled, Schedule, train, trainable
+from synergyc.quantize import calibrate, real_input
 from synergyc.quantize.calibrate import integer_values
 from tests.pipeline import small
 
@@ -68,3 +69,30 @@ def test_unusable_data_is_refused(data: Labelled, rule: str) -> None:
         with pytest.raises(SynergyError) as caught:
             train(start, *pair, Schedule())
         assert [item.rule for item in caught.value.diagnostics] == [rule]
+
+
+def test_a_loop_of_ones_own_trains_what_the_chip_computes() -> None:
+    """The user's loop: the module's logits are the integer executor's, before and after."""
+    model = trainable(small.trained(), small.calibration(), 4)
+    inputs, labels = torch.from_numpy(real_input(DATA.inputs)), torch.from_numpy(DATA.labels)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    before = str(model.integers())
+    for _ in range(3):
+        optimizer.zero_grad()
+        torch.nn.functional.cross_entropy(model(inputs), labels).backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+    integers = model.integers()
+    assert str(integers) != before
+    with torch.no_grad():
+        logits = model(inputs).numpy()
+    expected = integer_values(integers, DATA.inputs)[integers.output]
+    scale = np.float32(2.0 ** -integers.fraction_bits[integers.output])
+    np.testing.assert_array_equal(logits, expected.astype(np.float32) * scale)
+
+
+def test_a_model_that_reads_folded_input_is_refused_as_a_module() -> None:
+    module = torch.nn.Sequential(
+        torch.nn.Conv2d(1, 2, 2, stride=2), torch.nn.Flatten(), torch.nn.Linear(32, 2)
+    )
+    with pytest.raises(SynergyError, match="after a preparation"):
+        trainable(module, np.zeros((4, 1, 8, 8), np.float32))

@@ -21,7 +21,7 @@ def test_a_sensitivity_is_the_error_of_that_layer_alone() -> None:
     """Truth: the whole network quantized with that one width; for the last layer nothing else changes."""
     kind, shape = CASES[0]
     _, graph = float_graph(kind, shape)
-    images = inputs(shape, count=32)
+    images = inputs(shape, count=16)
     expected = float_values(graph, images)[graph.output]
     found = sensitivities(graph, images, (8, 2))
     last = list(weight_counts(graph))[-1]

@@ -1,0 +1,1 @@
+"""Other quantizers, brought onto the chip's arithmetic: yardsticks for ours."""
