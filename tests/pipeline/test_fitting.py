@@ -9,7 +9,7 @@ from torch import nn
 from synergyc.diagnostics import SynergyError
 from synergyc.frontend import capture
 from synergyc.ir.graph import Graph
-from synergyc.legalize import check_limits, legalize, outline, rewrite
+from synergyc.legalize import legalize, outline, rewrite
 from synergyc.pipeline.fitting import quantize_for, widths_for
 from synergyc.pipeline.single import random_inputs
 from synergyc.quantize.widths import weight_counts
@@ -45,7 +45,8 @@ def test_a_model_that_fits_keeps_8_bits(graph: Graph) -> None:
 
 def test_narrowed_widths_fit_and_no_more_is_narrowed_than_that(graph: Graph) -> None:
     chip = little(120)
-    assert check_limits(legalize(outline(graph, 8), chip), chip)
+    with pytest.raises(SynergyError):
+        place(legalize(outline(graph, 8), chip), chip)
     widths = widths_for(graph, DATA, [chip])
     place(legalize(outline(graph, widths), chip), chip)
     assert set(widths) == set(weight_counts(graph))
