@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 
 import click
@@ -47,6 +48,7 @@ def install(tool: str, source: str | None, commit: str | None, python: str | Non
     """
     from synergyc.synth.izer import PINNED_COMMIT, PUBLIC_SOURCE
     from synergyc.synth.izer import install as install_izer
+    from synergyc.synth.izer.tool import FOLDER_VARIABLE
 
     izer = install_izer(
         lambda step: click.echo(step, err=True),
@@ -54,6 +56,8 @@ def install(tool: str, source: str | None, commit: str | None, python: str | Non
         commit=(commit or PINNED_COMMIT).lower(),
         python=python or sys.executable,
     )
+    if os.environ.get(FOLDER_VARIABLE):
+        click.echo(f"note: {FOLDER_VARIABLE} is set and goes before what was installed", err=True)
     if as_json:
         document = {"ok": True, "tool": tool, "folder": str(izer.folder), "version": izer.version()}
         click.echo(json.dumps(document, indent=2))
