@@ -17,6 +17,8 @@ from synergyc.emulate.wire import PacketFaults, WireStatistics
 
 _FRAME_BITS = 10
 _DELIMITER = 0
+_GROUP_BYTES = 4
+"""A module hands packets on filled up with delimiters to multiples of this."""
 _BUFFER_BYTES = 4096
 """Bytes that a module holds of packets that wait for the channel; more are lost."""
 
@@ -98,7 +100,7 @@ class ChannelState:
         at_ps = max(at_ps, self._uart_free_ps.get(receiver, 0))
         self.statistics.sent += 1
         lost = damaged = False
-        for value in packet:
+        for value in packet + bytes(-len(packet) % _GROUP_BYTES):
             frame = Frame(at_ps, byte_ps, value << 1 | 1 << _FRAME_BITS - 1, _FRAME_BITS)
             arriving = frame if self.channel.faults is None else self.channel.faults(frame)
             lost |= arriving is None

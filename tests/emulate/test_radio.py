@@ -60,7 +60,7 @@ def test_packets_go_on_air_one_after_the_other() -> None:
 
 def test_loss_is_of_whole_packets_and_damage_of_one_bit() -> None:
     state, got = _state(PacketFaults(1, loss=0.3, corrupt=0.3))
-    packet = bytes(range(1, 50)) + b"\0"
+    packet = bytes(range(1, 52)) + b"\0"
     at_ps = 0
     for _ in range(200):
         at_ps = _say(state, "a", packet, at_ps)
