@@ -22,7 +22,7 @@ def command() -> None:
 
 
 @command.command("paper")
-@click.option("--budget", default=2.0, show_default=True, help="Seconds that one search may take.")
+@click.option("--budget", default=0.5, show_default=True, help="Seconds that one search may take.")
 @click.option(
     "--setting",
     "names",
