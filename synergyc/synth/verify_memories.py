@@ -52,6 +52,10 @@ def bias_problems(placed: PlacedNetwork, cnn: Cnn) -> Iterator[Diagnostic]:
     for layer in placed:
         bias = layer.layer.bias
         if bias is None or not bias.any():
+            if layer.bias:
+                yield Diagnostic(
+                    "bias-place", "a layer without biases must have no place for them", layer=layer.layer.name
+                )
             continue
         name = layer.layer.name
         used = {place.quadrant for place in layer.bias}
