@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
 
 from synergyc.diagnostics import SynergyError, fail
-from synergyc.ir.graph import Graph
+from synergyc.ir.graph import Convolution, Graph, Linear
 from synergyc.ir.network import Network
-from synergyc.ir.types import Array
+from synergyc.ir.types import Array, frozen_array
 from synergyc.legalize import check_limits, legalize, outline
 from synergyc.quantize import Calibrated, calibrate
+from synergyc.quantize.rounding import weight_range
 from synergyc.quantize.widths import Widths, fitted_widths, sensitivities, weight_counts
 from synergyc.synth.placement import place
 from synergyc.targets import Chip
@@ -79,7 +83,7 @@ def _fits_on(graph: Graph, chips: Sequence[Chip]) -> Callable[[Widths], bool]:
 
     def fits(widths: Widths) -> bool:
         try:
-            network = legalize(outline(graph, widths), chips[0])
+            network = legalize(_sketch(graph, widths), chips[0])
         except SynergyError as error:
             if any(item.rule != "layer-weights" for item in error.diagnostics):
                 raise
@@ -92,6 +96,28 @@ def _fits_on(graph: Graph, chips: Sequence[Chip]) -> Callable[[Widths], bool]:
         return False
 
     return fits
+
+
+def _sketch(graph: Graph, widths: Widths) -> Graph:
+    """Return ``graph`` with weights rounded without calibration, which is enough to place them.
+
+    Their values matter only so far as layers with equal weights may share memory.
+    """
+    outlined = outline(graph, widths)
+    nodes = []
+    for node, source in zip(outlined, graph, strict=True):
+        operator = source.operator
+        if isinstance(operator, Convolution | Linear) and isinstance(node.operator, Convolution | Linear):
+            rounded = _rounded(operator.weight, widths[node.name])
+            node = replace(node, operator=replace(node.operator, weight=rounded))
+        nodes.append(node)
+    return replace(outlined, nodes=tuple(nodes))
+
+
+def _rounded(weight: Array, bits: int) -> Array:
+    low, high = weight_range(bits)
+    steps = np.floor(weight * (-low / max(float(np.abs(weight).max()), 1e-30)) + 0.5)
+    return frozen_array(np.clip(steps, low, high), np.int8)
 
 
 def _longest(network: Network, start: int, chip: Chip) -> int:
