@@ -63,6 +63,8 @@ class AcceleratorPort:
         self._event: Event | None = None
         self._left_cycles: int | None = None
         self._began_ps = 0
+        self._quiet = False
+        """Nothing runs, is held, or asks for attention: as after the last :meth:`_update`."""
         self.busy_ps = 0
         self.runs = 0
         self.on_busy: Callable[[int, int], None] | None = None
@@ -70,6 +72,8 @@ class AcceleratorPort:
         clocks, timing = services.target.clocks, services.target.cnn.timing
         loop_ps = _COPY_LOOP_CYCLES * PS_PER_S // clocks.cpu_hz
         self._stall_ps = max(0, round(timing.word_ns * PS_PER_NS) - loop_ps)
+        self._stall_cycles = 0
+        self.clocks_changed()
 
     def reset(self) -> None:
         """Take the power from all quadrants."""
@@ -90,10 +94,12 @@ class AcceleratorPort:
         """Write ``value`` at ``address``; raises BusError and NotModelled."""
         self._begin_access(address)
         self._model.write(address, size_bytes, value)
-        self._update()
+        if not self._quiet or self._model.running or self._model.irq:
+            self._update()
 
     def clocks_changed(self) -> None:
         """Let the rest of a run pass at the new clock."""
+        self._stall_cycles = self._stall_ps * self._services.clocks.system_hz // PS_PER_S
         cnn_hz = self._services.clocks.cnn_hz
         if self._event is not None:
             if not cnn_hz:
@@ -107,14 +113,14 @@ class AcceleratorPort:
     def _begin_access(self, address: int) -> None:
         if self._services.clocks.is_gated(self._block.clock_bit) or not self._services.clocks.cnn_hz:
             raise BusError(address, "the accelerator's clock is off")
-        stall = self._stall_ps * self._services.clocks.system_hz // PS_PER_S
-        self._services.timeline.stall(stall)
+        self._services.timeline.stall(self._stall_cycles)
 
     def _update(self) -> None:
         """Follow the accelerator's state after software may have changed it."""
         model = self._model
         if self._block.irq is not None:
             self._services.set_irq(self._block.irq, model.irq)
+        self._quiet = not (model.running or model.paused or model.irq)
         if not model.running:
             self._hold()
         elif self._event is None:

@@ -47,6 +47,10 @@ class Accelerator:
         self._sequencer = Sequencer(cnn, self._form, self._files, self._memories, self._fifos)
         self._aon = 0
         self._power = 0
+        self._live = 0
+        """Quadrants that have power and are not powered down."""
+        self._express = [False] * cnn.quadrants
+        """CTL of the quadrant selects express loading."""
         self._irq = False
 
     @property
@@ -98,6 +102,7 @@ class Accelerator:
         for quadrant in range(self._cnn.quadrants):
             if quadrant_mask >> quadrant & 1 and not self._power >> quadrant & 1:
                 self._files[quadrant].clear()
+                self._express[quadrant] = False
                 self._loader.forget(quadrant)
                 for part in Part:
                     self._clear(quadrant, part)
@@ -106,6 +111,7 @@ class Accelerator:
             self._fast_fifo.clear()
             self._aon = 0
         self._power = quadrant_mask
+        self._live = quadrant_mask & ~(self._aon >> POWER_DOWN_BIT)
 
     def read(self, address: int, size_bytes: int) -> int:
         """Return the value at ``address``; raises BusError."""
@@ -154,6 +160,7 @@ class Accelerator:
             self._memories.tram[window.unit, offset // 4] = value & 0xFFFF
         elif block is Block.AON:
             self._aon = value
+            self._live = self._power & ~(value >> POWER_DOWN_BIT)
         elif block is Block.FIFO and offset < self._fifos.size_bytes:
             self._fifos.write(offset, value)
         elif block is Block.FAST_FIFO:
@@ -186,9 +193,11 @@ class Accelerator:
         window = self._map.find(address)
         if window is None:
             raise BusError(address, "nothing is mapped here")
-        power = self._power & ~(self._aon >> POWER_DOWN_BIT) if window.quadrant >= 0 else self._power
-        off = window.quadrant >= 0 and not power >> window.quadrant & 1
-        if not power or (off and not self._is_test(window, address)):
+        if window.quadrant < 0:
+            on = self._power != 0
+        else:
+            on = bool(self._live >> window.quadrant & 1)
+        if not on and not (self._live and self._is_test(window, address)):
             raise BusError(address, f"{window.block.value} without power")
         return window
 
@@ -211,14 +220,14 @@ class Accelerator:
         if window.block is not Block.WEIGHTS or address % 4 != 1:
             raise BusError(address, "a byte can only be written to set an express weight address")
         self._require_idle(window.block.value, address, 1)
-        if not self._control(window.quadrant).express:
+        if not self._express[window.quadrant]:
             raise BusError(address, "an express weight address, but CTL does not select express loading")
         self._loader.set_address(window.unit, address, address - window.base)
 
     def _write_weights(self, window: Window, address: int, value: int) -> None:
         self._require_idle(window.block.value, address, value)
         self._sequencer.kernels.forget()
-        if self._control(window.quadrant).express:
+        if self._express[window.quadrant]:
             self._loader.stream(window.unit, address, value)
         else:
             self._loader.write(window.unit, address, address - window.base, value)
@@ -265,6 +274,7 @@ class Accelerator:
         old = self._control(quadrant)
         new = Control(value if old.done else value & ~Control.DONE)  # software can only clear the done bit
         file.put("CTL", new.value)
+        self._express[quadrant] = new.express
         unknown = value & ~self._form.control_mask
         if unknown:
             raise file.word("CTL").refuse(f"the model does not know what bits 0x{unknown:08X} do")
