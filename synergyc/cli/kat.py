@@ -127,7 +127,7 @@ def _document(report: KatReport, comparison: Comparison | None, files: dict[int,
 
 def _refusal(device: str, error: SynergyError) -> dict[str, object]:
     """Return the JSON document for a project that was never run."""
-    unsupported = any(item.rule == "kat-riscv" for item in error.diagnostics)
+    unsupported = any(item.rule in ("kat-riscv", "kat-camera") for item in error.diagnostics)
     return {
         "status": "not_modelled" if unsupported else "fail",
         "device": device,

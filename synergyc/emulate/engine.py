@@ -8,6 +8,7 @@ access to a device in 0.2 instead of 0.5 us.
 from __future__ import annotations
 
 import ctypes
+import gc
 from collections.abc import Callable
 from typing import Any
 
@@ -62,8 +63,17 @@ def write_words(engine: Uc, address: int, words: tuple[int, ...]) -> None:
 
 
 def start(engine: Uc, address: int, until: int) -> None:
-    """Execute from ``address``; raises UcError. Hooks must not raise."""
-    _check(_library.uc_emu_start(engine._uch, address, until, 0, 0))
+    """Execute from ``address``; raises UcError. Hooks must not raise.
+
+    No garbage is collected meanwhile: a collection in a hook could close another engine inside this one.
+    """
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        _check(_library.uc_emu_start(engine._uch, address, until, 0, 0))
+    finally:
+        if collects:
+            gc.enable()
 
 
 def map_device(

@@ -193,10 +193,7 @@ class Accelerator:
         window = self._map.find(address)
         if window is None:
             raise BusError(address, "nothing is mapped here")
-        if window.quadrant < 0:
-            on = self._power != 0
-        else:
-            on = bool(self._live >> window.quadrant & 1)
+        on = self._power != 0 if window.quadrant < 0 else bool(self._live >> window.quadrant & 1)
         if not on and not (self._live and self._is_test(window, address)):
             raise BusError(address, f"{window.block.value} without power")
         return window

@@ -14,6 +14,8 @@ from synergyc.targets import Chip, known, load_chip
 _ADDRESS = re.compile(r"\*\s*\)\s*\(?0x(5[0-9a-f]{7})\b", re.IGNORECASE)
 # Included by the first core's main.c only where the second core runs the network.
 _SECOND_CORE = re.compile(r'^\s*#\s*include\s+"(?:fcr_regs|sema_regs)\.h"', re.MULTILINE)
+# Included where the input comes from a camera (--input-csv).
+_CAMERA = re.compile(r'^\s*#\s*include\s+"(?:pcif|camera)\w*\.h"', re.MULTILINE)
 _START = re.compile(r"\b\w*cnn_start\s*\(\s*(?:void)?\s*\)\s*\{")
 _BLOCK_BYTES = 0x1000
 
@@ -31,7 +33,8 @@ def open_project(folder: Path, device: str) -> Project:
     """Return the project in ``folder``, checked to be one for ``device``.
 
     Raises SynergyError: ``kat-folder`` (no such folder), ``kat-project`` (not of the vendor's shape),
-    ``kat-riscv`` (runs on the second core), ``kat-device`` (generated for another chip), ``unknown-target``.
+    ``kat-riscv`` (runs on the second core), ``kat-camera`` (reads a camera), ``kat-device`` (generated for
+    another chip), ``unknown-target``.
     """
     chip = load_chip(device)
     if not folder.is_dir():
@@ -39,6 +42,7 @@ def open_project(folder: Path, device: str) -> Project:
     sources = tuple(sorted(folder.glob("*.c")))
     _check_shape(folder, sources)
     _check_core(sources)
+    _check_input(sources)
     _check_chip(sources, chip)
     return Project(folder, sources, chip)
 
@@ -64,6 +68,17 @@ def _check_core(sources: tuple[Path, ...]) -> None:
                 "the project runs the network on the RISC-V core, which is not emulated",
                 location=file_location(source),
                 hint="generate the project again without --riscv",
+            )
+
+
+def _check_input(sources: tuple[Path, ...]) -> None:
+    for source in sources:
+        if _CAMERA.search(_text(source)):
+            raise fail(
+                "kat-camera",
+                "the project reads its input from a camera, which is not emulated",
+                location=file_location(source),
+                hint="generate the project again without --input-csv",
             )
 
 

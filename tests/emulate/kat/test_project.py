@@ -74,6 +74,12 @@ def test_second_core_by_a_header(project: Path) -> None:
     assert refusal(project).rule == "kat-riscv"
 
 
+def test_a_camera_is_refused(project: Path) -> None:
+    main = project / "main.c"
+    main.write_text('#include "pcif_defines_af2.h"\n' + main.read_text())
+    assert refusal(project).rule == "kat-camera"
+
+
 def test_wrong_device_names_the_right_one_and_the_line(project: Path) -> None:
     diagnostic = refusal(project, "MAX78002")
     assert diagnostic.rule == "kat-device"
