@@ -25,6 +25,17 @@ from synergyc.plan.types import AppPlan, Schedule
 Choice = Mapping[int, int]
 """Row of its table by the index of an app; apps may be missing."""
 
+_FIGURE_OF: Mapping[str, tuple[str, int]] = {
+    "throughput": ("rate_hz", -1),
+    "ratio": ("slowest", 1),
+    "latency": ("latency_ms", 1),
+    "energy": ("energy_uj", 1),
+}
+"""The figure that a goal compares, and -1 where more is better."""
+
+_ASKED = 12
+"""Candidates of an app that are asked whether they fit, for a bound."""
+
 _RATE_SLACK = 1 + 1e-9
 """A wanted rate counts as reached within rounding."""
 
@@ -123,8 +134,30 @@ class Instance:
                 return None
             others = [i for i in (*apps, *beside) if i != k]
             alone = app_figures(self.tables[k], self.periods(k, chosen, others), self.wanted_hz(k))
-            total = total + optimistic(alone, free)
+            total = total + self._admissible(k, chosen, alone, free)
         return total
+
+    def _admissible(self, k: int, chosen: Choice, alone: Figures, free: Mask) -> Figures:
+        """Return what app ``k`` can at best reach; what is best for the (first) goal fits beside ``chosen``.
+
+        The best few candidates are asked; if none of them fits, the best of the others is the bound.
+        """
+        best = optimistic(alone, free)
+        first = self.objective[0] if isinstance(self.objective, tuple) else self.objective
+        if not chosen or not isinstance(first, str) or first not in _FIGURE_OF:
+            return best
+        name, sign = _FIGURE_OF[first]
+        rows = np.flatnonzero(free)
+        values = sign * np.asarray(getattr(alone, name))[rows]
+        few = (
+            np.argpartition(values, _ASKED)[: _ASKED + 1] if len(values) > _ASKED else np.arange(len(values))
+        )
+        few = few[np.argsort(values[few], kind="stable")]
+        for place in few[:_ASKED]:
+            if self.admits(chosen, k, int(rows[place])):
+                return replace(best, **{name: sign * float(values[place])})
+        bound = float(values[few[-1]]) if len(values) > _ASKED else np.inf
+        return replace(best, **{name: sign * bound})
 
     def scores(self, j: int, chosen: Choice) -> Floats:
         """Return the scores (n, k) of ``chosen`` and each candidate of ``j``, with no other app."""

@@ -10,7 +10,7 @@ from synergyc.plan.instance import Instance
 from synergyc.plan.selectors.base import Budget, Selection, ranking
 from synergyc.plan.selectors.unfit import nothing_fits
 
-MAX_PLANS = 20_000
+MAX_PLANS = 50_000
 """What is compared at most: a few seconds."""
 
 
