@@ -10,10 +10,11 @@ import numpy as np
 
 from synergyc.diagnostics import fail
 from synergyc.synth.biases import BiasRequest, allocate_biases, has_biases
-from synergyc.synth.geometry import set_bits
-from synergyc.synth.memories import WeightMemory, WeightRequest, allocate_weights, used_quadrants
+from synergyc.synth.geometry import round_up, set_bits
+from synergyc.synth.kernels import FOURFOLD
+from synergyc.synth.memories import SLOT_STEP, WeightMemory, WeightRequest, allocate_weights, used_quadrants
 from synergyc.synth.occupancy import placed_image, weight_slots
-from synergyc.synth.placed import PlacedNetwork
+from synergyc.synth.placed import PlacedLayer, PlacedNetwork
 from synergyc.synth.vendor.options import VendorOptions
 from synergyc.targets import Cnn
 
@@ -50,8 +51,8 @@ def with_memories(
             for layer in placed
         ),
     )
-    if any(layer.fourfold for layer in complete):
-        _check_fourfold(complete, cnn)
+    if any(layer.fourfold for layer in complete) and _meet(complete, cnn):
+        return _apart(complete, cnn, options.weight_start)
     return complete
 
 
@@ -78,18 +79,43 @@ def _slots(placed: PlacedNetwork, cnn: Cnn, options: VendorOptions) -> dict[str,
     return {request.name: slot for request, slot in zip(requests, slots, strict=True)}
 
 
-def _check_fourfold(placed: PlacedNetwork, cnn: Cnn) -> None:
-    """Raise SynergyError if weights meet: the tool's rules count the slots of fourfold layers in one row."""
+def _meet(placed: PlacedNetwork, cnn: Cnn) -> bool:
+    """Tell whether weights meet: the tool's rules count the slots of fourfold layers in one row."""
     memory = WeightMemory(cnn)
     for layer in placed:
-        if not layer.stores_weights:
-            continue
-        slots = weight_slots(layer, cnn)
-        if memory.taken[np.ix_(np.array(set_bits(layer.processors)), slots)].any():
-            raise fail(
-                "fourfold",
-                "weights for four outputs at a time meet those of another layer by the vendor's placement",
-                layer=layer.layer.name,
-                hint="use calcx4 for all layers that share processors, or for none",
-            )
-        memory.take(layer.processors, slots)
+        if layer.stores_weights:
+            slots = weight_slots(layer, cnn)
+            if memory.taken[np.ix_(np.array(set_bits(layer.processors)), slots)].any():
+                return True
+            memory.take(layer.processors, slots)
+    return False
+
+
+def _apart(placed: PlacedNetwork, cnn: Cnn, start: int) -> PlacedNetwork:
+    """Return the network with weights at the first free slots of their memories, from ``start`` on."""
+    memory, layers = WeightMemory(cnn), []
+    for layer in placed:
+        moved = layer
+        if layer.stores_weights:
+            moved = replace(layer, weight_slot=_free_slot(layer, memory, start))
+            memory.take(moved.processors, weight_slots(moved, cnn))
+        layers.append(moved)
+    return replace(placed, layers=tuple(layers))
+
+
+def _free_slot(layer: PlacedLayer, memory: WeightMemory, start: int) -> int:
+    cnn, scale = memory.cnn, FOURFOLD if layer.fourfold else 1
+    slots = weight_slots(replace(layer, weight_slot=0), cnn)
+    size = cnn.weight_slots // scale
+    length = int((slots % size).max()) + 1
+    busy = np.logical_or.reduce(memory.taken[list(set_bits(layer.processors))], axis=0)
+    for first in range(round_up(start, SLOT_STEP), (size - length + 1) * scale, SLOT_STEP):
+        if not busy[slots + first // scale].any():
+            return first
+    raise fail(
+        "weight-memory",
+        "weights for four outputs at a time do not fit beside the others",
+        layer=layer.layer.name,
+        need=f"{length} free slots in each of four memories",
+        hint="use calcx4 for all layers that share processors, or for none",
+    )
