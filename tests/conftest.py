@@ -7,6 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("synergyc", deadline=None)  # speed is measured in benchmarks/, not in tests
+settings.load_profile("synergyc")
 
 # Small matrix products gain nothing from threads, which wait for each other actively on a busy machine.
 # Read when NumPy and PyTorch are imported, so before any test module is.

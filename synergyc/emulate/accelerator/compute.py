@@ -168,13 +168,18 @@ def convolve_depthwise(data: Float32, weights: Float32) -> Int32:
     return total.astype(np.int32)
 
 
-def requantize(total: Int32, shift: int, activation: Activation) -> Int8:
-    """Return sums as 8-bit outputs: shift, round half up, clamp, activate (docs/accelerator.md, 2.1)."""
+def requantize(total: Int32, bias: Int32 | int, shift: int, activation: Activation) -> Int8:
+    """Return sums, which are overwritten, as 8-bit outputs (docs/accelerator.md, 2.1).
+
+    Add 128 times ``bias`` of each output, shift, round half up, clamp, activate.
+    """
+    value = total
     if shift <= 6:
-        value = total + np.int32(1 << (6 - shift))
+        value += np.int32(128) * bias + np.int32(1 << (6 - shift))
         value >>= 7 - shift
     else:
-        value = np.clip(total, -128, 127)  # what is beyond 8 bits saturates whatever the shift
+        value += np.int32(128) * bias
+        np.clip(value, -128, 127, out=value)  # what is beyond 8 bits saturates whatever the shift
         value <<= shift - 7
     lowest = 0 if activation is Activation.RELU else -128
     if activation is Activation.ABS:

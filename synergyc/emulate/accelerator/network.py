@@ -72,10 +72,10 @@ def compute_layer(
     else:
         prepared = layers.prepare(config, layers.fetch(cnn, config, source))
     total = layers.weigh(config, kernel, prepared, weights.of(config))
-    total += 128 * layers.bias_of(cnn, config, memories.bias)
+    bias = layers.bias_of(cnn, config, memories.bias)
     if config.output.wide:
-        return total
-    return requantize(total, config.shift, config.activation)
+        return total + 128 * bias
+    return requantize(total, bias, config.shift, config.activation)
 
 
 def unbounded(data: Bytes, words: int) -> Bytes:

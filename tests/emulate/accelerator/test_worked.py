@@ -107,7 +107,7 @@ def test_worked_register_example(chip: str) -> None:
     ],
 )
 def test_shift_round_clamp_activate(total: int, shift: int, activation: Activation, result: int) -> None:
-    assert requantize(np.array([total], np.int32), shift, activation).tolist() == [result]
+    assert requantize(np.array([total], np.int32), 0, shift, activation).tolist() == [result]
 
 
 @pytest.mark.parametrize(
