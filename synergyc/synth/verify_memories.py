@@ -115,7 +115,7 @@ def _same_biases(one: PlacedLayer, two: PlacedLayer) -> bool:
 
 def _dummy_slots(layer: PlacedLayer, cnn: Cnn) -> int:
     """Return the whole slots of outputs before the first one; others may use them (section 4.3)."""
-    inner = layer.layer
+    inner = layer.form.layer
     lowest = (layer.output_processors & -layer.output_processors).bit_length() - 1
     passes = 1 if inner.flatten else -(-inner.in_shape[0] // cnn.processors)
     lead = lowest % cnn.processors_per_instance * passes * int(np.prod(inner.kernel))
@@ -124,7 +124,7 @@ def _dummy_slots(layer: PlacedLayer, cnn: Cnn) -> int:
 
 def _slots(layer: PlacedLayer, cnn: Cnn) -> int:
     """Return the slots from the first to the last one of a layer: all positions, all passes (section 4.1)."""
-    inner = layer.layer
+    inner = layer.form.layer
     passes = -(-inner.in_shape[0] // cnn.processors)
     if inner.groups > 1:
         kernels = passes

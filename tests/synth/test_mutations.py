@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
 from synergyc.diagnostics import SynergyError
@@ -80,6 +80,7 @@ def test_what_the_verifier_accepts_computes_the_same(
     except SynergyError:
         return
     mutant = data.draw(mutations(placed))
+    note(f"{net}{placed}{mutant}")
     if verify(mutant, chip) == ():
         assert wrong_outputs(net, mutant, chip) == []
 

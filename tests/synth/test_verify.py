@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from synergyc.ir.network import LayerOp
 from synergyc.ir.types import EltwiseOp
 from synergyc.synth.placed import BiasPlace, PlacedNetwork
 from synergyc.synth.placement import place
@@ -73,7 +74,7 @@ CASES: list[tuple[str, Change, str]] = [
     ("reads another place", changed(1, in_offset_bytes=lambda old: old + 8), "data-lost"),
     ("operand without its gap", changed(1, write_gap=0), "data-lost"),
     ("operand written too early", changed(1, out_offset_bytes=lambda old: old - 4), "data-lost"),
-    ("weights on those of another layer", changed(1, weight_slot=lambda old: 0), "weight-overlap"),
+    ("weights on those of another layer", changed(4, weight_slot=0), "weight-overlap"),
     ("weights beyond the memory", changed(1, weight_slot=764), "weight-memory"),
     ("biases without a place", changed(0, bias=()), "bias-place"),
     ("biases in an unused quadrant", changed(0, bias=(BiasPlace(3, 0),)), "bias-place"),
@@ -100,3 +101,17 @@ def test_an_output_that_is_said_to_lie_elsewhere_is_found() -> None:
     placed = sound()
     moved = replace(placed.outputs[0], offset_bytes=placed.outputs[0].offset_bytes + 4)
     assert "data-lost" in {item.rule for item in verify(replace(placed, outputs=(moved,)), CHIP)}
+
+
+def test_weights_count_as_the_hardware_stores_them() -> None:
+    # Five taps two apart take nine (section 5.7): 5 outputs fill slots 0 to 4, the next layer begins at 8.
+    wide = Spec(5, LayerOp.CONV1D, kernel=5, pad=0, dilation=2)
+    placed = place(network((2, 40), [wide, Spec(1, LayerOp.CONV1D, kernel=1, pad=0)]), CHIP)
+    assert placed.layers[1].weight_slot == 8
+    assert "weight-overlap" in {item.rule for item in verify(changed(0, weight_slot=4)(placed), CHIP)}
+
+
+def test_places_for_biases_that_are_not_there_are_found() -> None:
+    placed = place(network((3, 8, 8), [Spec(4, bias=False)]), CHIP)
+    found = verify(changed(0, bias=(BiasPlace(0, 0),))(placed), CHIP)
+    assert [item.rule for item in found] == ["bias-place"]
