@@ -1,8 +1,8 @@
 """Time and memory from a model to its integers: ``python benchmarks/frontend.py``.
 
 For each of the 8 models in its form for a chip: capture, rewrite, calibrate with 256 samples, legalize, in a
-process of its own, so that the peak memory is that of one model. Timings depend on the machine and its load:
-compare them only within one run.
+process of its own, so that the peak memory is that of one model. Seconds are CPU time, of one core with
+OMP_NUM_THREADS=1: other jobs disturb them less than the time of the clock.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ SAMPLES = 256
 
 
 def measure(name: str, chip: str) -> dict[str, object]:
-    """Return seconds by stage and the peak memory of this process."""
+    """Return seconds of CPU time by stage and the peak memory of this process."""
     from models import zoo
     from synergyc.frontend import capture
     from synergyc.legalize import legalize, rewrite
@@ -26,15 +26,15 @@ def measure(name: str, chip: str) -> dict[str, object]:
     from synergyc.targets import load_chip
 
     module = zoo.build(name, chip)
-    marks = [time.perf_counter()]
+    marks = [time.process_time()]
     captured = capture(module, zoo.ZOO[name].input_shape, name)
-    marks.append(time.perf_counter())
+    marks.append(time.process_time())
     graph = rewrite(captured)
-    marks.append(time.perf_counter())
+    marks.append(time.process_time())
     integers = calibrate(graph, zoo.calibration(name, SAMPLES), zoo.weight_bits(name, graph)).integers
-    marks.append(time.perf_counter())
+    marks.append(time.process_time())
     network = legalize(integers, load_chip(chip))
-    marks.append(time.perf_counter())
+    marks.append(time.process_time())
     stages = ("capture", "rewrite", "calibrate", "legalize")
     seconds = {
         stage: round(after - before, 2)

@@ -29,13 +29,8 @@ from synergyc.ir.graph import (
 )
 from synergyc.ir.network import Layer, LayerOp, Network, Tensor
 from synergyc.ir.types import Activation, Origin, Pool, Shape, frozen_array
+from synergyc.legalize.suit import COPY_BITS, COPY_SHIFT
 from synergyc.targets import Cnn
-
-_IDENTITY_BITS = 2
-"""Narrowest weights that hold a 1."""
-
-_IDENTITY_SHIFT = 1
-"""With 2-bit weights the hardware adds 6, and a shift of 7 passes sums on unchanged."""
 
 
 @dataclass(frozen=True)
@@ -259,8 +254,8 @@ class _Fuser:
             padding=(0,) if one_axis else (0, 0),
             dilation=(1,) if one_axis else (1, 1),
             weight=frozen_array(weight),
-            weight_bits=_IDENTITY_BITS,
-            output_shift=_IDENTITY_SHIFT,
+            weight_bits=COPY_BITS,
+            output_shift=COPY_SHIFT,
             pool=reading.pool,
             activation=activation,
             origins=(*reading.origins, *([node.origin] if node.origin not in reading.origins else [])),
@@ -282,8 +277,8 @@ class _Fuser:
             dilation=(1,) * rank,
             groups=operator.groups,
             weight=operator.weight,
-            weight_bits=_IDENTITY_BITS,
-            output_shift=_IDENTITY_SHIFT,
+            weight_bits=COPY_BITS,
+            output_shift=COPY_SHIFT,
             pool=reading.pool,
             origins=(*reading.origins, node.origin),
         )

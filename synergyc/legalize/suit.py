@@ -7,9 +7,15 @@ from dataclasses import replace
 import numpy as np
 
 from synergyc.ir.kernels import dense_groups
-from synergyc.ir.network import Layer, LayerOp, Network
+from synergyc.ir.network import Layer, LayerOp, Network, Tensor
 from synergyc.ir.types import Array, frozen_array
 from synergyc.targets import Cnn
+
+COPY_BITS = 2
+"""Narrowest weights that hold a 1."""
+
+COPY_SHIFT = 1
+"""With 2-bit weights the hardware adds 6, and a shift of 7 passes sums on unchanged."""
 
 _TAPS = 3
 """Rows of the two-dimensional kernel that stands in for a padded one-dimensional one."""
@@ -20,7 +26,8 @@ def suit(network: Network, cnn: Cnn) -> Network:
 
     Only where the chip does not have them; results are equal bit by bit.
     """
-    return replace(network, layers=tuple(_suited(layer, cnn) for layer in network.layers))
+    layers = [form for layer in network.layers for form in _padded_first(layer, network, cnn)]
+    return replace(network, layers=tuple(_suited(layer, cnn) for layer in layers))
 
 
 def has_groups(layer: Layer, cnn: Cnn) -> bool:
@@ -31,21 +38,69 @@ def has_groups(layer: Layer, cnn: Cnn) -> bool:
     return depthwise and "depthwise" in cnn.features and layer.op is not LayerOp.CONV1D
 
 
+def _pads_too_many(layer: Layer, cnn: Cnn) -> bool:
+    """Return whether a one-dimensional layer pads more channels than the chip can."""
+    return (
+        layer.op is LayerOp.CONV1D
+        and layer.padding != (0,)
+        and layer.in_shape[0] > cnn.limits.conv1d_padded_channels
+    )
+
+
+def _padded_first(layer: Layer, network: Network, cnn: Cnn) -> list[Layer]:
+    """Return layers that pad, pixel by pixel on both sides, and then ``layer`` without padding.
+
+    Only where the chip cannot pad it, and it does not fit the two-dimensional kernel either.
+    """
+    if not _pads_too_many(layer, cnn) or _fits_column(layer):
+        return [layer]
+    channels, length = layer.pooled_shape
+    weight = np.zeros((channels, 1, _TAPS, _TAPS), dtype=np.int8)
+    weight[:, :, 1, 1] = 1
+    scale = network.tensor(layer.inputs[0]).fraction_bits
+    made: list[Layer] = []
+    for number in range(layer.padding[0]):
+        length += 2
+        name = f"{layer.name}_pad{number}"
+        first = not made
+        made.append(
+            Layer(
+                name=name,
+                op=LayerOp.CONV2D,
+                inputs=layer.inputs if first else (made[-1].name,),
+                output=Tensor(name, (channels, length, 1), scale),
+                in_shape=(*layer.in_shape, 1) if first else (channels, length - 2, 1),
+                kernel=(_TAPS, _TAPS),
+                padding=(2, 1),
+                groups=channels,
+                weight=frozen_array(weight),
+                weight_bits=COPY_BITS,
+                output_shift=COPY_SHIFT,
+                pool=layer.pool if first else None,
+                origins=layer.origins,
+            )
+        )
+    return [
+        *made,
+        replace(layer, inputs=(made[-1].name,), in_shape=(channels, length), pool=None, padding=(0,)),
+    ]
+
+
+def _fits_column(layer: Layer) -> bool:
+    return layer.kernel == (_TAPS,) and layer.dilation == (1,)
+
+
 def _suited(layer: Layer, cnn: Cnn) -> Layer:
-    weight = layer.weight
-    if weight is None:
+    if layer.weight is None:
         return layer
     if not has_groups(layer, cnn):
-        layer = replace(layer, weight=frozen_array(dense_groups(weight, layer.groups)), groups=1)
-    if layer.op is LayerOp.CONV1D and layer.padding != (0,) and layer.weight is not None:
-        many = layer.in_shape[0] > cnn.limits.conv1d_padded_channels
-        if many and layer.kernel == (_TAPS,) and layer.dilation == (1,):
-            return _column(layer, layer.weight)
-    return layer
+        layer = replace(layer, weight=frozen_array(dense_groups(layer.weight, layer.groups)), groups=1)
+    return _column(layer, layer.weight) if _pads_too_many(layer, cnn) and _fits_column(layer) else layer
 
 
-def _column(layer: Layer, weight: Array) -> Layer:
+def _column(layer: Layer, weight: Array | None) -> Layer:
     """Return a padded one-dimensional layer as a two-dimensional one, of maps with a single column."""
+    assert weight is not None  # noqa: S101  the caller's condition, for the type checker
     kernel = np.zeros((*weight.shape[:2], _TAPS, _TAPS), dtype=weight.dtype)
     kernel[:, :, :, 1] = weight
     return replace(

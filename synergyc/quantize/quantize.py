@@ -24,6 +24,12 @@ WEIGHT_BITS = (8, 4, 2, 1)
 _SAMPLED_VALUES = 1 << 18
 """Values that choose a scale: more of them do not change the choice."""
 
+_CALIBRATION_MACS = 1 << 33
+"""Multiplications that calibration may take for one pass over its samples: some seconds."""
+
+_FEWEST_SAMPLES = 32
+"""Samples that are used however large the model is."""
+
 
 def quantize(graph: Graph, calibration: Array, bits: int | Mapping[str, int] = 8) -> Graph:
     """Return ``graph`` in integers: int8 weights and biases, shifts, and a scale for every value.
@@ -37,7 +43,7 @@ def quantize(graph: Graph, calibration: Array, bits: int | Mapping[str, int] = 8
     layer.
     Raises SynergyError for unusable calibration data or bit widths, or for weights that are not finite.
     """
-    images = checked_calibration(calibration, graph.input.shape)
+    images = _enough(graph, checked_calibration(calibration, graph.input.shape))
     widths = _checked_bits(graph, bits)
     scales = choose_scales(graph, _samples(graph, images), INPUT_FRACTION_BITS)
     wide = wide_node(graph)
@@ -58,6 +64,17 @@ def quantize(graph: Graph, calibration: Array, bits: int | Mapping[str, int] = 8
         integers[node.name] = evaluate_integer(node, [integers[name] for name in node.inputs])
         _forget(graph, index, real, integers)
     return replace(graph, nodes=tuple(nodes), fraction_bits=scales)
+
+
+def _enough(graph: Graph, images: Array) -> Array:
+    """Return evenly spaced samples, as many as the work on them allows; a large map is many samples in one."""
+    macs = sum(
+        node.operator.weight.size * math.prod(node.shape[1:])
+        for node in graph
+        if isinstance(node.operator, Convolution | Linear)
+    )
+    count = max(_FEWEST_SAMPLES, _CALIBRATION_MACS // max(1, macs))
+    return images if len(images) <= count else images[:: -(-len(images) // count)]
 
 
 def _checked_bits(graph: Graph, bits: int | Mapping[str, int]) -> dict[str, int]:
