@@ -32,6 +32,8 @@ from synergyc.toolchain import find_cross_compiler
 _APP = "model"
 _DEVICE = "device"
 _MEDIUM = "uart"
+_RUN_LIMIT_S = 5.0
+"""Virtual time of one run without its result: far above any inference and its hand-offs."""
 
 
 class Agreement(StrEnum):
@@ -91,7 +93,7 @@ def verify(request: ModelRequest, device: str, runs: int, progress: Callable[[st
         )
         (folder / MANIFEST_NAME).write_text(manifest.to_text())
         progress(f"emulate {runs} runs")
-        outcome = run(folder, RunOptions(runs))
+        outcome = run(folder, RunOptions(runs, limit_s=_limit_s(network, board, runs)))
     progress("compare with onnxruntime")
     return Verification(
         board.name, network, plan.apps[0], outcome, compare_onnxruntime(network, samples), model.notes
@@ -108,6 +110,12 @@ def compare_onnxruntime(network: Network, samples: Array) -> Agreement:
     found, expected = run_onnxruntime(to_onnx(network), inputs), reference.run(network, inputs)
     equal = all(np.array_equal(found[name], values) for name, values in expected.items())
     return Agreement.EQUAL if equal else Agreement.DIFFERENT
+
+
+def _limit_s(network: Network, board: Board, runs: int) -> float:
+    """Return the virtual time that so many runs may take: most of it goes into printing results."""
+    characters = 4 * sum(network.tensor(name).size_bytes for name in network.outputs)
+    return runs * (_RUN_LIMIT_S + 10 * characters / board.console_rate_bd)
 
 
 def _system(request: ModelRequest, board: Board) -> System:

@@ -67,7 +67,7 @@ def quantize(graph: Graph, calibration: Array, bits: int | Mapping[str, int] = 8
 
 
 def _enough(graph: Graph, images: Array) -> Array:
-    """Return evenly spaced samples, as many as the work on them allows; a large map is many samples in one."""
+    """Return evenly spaced samples, as many as the work on them allows: a large map is many samples."""
     macs = sum(
         node.operator.weight.size * math.prod(node.shape[1:])
         for node in graph
