@@ -95,6 +95,11 @@ class SenseReader:
     unlogged: int = 0
     """Runs that were sensed faster than the log was read."""
     _boots: int = 0
+    _expected_boots: int = 1
+
+    def expect_boot(self) -> None:
+        """Do not look into the device's memory before it says that it has booted again."""
+        self._expected_boots = self.console.counts["B"] + 1
 
     @property
     def sensed(self) -> int:
@@ -106,12 +111,12 @@ class SenseReader:
         boots = self.console.counts["B"]
         if boots != self._boots:
             self._boots, self.this_boot = boots, 0
-        if not boots:
+        if boots < self._expected_boots:
             return
         symbol = f"synergy_sense_log_{self.app}"
         (count,) = self.board.words(symbol, 0, 1)
-        if count < self.this_boot or count - self.this_boot > _TICK_RANGE // 2:
-            return  # the device has just begun anew and has not said so yet
+        if count < self.this_boot:
+            return  # the watchdog has reset the device, which has not said so yet
         fresh = min(count - self.this_boot, _LOG_ENTRIES)
         self.unlogged += count - self.this_boot - fresh
         for index in range(count - fresh, count):

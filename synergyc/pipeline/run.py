@@ -156,8 +156,14 @@ class _Session:
             self._poll()
             change = pending.pop(0)
             scenarios.apply(change, self._simulation, self._options.scenario.seed)
+            self._expect_boot(change)
             if self.tracer is not None:
                 self.tracer.mark(change.device, change.action, change.at_ns)
+
+    def _expect_boot(self, change: Change) -> None:
+        for sense in self._senses.values():
+            if sense.board.name == change.device and change.action in ("restore", "reset"):
+                sense.expect_boot()
 
     def _poll(self) -> None:
         poll_all(self._consoles.values(), self._senses.values())
