@@ -114,9 +114,9 @@ class _Session:
     def run(self) -> None:
         """Run to the end; raises SynergyError if there is none."""
         pending = list(scenarios.changes(self._options.scenario.incidents))
-        self._run_until(pending, self._has_begun)
+        self._run_until(pending, self._has_begun, ask_every_ns=0)
         self._begun = self._moment()
-        self._run_until(pending, self._has_ended)
+        self._run_until(pending, self._has_ended, ask_every_ns=_POLL_NS)
         self._done = self._done or self._moment()
 
     def outcome(self) -> RunOutcome:
@@ -143,12 +143,12 @@ class _Session:
             board.poke(f"synergy_samples_{app}", b"".join(words))
             board.poke(f"synergy_sample_count_{app}", len(words).to_bytes(4, "little"))
 
-    def _run_until(self, pending: list[Change], done: Callable[[], bool]) -> None:
-        """Run until ``done``, and carry out the changes that come before."""
+    def _run_until(self, pending: list[Change], done: Callable[[], bool], *, ask_every_ns: int) -> None:
+        """Run until ``done``, asked every so often, and carry out the changes that come before."""
         limit_ns = _limit_ns(self._manifest, self._options)
         while True:
             until_ns = min(limit_ns, pending[0].at_ns if pending else limit_ns)
-            outcome = self._simulation.run(until_ns, done, ask_every_ns=_POLL_NS)
+            outcome = self._simulation.run(until_ns, done, ask_every_ns=ask_every_ns)
             if outcome.ending is Ending.STOPPED:
                 return
             if not pending or until_ns == limit_ns or outcome.ending is Ending.HALT:
