@@ -52,6 +52,8 @@ class Accelerator:
         self._express = [False] * cnn.quadrants
         """CTL of the quadrant selects express loading."""
         self._irq = False
+        self.early_reads = 0
+        """Words of data memory that software read during runs, since power-up."""
 
     @property
     def running(self) -> bool:
@@ -110,6 +112,7 @@ class Accelerator:
             self._fifos.clear()
             self._fast_fifo.clear()
             self._aon = 0
+            self.early_reads = 0
         self._power = quadrant_mask
         self._live = quadrant_mask & ~(self._aon >> POWER_DOWN_BIT)
 
@@ -118,6 +121,7 @@ class Accelerator:
         window = self._find(address, size_bytes)
         block, offset = window.block, address - window.base
         if block is Block.DATA:
+            self.early_reads += self.running
             return int(self._memories.words[window.unit, offset // 4])
         if block is Block.REGISTERS:
             if offset == self._cnn.addresses.quadrant_registers["MLAT"]:

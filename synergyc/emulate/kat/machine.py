@@ -149,7 +149,12 @@ def _judge_result(board: Board, result: int) -> Verdict:
 def _wrong_answer(accelerator: Accelerator) -> Diagnostic:
     hint = "--reference NET.yaml CHECKPOINT names the first layer, channel and pixel that differ"
     clashes = accelerator.overwritten_weights
-    if clashes:
+    if accelerator.early_reads:
+        hint = (
+            f"{accelerator.early_reads} words of data memory were read while the accelerator ran:"
+            " does the program wait for the interrupt before it reads the results?"
+        )
+    elif clashes:
         processor, slot = clashes[0]
         hint = (
             f"{len(clashes)} weight slots were written twice with different values, the first is slot {slot}"

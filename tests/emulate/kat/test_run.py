@@ -97,6 +97,7 @@ def test_weights_that_two_layers_share_are_named(project: Change) -> None:
 def test_results_read_early(project: Change) -> None:
     report = project.replace("while (cnn_time == 0)\n        MXC_LP_EnterSleepMode();", "").run()
     assert only_diagnostic(report, "fail", "kat-answer")
+    assert "2 words of data memory were read while the accelerator ran" in str(report.diagnostics[0].hint)
 
 
 def test_never_started(project: Change) -> None:
