@@ -117,10 +117,15 @@ def _document(outcome: RunOutcome) -> dict[str, object]:
         "execution": "sequential" if outcome.sequential else "parallel",
         "apps": {app.name: _app(app) for app in outcome.apps},
         "predicted": {
-            app.name: {"throughput_hz": app.predicted_throughput_hz, "latency_ms": app.predicted_latency_ms}
+            app.name: {
+                "throughput_hz": app.predicted_throughput_hz,
+                "latency_ms": app.predicted_latency_ms,
+                "energy_uj": app.predicted_energy_uj,
+            }
             for app in outcome.apps
         },
         "bound_hz": outcome.bound_hz,
+        "energy_uj": outcome.energy_uj,
         "units": {device.name: _units(device) for device in outcome.devices},
         "devices": {device.name: _device(device) for device in outcome.devices},
         "virtual_s": outcome.virtual_s,
@@ -167,4 +172,5 @@ def _device(device: DeviceOutcome) -> dict[str, object]:
         "boots": device.boots,
         "stack_bytes": device.stack_bytes,
         "ram_bytes": device.ram_bytes,
+        "energy_uj": device.energy_uj,
     }

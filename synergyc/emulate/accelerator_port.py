@@ -67,6 +67,7 @@ class AcceleratorPort:
         """Nothing runs, is held, or asks for attention: as after the last :meth:`_update`."""
         self.busy_ps = 0
         self.runs = 0
+        self.accesses = 0
         self.on_busy: Callable[[int, int], None] | None = None
         """Called with begin and end of each time of computing, for timelines."""
         clocks, timing = services.target.clocks, services.target.cnn.timing
@@ -114,6 +115,7 @@ class AcceleratorPort:
         if self._services.clocks.is_gated(self._block.clock_bit) or not self._services.clocks.cnn_hz:
             raise BusError(address, "the accelerator's clock is off")
         self._services.timeline.stall(self._stall_cycles)
+        self.accesses += 1
 
     def _update(self) -> None:
         """Follow the accelerator's state after software may have changed it."""

@@ -33,6 +33,8 @@ class UnitStatistics:
     cpu_sleep_cycles: int
     accelerator_busy_ps: int
     accelerator_runs: int
+    accelerator_accesses: int
+    """Words that the CPU moved to or from the accelerator, registers included."""
     uart_busy_ps: dict[str, int]
     uart_sent_bytes: dict[str, int]
     uart_received_bytes: dict[str, int]
@@ -182,6 +184,7 @@ class Board:
             cpu_sleep_cycles=chip.core.sleep_cycles,
             accelerator_busy_ps=chip.accelerator_port.busy_ps,
             accelerator_runs=chip.accelerator_port.runs,
+            accelerator_accesses=chip.accelerator_port.accesses,
             uart_busy_ps={name: uart.busy_ps for name, uart in uarts.items()},
             uart_sent_bytes={name: uart.sent_bytes for name, uart in uarts.items()},
             uart_received_bytes={name: uart.received_bytes for name, uart in uarts.items()},

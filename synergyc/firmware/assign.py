@@ -100,25 +100,29 @@ def assign(
         _assign_app(app, programs, samples[app.app], policy, numbers, devices)
     links = link_ends(plan, boards, wires)
     plan_id = _plan_id(plan, programs)
-    chips = {name: load_chip(boards[name].chip) for name in devices}
     return tuple(
-        with_depths(
-            FirmwareSpec(
-                device=name,
-                board=boards[name],
-                chip=chips[name],
-                plan_id=plan_id,
-                run_limit=run_limit,
-                links=links.get(name, ()),
-                queues=tuple(tasks.queues),
-                senses=tuple(tasks.senses),
-                infers=_sharing(tasks.infers, chips[name]),
-                sends=tuple(tasks.sends),
-                receives=tuple(tasks.receives),
-                interacts=tuple(tasks.interacts),
-            )
-        )
+        with_depths(_device_spec(name, boards[name], plan_id, run_limit, links.get(name, ()), tasks))
         for name, tasks in sorted(devices.items())
+    )
+
+
+def _device_spec(
+    name: str, board: Board, plan_id: int, run_limit: int, links: tuple[Link, ...], tasks: _Tasks
+) -> FirmwareSpec:
+    chip = load_chip(board.chip)
+    return FirmwareSpec(
+        device=name,
+        board=board,
+        chip=chip,
+        plan_id=plan_id,
+        run_limit=run_limit,
+        links=links,
+        queues=tuple(tasks.queues),
+        senses=tuple(tasks.senses),
+        infers=_sharing(tasks.infers, chip),
+        sends=tuple(tasks.sends),
+        receives=tuple(tasks.receives),
+        interacts=tuple(tasks.interacts),
     )
 
 

@@ -31,6 +31,7 @@ class Expected:
     result as it is reported (see ``TensorLayout``).
     """
 
+    network: Network
     samples: npt.NDArray[np.int8]
     outputs: Array
     accuracy: Mapping[str, float]
@@ -63,6 +64,7 @@ def expectation(folder: Path, app: AppRecord, runs: int, samples_file: Path | No
     else:
         samples = _own_samples(samples_file, app, graph, used)
     return Expected(
+        network=network,
         samples=samples,
         outputs=reference_outputs(network, samples),
         accuracy=_stage_accuracy(folder, app, labels),

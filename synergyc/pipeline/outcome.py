@@ -14,6 +14,7 @@ from synergyc.manifest import AppRecord, DeviceRecord, LinkRecord, Manifest
 from synergyc.pipeline.consoles import ConsoleReader, SenseReader
 from synergyc.pipeline.expectation import Expected, accuracies, is_right
 from synergyc.pipeline.scenario import Scenario
+from synergyc.plan.energy import bus_energy_uj, layer_energy_uj, running_energy_uj
 from synergyc.report.outcome import AppOutcome, DeviceOutcome, Latency, RunOutcome, UnitOutcome
 from synergyc.targets import load_chip, load_medium
 
@@ -70,7 +71,7 @@ def run_outcome(
     )
     rounds = max((app.sent for app in apps), default=1) or 1
     devices = tuple(
-        _device_outcome(device, manifest, window, consoles[device.name], rounds)
+        _device_outcome(device, manifest, window, expected, consoles[device.name], rounds)
         for device in manifest.devices
     )
     return RunOutcome(apps, devices, virtual_s, sequential=sequential, disturbed=scenario.disturbs)
@@ -117,6 +118,7 @@ def _app_outcome(
         throughput_hz=counted * 1e9 / span_ns if span_ns else 0.0,
         latency=_latency(latencies_ns),
         predicted_throughput_hz=app.predicted.throughput_hz,
+        predicted_energy_uj=app.predicted.energy_uj,
         predicted_latency_ms=app.predicted.unloaded_latency_ms if sequential else app.predicted.latency_ms,
         accuracy=accuracies(expected, hits),
     )
@@ -131,7 +133,12 @@ def _latency(latencies_ns: Sequence[int]) -> Latency | None:
 
 
 def _device_outcome(
-    device: DeviceRecord, manifest: Manifest, window: Window, console: ConsoleReader, rounds: int
+    device: DeviceRecord,
+    manifest: Manifest,
+    window: Window,
+    expected: Mapping[str, Expected],
+    console: ConsoleReader,
+    rounds: int,
 ) -> DeviceOutcome:
     memory = console.reports("memory")
     sends, links = console.reports("send"), console.reports("link")
@@ -146,7 +153,33 @@ def _device_outcome(
         boots=console.counts["B"],
         stack_bytes=int(memory[-1].fields[1]) if memory else 0,
         ram_bytes=int(memory[-1].fields[3]) if memory else 0,
+        energy_uj=_energy_uj(device, manifest, window, expected, console),
     )
+
+
+def _energy_uj(
+    device: DeviceRecord,
+    manifest: Manifest,
+    window: Window,
+    expected: Mapping[str, Expected],
+    console: ConsoleReader,
+) -> float:
+    """Return the energy above idle of all runs: accelerator, its arithmetic, its bus, transceivers."""
+    chip = load_chip(device.chip)
+    begun, done = (state.devices[device.name] for state in (window.begun, window.done))
+    energy_uj = running_energy_uj((done.accelerator_busy_ps - begun.accelerator_busy_ps) / _PS_PER_US, chip)
+    energy_uj += bus_energy_uj(done.accelerator_accesses - begun.accelerator_accesses, chip)
+    tasks = [line.fields for line in console.reports("task")]
+    counts = {app: int(count) for _, app, name, count, *_ in tasks if name == "infer"}
+    for segment in device.segments:
+        layers = expected[segment.app].network.layers[segment.first_layer : segment.last_layer + 1]
+        energy_uj += counts.get(segment.app, 0) * sum(layer_energy_uj(layer, chip) for layer in layers)
+    for link in manifest.links:
+        if device.name in link.ends:
+            medium = load_medium(link.medium)
+            sent_us = _sent_us(link, device.name, window.done) - _sent_us(link, device.name, window.begun)
+            energy_uj += sent_us * (medium.send_mw + medium.receive_mw) / 1000
+    return energy_uj
 
 
 def _units(

@@ -32,6 +32,8 @@ class AppOutcome:
     latency: Latency | None
     predicted_throughput_hz: float
     predicted_latency_ms: float
+    predicted_energy_uj: float
+    """Of one run, above what the devices take when idle."""
     accuracy: Mapping[str, float] | None
     """Share of right answers on the same samples by stage, from ``float`` to ``reference``, ``emulated``."""
 
@@ -84,6 +86,8 @@ class DeviceOutcome:
     boots: int
     stack_bytes: int
     ram_bytes: int
+    energy_uj: float
+    """Of all runs, above what the device takes when idle, by the cost model's figures and emulated work."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +105,12 @@ class RunOutcome:
     def ok(self) -> bool:
         """Whether every result of every app was right, and none was lost without a reason."""
         return all(app.ok(disturbed=self.disturbed) for app in self.apps)
+
+    @property
+    def energy_uj(self) -> float:
+        """Energy of one run of every app above idle, as emulated."""
+        rounds = max((app.sent for app in self.apps), default=0)
+        return sum(device.energy_uj for device in self.devices) / rounds if rounds else 0.0
 
     @property
     def bound_hz(self) -> float:

@@ -78,7 +78,11 @@ def verdict(outcome: RunOutcome) -> str:
     if outcome.ok:
         dropped = sum(app.dropped for app in outcome.apps)
         lost = f", {dropped} of {total} runs were dropped and counted" if dropped else ""
-        limit = f"the busiest unit allows {outcome.bound_hz:.1f} runs/s"
+        predicted_uj = sum(app.predicted_energy_uj for app in outcome.apps)
+        limit = (
+            f"the busiest unit allows {outcome.bound_hz:.1f} runs/s;"
+            f" {outcome.energy_uj:.1f} uJ a run above idle, {predicted_uj:.1f} predicted"
+        )
         return (
             f"all {total - dropped} results agree bit for bit{lost}"
             f" ({outcome.virtual_s:.3f} s of virtual time; {limit})"

@@ -83,6 +83,7 @@ def test_parallel_execution_beats_sequential_execution(digits_build: Path) -> No
     assert sequential.ok
     assert one.throughput_hz > 1.2 * other.throughput_hz
     assert one.throughput_hz > 0.95 * parallel.bound_hz
+    assert parallel.energy_uj == pytest.approx(one.predicted_energy_uj, rel=0.1)
     assert other.latency is not None
     assert other.latency.p50_ms == pytest.approx(other.predicted_latency_ms, rel=0.1)
 

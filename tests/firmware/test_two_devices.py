@@ -273,6 +273,14 @@ def test_a_host_may_change_samples_and_the_number_of_runs(samples: Array, tmp_pa
     assert_equal(results(devices, "wrist"), {run: logits[2 - run % 2] for run in range(4)})
 
 
+def test_random_bytes_on_the_console_change_nothing(samples: Array, tmp_path: Path) -> None:
+    devices = power_up(specs(SCENES["one device"], samples), tmp_path)
+    noise = np.random.default_rng(5).bytes(2000)
+    devices.board("wrist").feed(noise, 1_000_000)
+    devices.run_until_end()
+    assert_equal(results(devices, "wrist"), expected(samples))
+
+
 def test_a_fault_is_reported_with_its_place(samples: Array, tmp_path: Path) -> None:
     devices = power_up(specs(SCENES["one device"], samples), tmp_path)
     board = devices.board("wrist")
