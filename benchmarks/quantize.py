@@ -14,6 +14,7 @@ import contextlib
 import io
 import json
 import statistics
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -178,15 +179,18 @@ def main() -> None:
     """Train, quantize and print the table."""
     parser = argparse.ArgumentParser(description="Accuracy after quantization, ours beside others.")
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--tasks", nargs="+", choices=["digits", "motion"], default=["digits", "motion"])
     parser.add_argument("--json", action="store_true", help="print all rows as one JSON document")
     options = parser.parse_args()
     tasks = {"digits": digits, **({"motion": motion} if find_spec("sktime") is not None else {})}
     found: list[Row] = []
     for seed in range(options.seeds):
-        for name, make in tasks.items():
+        for name in (task for task in tasks if task in options.tasks):
             with contextlib.redirect_stdout(io.StringIO()):
-                task = make(seed)
-            found += rows(name, task, seed)
+                task = tasks[name](seed)
+            for row in rows(name, task, seed):
+                print(row, file=sys.stderr, flush=True)
+                found.append(row)
     print(json.dumps([vars(row) for row in found], indent=2) if options.json else table(found))
 
 

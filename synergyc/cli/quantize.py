@@ -64,7 +64,12 @@ def command(
             notes.append(f"no files for the vendor's tool: {error.diagnostics[0].message}")
     if as_json:
         click.echo(json.dumps(_document(network, accuracy, notes), indent=2))
-        return
+    else:
+        _tell(accuracy, notes)
+        click.echo(f"{network.name}: {len(network.layers)} layers ({_widths(network)}), written to {output}")
+
+
+def _tell(accuracy: Accuracy | None, notes: list[str]) -> None:
     for note in notes:
         click.echo(f"note: {note}")
     if accuracy is not None:
@@ -72,7 +77,6 @@ def command(
 
         for line in accuracy_lines(accuracy.samples, accuracy.shares, accuracy.differences):
             click.echo(line)
-    click.echo(f"{network.name}: {len(network.layers)} layers ({_widths(network)}), written to {output}")
 
 
 def _widths(network: Network) -> str:

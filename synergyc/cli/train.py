@@ -10,6 +10,7 @@ import click
 from synergyc.cli.model_options import model_options, request_of
 
 if TYPE_CHECKING:
+    from synergyc.ir.graph import GraphInput
     from synergyc.pipeline.training import Labelled
 
 _FILE = click.Path(path_type=Path)
@@ -56,16 +57,15 @@ def command(
     if (validation_file is None) != (validation_labels is None):
         raise click.UsageError("--validation and --validation-labels belong together")
     from synergyc.pipeline.integer_files import write_stored
-    from synergyc.pipeline.single import board_of, quantize_model, read_labelled
+    from synergyc.pipeline.single import board_of, quantize_model
     from synergyc.pipeline.training import Schedule, train
 
     request = request_of(**{**model, "calibrate": model["calibrate"] or data_file})
     made = quantize_model(request, board_of(device))
-    data = read_labelled(data_file, labels_file, made.graph.input)
-    if validation_file is not None and validation_labels is not None:
-        validation: Labelled = read_labelled(validation_file, validation_labels, made.graph.input)
-    else:
-        data, validation = data.split(validation_share, seed)
+    held = (
+        None if validation_file is None or validation_labels is None else (validation_file, validation_labels)
+    )
+    data, validation = _samples((data_file, labels_file), held, validation_share, seed, made.graph.input)
     found = train(
         made.calibrated,
         data,
@@ -79,3 +79,13 @@ def command(
         f" calibrated {found.calibrated_accuracy:.2%}, trained {found.accuracy:.2%} (epoch {found.epoch});"
         f" written to {output}"
     )
+
+
+def _samples(
+    files: tuple[Path, Path], held: tuple[Path, Path] | None, share: float, seed: int, source: GraphInput
+) -> tuple[Labelled, Labelled]:
+    """Return what to train on and what to validate with: files of its own, or a share of the data."""
+    from synergyc.pipeline.single import read_labelled
+
+    data = read_labelled(*files, source)
+    return data.split(share, seed) if held is None else (data, read_labelled(*held, source))

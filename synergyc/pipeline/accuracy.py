@@ -131,7 +131,7 @@ class _Stages:
         if not len(samples):
             return None
         compare = (self._folding, self._rounding, self._executing)[index]
-        return next((item for item in compare(samples)), None)
+        return next(compare(samples), None)
 
     def _folding(self, samples: Array) -> Iterator[tuple[str, float]]:
         """Weighted layers whose weights folding changed have no counterpart; what follows them has."""
