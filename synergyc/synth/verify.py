@@ -156,8 +156,8 @@ def _passthrough(layer: PlacedLayer, cnn: Cnn) -> Iterator[Diagnostic]:
 
 
 def _sizes(layer: PlacedLayer, cnn: Cnn) -> Iterator[Diagnostic]:
-    """Rows and columns, with padding, stay below what the counters hold."""
-    pads = (*layer.layer.padding, 0, 0)
+    """Rows and columns stay below what the counters hold; those of the first generation count padding too."""
+    pads = (*layer.layer.padding, 0, 0) if cnn.generation == "ai85" else (0, 0, 0, 0)
     for size, pad in zip((*layer.layer.in_shape[1:], *layer.layer.output.shape[1:]), pads, strict=False):
         if size + 2 * pad > cnn.limits.rows + 1:
             yield _problem(

@@ -24,6 +24,7 @@ _FIFO_CHANNELS = {True: 4, False: 16}
 """Channels that come through the FIFOs, for CHW and HWC input (section 1, "FIFO rules")."""
 _FIFO_PROCESSORS = {True: 0x0001, False: 0x000F}
 """Processors of a quadrant that a FIFO feeds."""
+_PLL = "ipll"
 _STREAM_LAYERS = 8
 """Only so many layers can stream (section 1)."""
 
@@ -49,7 +50,7 @@ def option_problems(config: NetworkConfig, options: VendorOptions, chip: Chip) -
         yield _problem(f"{chip.part} has no registers for --fifo-go")
     if control.one_shot and project.timer is not None:
         yield _problem("--timer measures whole runs, not the layers of --one-shot")
-    if not project.slow_load and not project.pll:
+    if not project.slow_load and not (project.pll and _PLL in chip.clocks.oscillators_hz):
         yield _problem("--max-speed needs the PLL")
     if options.debug_snoop and not config.snoop:
         yield _problem("--debug-snoop needs a network with snoop")
