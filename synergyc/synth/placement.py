@@ -185,7 +185,9 @@ class _Search:
                 self.weights_fit = rule != "weight-memory"
                 return None
             if rule is None:
-                return self._finished(drafts, result)
+                # The vendor tool's rule for slots, if it succeeds: only then its engine can follow.
+                by_rule = self._finished(drafts, replace(result, slots=None)) if len(drafts) == 1 else None
+                return by_rule or self._finished(drafts, result)
         return None
 
     def _problem(self, drafts: Sequence[Draft], *, overlays: bool) -> Problem:
