@@ -145,6 +145,8 @@ class AppRecord(_Record):
 
     The replay sensor holds the first ``replay_samples`` of ``samples``, each as ``input_bytes`` bytes; entry
     i of ``input_elements`` is the place of value i in them. The same for a result as it is reported.
+    ``preparation`` are the steps from a sample of ``sensor_shape`` to the network's input, ``tail`` the
+    functions of the model that follow the network: both are work of the CPU (docs/models.md).
     """
 
     name: str
@@ -164,6 +166,9 @@ class AppRecord(_Record):
     output_bytes: int
     accuracy: AccuracyRecord | None
     predicted: PredictionRecord
+    sensor_shape: tuple[int, ...] = ()
+    preparation: tuple[str, ...] = ()
+    tail: tuple[str, ...] = ()
 
 
 class PlacementRecord(_Record):

@@ -205,7 +205,7 @@ def _app(
     app: App, plan: AppPlan, model: PreparedModel, specs: Sequence[FirmwareSpec], folder: Path
 ) -> AppRecord:
     base = f"apps/{app.name}"
-    network = model.network
+    network, source = model.network, model.graph.input.preparation
     senses = [sense for spec in specs for sense in spec.senses if sense.app == app.name]
     return AppRecord(
         name=app.name,
@@ -227,6 +227,9 @@ def _app(
         if model.accuracy is None
         else _accuracy(model.accuracy, record_file(folder, f"{base}/answers.npy")),
         predicted=_prediction(plan.predicted),
+        sensor_shape=model.graph.input.source_shape,
+        preparation=tuple(map(str, source.steps)) if source is not None else (),
+        tail=tuple(map(str, model.graph.tail)),
     )
 
 

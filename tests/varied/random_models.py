@@ -33,7 +33,7 @@ class Joined(nn.Module):
 
 
 class RandomModel(nn.Module):
-    """A model of 3x16x16 images (``lines``: 4x48 sequences) that the seed decides; it ends in 2 to 6 scores."""
+    """A model of 3x16x16 images (``lines``: 4x48 sequences) that the seed decides; gives 2 to 6 scores."""
 
     def __init__(self, seed: int) -> None:
         super().__init__()
