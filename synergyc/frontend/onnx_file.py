@@ -15,7 +15,8 @@ from onnx import numpy_helper
 from synergyc.diagnostics import Diagnostic, SynergyError, fail, file_location
 from synergyc.frontend.builder import Call, GraphBuilder, UnsupportedOperatorError, Value
 from synergyc.frontend.hints import ONNX_HINTS
-from synergyc.frontend.onnx_operators import READERS, OnnxCall
+from synergyc.frontend.onnx_call import OnnxCall
+from synergyc.frontend.onnx_operators import READERS
 from synergyc.ir.graph import Graph
 from synergyc.ir.types import Origin, Shape, frozen_array
 

@@ -6,64 +6,17 @@ Spellings of opsets 7 to 24 are read: what became an input in a later opset is l
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
 from synergyc.frontend import pools, shapes, weighted
-from synergyc.frontend.builder import Call, UnsupportedOperatorError, Value
+from synergyc.frontend.builder import UnsupportedOperatorError, Value
+from synergyc.frontend.onnx_call import OnnxCall
 from synergyc.ir.graph import Abs, BatchNorm, Convolution, Operator, Relu
 from synergyc.ir.preparation import TailOp
 from synergyc.ir.types import Array, EltwiseOp, PoolKind, Shape, frozen_array
-
-
-@dataclass(frozen=True)
-class OnnxCall:
-    """A node: its inputs (values, arrays, or None where left out), attributes, and what it adds to."""
-
-    inputs: tuple[Value | Array | None, ...]
-    attributes: Mapping[str, Any]
-    call: Call
-    outputs: tuple[Shape, ...]
-    opset: int
-
-    def source(self, index: int = 0) -> Value:
-        """Return an input that must be computed from the model's."""
-        found = self.inputs[index] if index < len(self.inputs) else None
-        if not isinstance(found, Value):
-            raise UnsupportedOperatorError(f"its input {index} must be computed from the model's input")
-        return found
-
-    def optional(self, index: int) -> Array | None:
-        """Return a constant input, None where it is left out."""
-        found = self.inputs[index] if index < len(self.inputs) else None
-        if isinstance(found, Value):
-            raise UnsupportedOperatorError(f"its input {index} must be constant")
-        return found
-
-    def constant(self, index: int) -> Array:
-        """Return a constant input."""
-        found = self.optional(index)
-        if found is None:
-            raise UnsupportedOperatorError(f"its input {index} must be given")
-        return found
-
-    def setting(self, name: str, index: int, default: Any = None) -> Any:
-        """Return what is an attribute in old opsets and an input in new ones, as a list or number."""
-        if name in self.attributes:
-            return self.attributes[name]
-        found = self.optional(index)
-        return default if found is None else found.tolist()
-
-    def axis(self, number: int, rank: int) -> int:
-        """Return an axis counted without the batch axis."""
-        positive = number + rank if number < 0 else number
-        if positive == 0:
-            raise UnsupportedOperatorError("the images of a batch must not be mixed")
-        return positive - 1
-
 
 _FLOAT32 = 1
 """ONNX's number of the type (TensorProto.FLOAT)."""

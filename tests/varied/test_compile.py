@@ -19,7 +19,7 @@ BOARD = board_of("MAX78000")
 
 @pytest.mark.parametrize("kind", INPUTS, ids=lambda kind: kind.__name__)
 def test_models_compile(kind: type[nn.Module]) -> None:
-    request = ModelRequest(f"tests.varied.networks:{kind.__name__}", INPUTS[kind])
+    request = ModelRequest(f"{kind.__module__}:{kind.__name__}", INPUTS[kind])
     model = quantize_model(request, BOARD)
     network = network_for(model, BOARD)
     assert fits((network,), load_chip(BOARD.chip)) == ()
