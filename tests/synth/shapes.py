@@ -178,4 +178,21 @@ def wide_concatenations(draw: st.DrawFn) -> Network:
     return build.result()
 
 
-NETWORKS = st.one_of(chains(), residuals(), u_shapes(), multi_heads(), sequences(), wide_concatenations())
+@st.composite
+def depthwise_chains(draw: st.DrawFn) -> Network:
+    """Pointwise and depthwise convolutions in turn, with a sum over them."""
+    build = _builder(draw)
+    first = build.convolution()
+    channels, size = build.sizes[first]
+    bits, bias = draw(BITS), draw(st.booleans())
+    deep = build.add(replace(Spec(0, groups=2), bits=bits, bias=bias, inputs=(first,)), channels, size)
+    second = build.convolution(channels, source=deep)
+    if draw(st.booleans()):
+        build.add(copy(inputs=(first, second), eltwise=EltwiseOp.ADD), channels, size)
+    build.convolution(draw(st.integers(1, 20)))
+    return build.result()
+
+
+NETWORKS = st.one_of(
+    depthwise_chains(), chains(), residuals(), u_shapes(), multi_heads(), sequences(), wide_concatenations()
+)

@@ -17,7 +17,8 @@ from tests.synth.machine import wrong_outputs
 from tests.synth.shapes import NETWORKS
 
 CHIP_LIMITS = {
-    "concat-passes", "eltwise-bias", "eltwise-passes", "output-shift", "padded-conv1d", "pool-passes",
+    "concat-passes", "eltwise-bias", "eltwise-passes", "groups", "output-shift",
+    "padded-conv1d", "pool-passes",
 }  # fmt: skip
 """What one chip or the other cannot do wherever a layer is placed."""
 MEMORIES = {"bias-memory", "data-memory", "weight-memory"}
