@@ -234,7 +234,7 @@ class CostModel:
         unit, back = link_unit(link, hand_off.source), link_unit(link, hand_off.target)
         wire = f"bits of {frames:.0f} frames / rate"
         flow_us = float(cost.flow_us)
-        yield Work("transfer", (unit,), flow_us, flow_us, wire, "formula", error=0.0)
+        yield Work("transfer", (unit,), flow_us, flow_us + float(cost.hop_us), wire, "formula", error=0.0)
         answers = "bits of the acknowledgements / rate"
         yield Work("answer", (back,), float(cost.answers_us), 0.0, answers, "formula", error=0.0)
         yield Work(

@@ -192,6 +192,7 @@ class _Player:
             with lock.request() as mine:
                 yield mine
                 yield from self._frames(hand_off, cost, who, units)
+            yield self.env.timeout(float(cost.hop_us))
             yield from self._work(f"{hand_off.target}.cpu", who, "receive", float(cost.decode_us))
             target.push(run)
             source.pop()

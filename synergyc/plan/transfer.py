@@ -20,13 +20,19 @@ if TYPE_CHECKING:
 Values = npt.NDArray[np.float64]
 
 
+_UART_BITS = 10
+"""Of a byte between chip and radio module: start bit, eight data bits, stop bit."""
+
+
 @dataclass(frozen=True)
 class TransferCost:
     """Times of one hand-off in microseconds; numbers, or arrays of one shape.
 
     ``send_us`` and ``receive_us`` are CPU time for all frames, ``wire_us`` the frames' time on the line,
     ``answers_us`` that of the acknowledgements in the other direction. ``begin_us`` passes until the first
-    frame is on the line, ``decode_us`` from the last one until the tensor is there.
+    frame is on the line, ``decode_us`` from the last one until the tensor is there. A radio module takes a
+    whole frame from its UART before it sends, and gives one on when it is complete: ``hop_us`` for the first
+    frame in and the last one out.
     """
 
     frames: Values
@@ -36,6 +42,7 @@ class TransferCost:
     answers_us: Values
     begin_us: Values
     decode_us: Values
+    hop_us: Values
 
     @property
     def flow_us(self) -> Values:
@@ -45,7 +52,7 @@ class TransferCost:
     @property
     def latency_us(self) -> Values:
         """Time from a tensor that is ready to be sent to one that is ready to be used."""
-        return self.begin_us + self.flow_us + self.decode_us
+        return self.begin_us + self.hop_us + self.flow_us + self.decode_us
 
 
 def transfer_cost(size_bytes: float | Values, link: PlanLink, source: Chip, target: Chip) -> TransferCost:
@@ -56,6 +63,11 @@ def transfer_cost(size_bytes: float | Values, link: PlanLink, source: Chip, targ
     byte_us = medium.bits_per_byte * 1000.0 / link.rate_kbps
     wire_bytes = size + frames * medium.frame_overhead_bytes
     last_bytes = size - (frames - 1) * medium.mtu_bytes + medium.frame_overhead_bytes
+    hop_us = np.zeros_like(size)
+    if medium.uart_kbps is not None:
+        first_bytes = np.minimum(size, medium.mtu_bytes) + medium.frame_overhead_bytes
+        on_uart = first_bytes + last_bytes - 2 * medium.air_overhead_bytes
+        hop_us = on_uart * _UART_BITS * 1000.0 / medium.uart_kbps
     source_mhz, target_mhz = source.clocks.cpu_hz / 1e6, target.clocks.cpu_hz / 1e6
     return TransferCost(
         frames=frames,
@@ -64,5 +76,6 @@ def transfer_cost(size_bytes: float | Values, link: PlanLink, source: Chip, targ
         receive_us=(wire_bytes * cpu.receive_byte + frames * cpu.receive_frame) / target_mhz,
         answers_us=np.ceil(frames / medium.answered_frames) * medium.answer_bytes * byte_us,
         begin_us=np.full_like(size, cpu.begin / source_mhz),
+        hop_us=hop_us,
         decode_us=(last_bytes * cpu.decode_byte + cpu.finish) / target_mhz,
     )
