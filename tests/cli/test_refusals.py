@@ -1,0 +1,28 @@
+"""How refusals are shown: one table for a model's layers, one line for anything else."""
+
+from __future__ import annotations
+
+import pytest
+
+from synergyc.cli.refusals import show
+from synergyc.diagnostics import Diagnostic, Location
+
+LAYERS = [
+    Diagnostic("conv2d-kernel", "kernel", Location("net.py", 7), "stem", "4x4", "1x1 or 3x3", "use 3x3"),
+    Diagnostic("channels", "too many", Location("net.py", 9), "head", "2000", "at most 1024", "use 3x3"),
+]
+
+
+def test_several_layers_are_one_table_with_each_hint_once(capsys: pytest.CaptureFixture[str]) -> None:
+    show(LAYERS)
+    out, shown = capsys.readouterr()
+    assert out == ""
+    (stem,) = [line for line in shown.splitlines() if "stem" in line]
+    assert all(part in stem for part in ("net.py:7", "kernel [conv2d-kernel]", "4x4", "1x1 or 3x3"))
+    assert shown.count("use 3x3") == 1
+    assert shown.endswith("2 errors\n")
+
+
+def test_one_reason_is_shown_as_a_diagnostic(capsys: pytest.CaptureFixture[str]) -> None:
+    show(LAYERS[:1])
+    assert capsys.readouterr().err == LAYERS[0].render() + "\n"
