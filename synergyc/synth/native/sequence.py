@@ -191,7 +191,8 @@ def start_steps(placed: PlacedNetwork, cnn: Cnn, control: ControlOptions) -> tup
     if control.power_down_unused:
         unused = sum(1 << q for q in range(cnn.quadrants) if q not in placed.quadrants)
         aon = unused << _AON_POWER_DOWN_SHIFT | control.ready_select_aon
-        steps.append(Write(cnn.addresses.aon, (aon,), "AON control"))
+        if aon or control.write_zero_registers:
+            steps.append(Write(cnn.addresses.aon, (aon,), "AON control"))
     steps.append(_quadrant(cnn, master, "CTL", value | _RUN, "run"))
     return tuple(steps)
 
