@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from synergyc.ir.network import Layer, LayerOp, Network
 from synergyc.synth.arrange import Arrangement, Copy, Demand, Problem, Taken, Tie, tied
-from synergyc.synth.buffers import Buffer, InputForm, Member, Overlay, buffers_of, joined_at, overlays_of
+from synergyc.synth.buffers import Buffer, InputForm, Member, buffers_of, joined_at, overlays_of
 from synergyc.synth.geometry import passes_of
 from synergyc.synth.kernels import KernelImage
 from synergyc.synth.lowering import needs_reset
@@ -88,38 +88,44 @@ def problem_of(
     ``overlays``: outputs may lie over inputs. ``sharing``: layers with equal weights use the same processors
     and slots.
     """
-    buffers: list[Buffer] = []
-    demands: list[Demand] = []
-    ties: list[Tie] = []
-    networks: list[tuple[int, ...]] = []
-    lays: list[Overlay] = []
-    copies: list[Copy] = []
-    time = 0
+    parts: list[Problem] = []
+    first = time = 0
     for draft in drafts:
-        first = len(buffers)
-        networks.append(tuple(range(first, first + len(draft.buffers))))
-        buffers += [replace(item, first=item.first + time, last=item.last + time) for item in draft.buffers]
-        demands += [replace(item, buffer=item.buffer + first) for item in demands_of(draft)]
-        copies += [replace(item, buffer=item.buffer + first) for item in _copies_of(draft)]
-        ties += [
-            replace(item, buffer=item.buffer + first, other=item.other + first) for item in _ties_of(draft)
-        ]
-        if overlays:
-            found = overlays_of(draft.network, draft.buffers, draft.cnn)
-            lays += [Overlay(item.output + first, item.source + first, item.lead_bytes) for item in found]
+        parts.append(_part(draft, first, time, overlays=overlays))
+        first += len(draft.buffers)
         time += len(draft.network.layers) + 2
     problem = Problem(
-        buffers=tuple(buffers),
-        demands=tuple(demands),
-        ties=tuple(ties),
+        buffers=tuple(item for part in parts for item in part.buffers),
+        demands=tuple(item for part in parts for item in part.demands),
+        ties=tuple(item for part in parts for item in part.ties),
         cnn=drafts[0].cnn,
-        networks=tuple(networks),
-        overlays=tuple(lays),
+        networks=tuple(item for part in parts for item in part.networks),
+        overlays=tuple(item for part in parts for item in part.overlays),
         taken=tuple(taken),
-        copies=tuple(copies),
+        copies=tuple(item for part in parts for item in part.copies),
         weight_start=weight_start,
     )
     return with_sharing(problem, _contents(drafts)) if sharing else problem
+
+
+def _part(draft: Draft, first: int, time: int, *, overlays: bool) -> Problem:
+    """Return the problem of one draft: its buffers count from ``first``, its layers run from ``time``."""
+    lays = overlays_of(draft.network, draft.buffers, draft.cnn) if overlays else ()
+    return Problem(
+        buffers=tuple(
+            replace(item, first=item.first + time, last=item.last + time) for item in draft.buffers
+        ),
+        demands=tuple(replace(item, buffer=item.buffer + first) for item in demands_of(draft)),
+        ties=tuple(
+            replace(item, buffer=item.buffer + first, other=item.other + first) for item in _ties_of(draft)
+        ),
+        cnn=draft.cnn,
+        networks=(tuple(range(first, first + len(draft.buffers))),),
+        overlays=tuple(
+            replace(item, output=item.output + first, source=item.source + first) for item in lays
+        ),
+        copies=tuple(replace(item, buffer=item.buffer + first) for item in _copies_of(draft)),
+    )
 
 
 def _contents(drafts: Sequence[Draft]) -> list[bytes]:
