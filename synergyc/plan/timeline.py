@@ -3,7 +3,8 @@
 The firmware has no timetable: each task goes on when its input, its unit and room for its output are there.
 The same rules are played here with the times of the cost model, so that waiting, back-pressure and the turns
 that apps take on a unit are in the figures. What is simplified: a transfer is played in at most
-``_CHUNKS`` parts, and interrupts wait for a task of the main loop instead of stretching it.
+``_CHUNKS`` parts, interrupts wait for a task of the main loop instead of stretching it, and radio modules are
+not played: a frame's way through their UARTs counts in the unloaded latency only.
 """
 
 from __future__ import annotations
@@ -192,7 +193,6 @@ class _Player:
             with lock.request() as mine:
                 yield mine
                 yield from self._frames(hand_off, cost, who, units)
-            yield self.env.timeout(float(cost.hop_us))
             yield from self._work(f"{hand_off.target}.cpu", who, "receive", float(cost.decode_us))
             target.push(run)
             source.pop()
