@@ -27,7 +27,8 @@ def suit(network: Network, cnn: Cnn) -> Network:
     Only where the chip does not have them; results are equal bit by bit.
     """
     layers = [form for layer in network.layers for form in _padded_first(layer, network, cnn)]
-    return replace(network, layers=tuple(_suited(layer, cnn) for layer in layers))
+    whole = replace(network, layers=tuple(layers))
+    return replace(whole, layers=tuple(_suited(layer, whole, cnn) for layer in layers))
 
 
 def has_groups(layer: Layer, cnn: Cnn) -> bool:
@@ -86,14 +87,20 @@ def _padded_first(layer: Layer, network: Network, cnn: Cnn) -> list[Layer]:
     ]
 
 
+def _has_gaps(layer: Layer, network: Network, cnn: Cnn) -> bool:
+    """Return whether joined tensors leave gaps between their channels, which only dense weights can skip."""
+    parts = [network.tensor(name).shape[0] for name in layer.inputs]
+    return layer.eltwise is None and len(parts) > 1 and any(n % cnn.processors_per_instance for n in parts)
+
+
 def _fits_column(layer: Layer) -> bool:
     return layer.kernel == (_TAPS,) and layer.dilation == (1,)
 
 
-def _suited(layer: Layer, cnn: Cnn) -> Layer:
+def _suited(layer: Layer, network: Network, cnn: Cnn) -> Layer:
     if layer.weight is None:
         return layer
-    if not has_groups(layer, cnn):
+    if not has_groups(layer, cnn) or (layer.groups > 1 and _has_gaps(layer, network, cnn)):
         layer = replace(layer, weight=frozen_array(dense_groups(layer.weight, layer.groups)), groups=1)
     return _column(layer, layer.weight) if _pads_too_many(layer, cnn) and _fits_column(layer) else layer
 
