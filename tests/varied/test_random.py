@@ -10,6 +10,6 @@ import pytest
 from tests.varied.agreement import disagreement
 
 
-@pytest.mark.parametrize("seed", (0, 1, 2, 3, 4, 5, 6, 7, 285))
+@pytest.mark.parametrize("seed", [0, 1, 2, 3, 4, 5, 6, 7, 285])
 def test_all_executors_agree(seed: int) -> None:
     assert disagreement(seed) is None
