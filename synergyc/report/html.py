@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import jinja2
 
-from synergyc.manifest import Manifest
+from synergyc.manifest import Manifest, SegmentRecord
 from synergyc.plan.types import Schedule
 from synergyc.report.outcome import RunOutcome
 from synergyc.targets import data_folder
@@ -89,6 +89,7 @@ def html_report(report: BuildReport) -> str:
     units = sorted({span.unit for span in report.schedule.spans})
     page: str = environment.get_template("report.html.j2").render(
         manifest=manifest,
+        segments_of={app.name: _chain(manifest, app.name) for app in manifest.apps},
         outcome=report.outcome,
         outcomes={} if report.outcome is None else {app.name: app for app in report.outcome.apps},
         schedule=report.schedule,
@@ -101,6 +102,12 @@ def html_report(report: BuildReport) -> str:
         segments=segments,
     )
     return page
+
+
+def _chain(manifest: Manifest, app: str) -> list[tuple[str, SegmentRecord]]:
+    """Return the segments of an app with their devices, in the order in which a run passes them."""
+    parts = [(item.name, part) for item in manifest.devices for part in item.segments if part.app == app]
+    return sorted(parts, key=lambda part: part[1].first_layer)
 
 
 def _colours(names: tuple[str, ...]) -> dict[str, str]:
