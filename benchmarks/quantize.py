@@ -51,7 +51,7 @@ class Task:
     validation: Labelled
     test: Labelled
     learning_rate: float
-    """Chosen on the validation samples of seed 0."""
+    """The default of ``synergyc train``; not tuned for the task."""
 
 
 @dataclass(frozen=True)
