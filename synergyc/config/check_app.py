@@ -7,6 +7,7 @@ from pathlib import Path
 
 from synergyc.config.marks import KeyPath
 from synergyc.config.system import (
+    SENSOR_DRIVERS,
     App,
     CheckpointModel,
     ExportedModel,
@@ -138,6 +139,11 @@ def _check_data(system: System, app: App) -> Iterator[Diagnostic]:
         place = system.locate("apps", app.name, "sense", "rate_hz")
         message = f"apps.{app.name}.sense.rate_hz must be more than 0, not {app.sense.rate_hz:g}"
         yield Diagnostic("schema-value", message, place)
+    if app.sense.driver not in SENSOR_DRIVERS:
+        place = system.locate("apps", app.name, "sense", "driver")
+        wanted = f"a driver {app.sense.driver!r} for the sensor {app.sense.sensor!r}"
+        message = f"{wanted} is not on this port (baremetal)"
+        yield Diagnostic("sensor-driver", message, place, hint=f"driver: {' or '.join(SENSOR_DRIVERS)}")
     if app.labels and not app.samples:
         place = system.locate("apps", app.name, "labels")
         yield Diagnostic("labels-without-samples", "labels need samples", place, hint="samples: FILE.npy")

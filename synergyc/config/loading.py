@@ -94,7 +94,7 @@ def _link(table: LinkTable) -> Link:
 def _app(name: str, table: AppTable, folder: Path) -> App:
     return App(
         name=name,
-        sense=Sense(table.sense.sensor, table.sense.on, table.sense.rate_hz),
+        sense=Sense(table.sense.sensor, table.sense.on, table.sense.rate_hz, table.sense.driver),
         model=_model(table.model, folder),
         interact=Interact(table.interact.actuator, table.interact.on),
         quantize=None if table.quantize is None else _quantize(table.quantize, folder),

@@ -70,6 +70,7 @@ class SenseTable(_Table):
     sensor: Text
     on: Text | None = None
     rate_hz: Positive | None = None
+    driver: Text = "replay"
 
 
 class InteractTable(_Table):

@@ -122,6 +122,10 @@ ModelSource = PythonModel | OnnxModel | ExportedModel | CheckpointModel | Module
 _SOURCES = (PythonModel, OnnxModel, ExportedModel, CheckpointModel, ModuleModel)
 
 
+SENSOR_DRIVERS = ("replay", "host")
+"""Those of the port ``baremetal``, templates/firmware/sensor_*.c: samples in flash, or from a host."""
+
+
 @dataclass(frozen=True)
 class Sense:
     """Where an app's input comes from. ``on`` is None where the planner may choose the device."""
@@ -129,6 +133,8 @@ class Sense:
     sensor: str
     on: str | None = None
     rate_hz: float | None = None
+    driver: str = "replay"
+    """Where its samples come from, one of SENSOR_DRIVERS."""
 
 
 @dataclass(frozen=True)

@@ -48,10 +48,11 @@ class _Tasks:
 
 @dataclass(frozen=True)
 class Policy:
-    """How an app's runs are scheduled: the sensor's rate (None: as fast as it goes), and its priority."""
+    """How an app's runs come about: the sensor's rate (None: as fast as it goes) and driver, and priority."""
 
     rate_hz: float | None = None
     priority: int = 0
+    driver: str = "replay"
 
 
 @dataclass(frozen=True)
@@ -222,9 +223,11 @@ def _assign_app(
     first = joints[0].tensors
     if len(first) != 1:
         raise fail("hand-off-tensors", f"app {app.app!r} must have one input tensor, not {len(first)}")
-    queue = _queue(devices, app, 0, app.sense_device, joints[0], in_flash=True)
-    packed = tuple(pack_tensor(first[0], sample) for sample in samples)
-    devices[app.sense_device].senses.append(Sense(app.app, queue, first[0], packed, policy.rate_hz))
+    in_flash = policy.driver == "replay"
+    queue = _queue(devices, app, 0, app.sense_device, joints[0], in_flash=in_flash)
+    packed = tuple(pack_tensor(first[0], sample) for sample in samples) if in_flash else ()
+    sense = Sense(app.app, queue, first[0], packed, policy.rate_hz, policy.driver)
+    devices[app.sense_device].senses.append(sense)
     for index, (segment, program) in enumerate(zip(app.segments, chain, strict=True)):
         source = _carry(devices, app, index, joints[index], queue, numbers)
         queue = _queue(devices, app, index + 1, segment.device, joints[index + 1])

@@ -37,6 +37,8 @@ class FrameKind(IntEnum):
     ACK = 5
     ASK = 6
     BEAT = 7
+    SAMPLE = 8
+    WHO = 9
 
 
 @dataclass(frozen=True)

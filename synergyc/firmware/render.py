@@ -21,6 +21,7 @@ LINKER_SCRIPT = "device.ld"
 _DEVICE_FILES = (
     "framing.h.j2",
     "framing.c",
+    "sensor.h",
     "queue.h",
     "queue.c",
     "link.h",
@@ -32,6 +33,8 @@ _DEVICE_FILES = (
     "cnn.c",
     "console.h",
     "console.c",
+    "console_input.h",
+    "console_input.c",
     "tasks.h",
     "tasks.c",
     "infer.c",
@@ -58,9 +61,10 @@ def render(spec: FirmwareSpec) -> dict[str, str]:
     """
     environment = _environment()
     values = _values(spec)
+    drivers = sorted({f"sensor_{sense.driver}.c" for sense in spec.senses})
     files = {
         name.removesuffix(".j2"): _render(environment, name, values | {"spec": spec})
-        for name in _DEVICE_FILES
+        for name in (*_DEVICE_FILES, *drivers)
     }
     for segment in values["segments"]:
         for suffix in ("h", "c"):
@@ -68,6 +72,8 @@ def render(spec: FirmwareSpec) -> dict[str, str]:
                 environment, f"segment.{suffix}.j2", {"segment": segment}
             )
     for sense in values["senses"]:
+        if sense["driver"] != "replay":
+            continue
         for suffix in ("h", "c"):
             files[f"samples_{sense['c_name']}.{suffix}"] = _render(
                 environment, f"samples.{suffix}.j2", {"sense": sense}
@@ -111,6 +117,7 @@ def _values(spec: FirmwareSpec) -> dict[str, Any]:
             {
                 "app": sense.app,
                 "c_name": c_name(sense.app),
+                "driver": sense.driver,
                 "tensor": sense.layout.tensor,
                 "queue": queues[sense.queue],
                 "samples": sense.samples,

@@ -35,12 +35,19 @@ _BEATS = 10
 _BEAT_US = 40_000
 
 _SMALLEST_PAYLOAD_BYTES = 64
-"""Without links the frame buffers are not used, but have a size."""
+"""Without links the frame buffers serve a host's questions only."""
+_HOST_PAYLOAD_BYTES = 512
+"""Piece of a sample that a host is asked for: the answer to one line takes twelve times the line's time."""
 
 
 def frame_payload_bytes(spec: FirmwareSpec) -> int:
     """Return the largest payload of a frame on any of the device's links."""
-    return max((link.payload_bytes for link in spec.links), default=_SMALLEST_PAYLOAD_BYTES)
+    least = _HOST_PAYLOAD_BYTES if _has_host_sensor(spec) else _SMALLEST_PAYLOAD_BYTES
+    return max([least, *(link.payload_bytes for link in spec.links)])
+
+
+def _has_host_sensor(spec: FirmwareSpec) -> bool:
+    return any(sense.driver == "host" for sense in spec.senses)
 
 
 @dataclass(frozen=True)
@@ -53,7 +60,10 @@ class Rings:
 
 def rings(spec: FirmwareSpec) -> tuple[Rings, ...]:
     """Return the buffers of each UART in the order of ``uarts``."""
-    console = Rings(_CONSOLE_OUT_BYTES, _CONSOLE_IN_BYTES)
+    in_bytes = _CONSOLE_IN_BYTES
+    if _has_host_sensor(spec):  # one piece is under way at a time
+        in_bytes = _power_of_two(encoded_bytes(frame_payload_bytes(spec)))
+    console = Rings(_CONSOLE_OUT_BYTES, in_bytes)
     return (console, *(_link_rings(spec, uart) for uart in uarts(spec)[1:]))
 
 

@@ -54,9 +54,10 @@ class Queue:
 
 @dataclass(frozen=True, eq=False)
 class Sense:
-    """A replay sensor: puts ``samples`` into a queue, each packed as words of ``layout``.
+    """A sensor: puts samples into a queue, each as words of ``layout``.
 
-    ``rate_hz`` None: as fast as they are taken.
+    ``driver`` names the file that gives them: ``replay`` (the packed ``samples`` in flash) or ``host`` (asked
+    for over the console). ``rate_hz`` None: as fast as they are taken.
     """
 
     app: str
@@ -64,6 +65,7 @@ class Sense:
     layout: TensorLayout
     samples: tuple[tuple[int, ...], ...]
     rate_hz: float | None = None
+    driver: str = "replay"
 
 
 @dataclass(frozen=True)

@@ -138,7 +138,9 @@ def firmware_specs(
         sample_bytes = 4 * programs[app.segments[0].name].inputs[0].words
         budget_bytes = _flash_left(system, plan, programs, app.sense_device)
         samples[app.app] = models[app.app].samples[: max(1, budget_bytes // sample_bytes)]
-    policies = {app.name: Policy(app.sense.rate_hz, app.priority or 0) for app in system.apps}
+    policies = {
+        app.name: Policy(app.sense.rate_hz, app.priority or 0, app.sense.driver) for app in system.apps
+    }
     return assign(plan, programs, boards, tuple(_wires(system)), samples, policies=policies)
 
 

@@ -209,7 +209,7 @@ def _app(
     senses = [sense for spec in specs for sense in spec.senses if sense.app == app.name]
     return AppRecord(
         name=app.name,
-        sense={"sensor": app.sense.sensor, "on": plan.sense_device},
+        sense={"sensor": app.sense.sensor, "on": plan.sense_device, "driver": app.sense.driver},
         interact={"actuator": app.interact.actuator, "on": plan.interact_device},
         input=tensor_record(network.inputs[0]),
         output=tensor_record(network.tensor(network.outputs[0])),
@@ -217,7 +217,7 @@ def _app(
         graph=record_file(folder, f"{base}/graph.safetensors"),
         network=record_file(folder, f"{base}/network.safetensors"),
         samples=record_file(folder, f"{base}/samples.npy"),
-        replay_samples=len(senses[0].samples),
+        replay_samples=len(senses[0].samples) or len(model.samples),
         labels=None if model.labels is None else record_file(folder, f"{base}/labels.npy"),
         input_elements=record_file(folder, f"{base}/input_elements.npy"),
         input_bytes=4 * input_layout(specs, app.name).words,

@@ -7,8 +7,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-
 from synergyc.diagnostics import did_you_mean, fail
 from synergyc.emulate.board import Board
 from synergyc.emulate.elf import load_elf
@@ -16,11 +14,11 @@ from synergyc.emulate.radio import Channel
 from synergyc.emulate.simulation import Ending, Simulation
 from synergyc.emulate.trace import Tracer
 from synergyc.emulate.wire import PacketFaults, Wire
-from synergyc.firmware.layout import pack_elements
 from synergyc.manifest import LinkRecord, Manifest, checked_bytes, read_manifest
 from synergyc.pipeline import scenario as scenarios
 from synergyc.pipeline.consoles import ConsoleReader, SenseReader, poll_all
 from synergyc.pipeline.expectation import Expected, expectation
+from synergyc.pipeline.feed import feed, is_fed, packed_samples, parse_request
 from synergyc.pipeline.outcome import Moment, Window, run_outcome
 from synergyc.pipeline.scenario import Change, Scenario
 from synergyc.report.outcome import RunOutcome
@@ -33,6 +31,8 @@ _SLACK = 20
 """How many times longer than predicted the runs may take before the emulation is given up."""
 _POLL_NS = 10**6
 """How often the consoles and the logs of sensed runs are read; a log holds 32 of them."""
+_SLOWEST_FEED_BD = 20_000
+"""Rate at which samples come over the console at least, requests included, with room for repeated ones."""
 _QUIET_NS = 2 * 10**9
 """After incidents: so long after the last result no more are expected, the runs that are missing are lost."""
 
@@ -101,6 +101,9 @@ class _Session:
             app.name: SenseReader(app.name, boards[app.sense["on"]], self._consoles[app.sense["on"]])
             for app in manifest.apps
         }
+        self._feed = feed(folder, manifest, expected)
+        self._heard: Counter[str] = Counter()
+        """Console lines that were looked at for requests, by device."""
         self._gates: Counter[str] = Counter()
         self._begun = self._moment()
         self._steady: Moment | None = None
@@ -136,10 +139,9 @@ class _Session:
         if self._options.sequential:
             self._open(app, 0)
         expected = self._expected[app]
-        if expected.own_input:
-            record = next(item for item in self._manifest.apps if item.name == app)
-            elements = np.load(folder / record.input_elements.path, allow_pickle=False)
-            words = [pack_elements(elements, record.input_bytes, sample) for sample in expected.samples]
+        record = next(item for item in self._manifest.apps if item.name == app)
+        if expected.own_input and not is_fed(record):
+            words = packed_samples(folder, record, expected)
             board.poke(f"synergy_samples_{app}", b"".join(words))
             board.poke(f"synergy_sample_count_{app}", len(words).to_bytes(4, "little"))
 
@@ -171,6 +173,17 @@ class _Session:
             if console.counts["F"]:
                 line = next(item.line for item in console.lines if item.line.kind == "F")
                 raise fail("device-fault", f"device {name!r} reports a fault: {', '.join(line.fields)}")
+        if self._feed.samples:
+            self._answer()
+
+    def _answer(self) -> None:
+        """Give the samples that devices have asked for since the last call."""
+        for name, console in self._consoles.items():
+            for item in console.lines[self._heard[name] :]:
+                request = parse_request(item.line)
+                if request is not None:
+                    self._simulation.boards[name].feed(self._feed.answer(request))
+            self._heard[name] = len(console.lines)
 
     def _has_begun(self) -> bool:
         self._poll()
@@ -281,6 +294,11 @@ def _limit_ns(manifest: Manifest, options: RunOptions) -> int:
     slowest_hz = min(app.predicted.throughput_hz for app in manifest.apps)
     rounds = options.runs * (len(manifest.apps) if options.sequential else 1)
     slack = _SLACK * (5 if options.scenario.disturbs else 1)
-    limit_s = _GRACE_S + (slack * rounds * (1 / slowest_hz + options.scenario.delay_ms / 1000))
+    fed_s = sum(10 * app.input_bytes / _SLOWEST_FEED_BD for app in manifest.apps if is_fed(app))
+    limit_s = (
+        _GRACE_S
+        + options.runs * fed_s
+        + (slack * rounds * (1 / slowest_hz + options.scenario.delay_ms / 1000))
+    )
     incidents_s = sum((item.until_ns or item.at_ns) / 1e9 + 10 for item in options.scenario.incidents)
     return int((limit_s + incidents_s + (options.runs if options.scenario.incidents else 0)) * 1e9)

@@ -1,4 +1,5 @@
 #include "console.h"
+#include "console_input.h"
 #include "device.h"
 #include "port.h"
 #include "report.h"
@@ -27,6 +28,7 @@ static bool poll_all(bool sensing)
         busy = wire_poll(&device.wires[i]) || busy;
         busy = infer_poll() || busy;
     }
+    busy = console_input_poll() || busy;
     for (uint8_t i = 0; sensing && i < device.sense_count; i++) {
         busy = sense_poll(&device.senses[i]) || busy;
         busy = infer_poll() || busy;

@@ -1,8 +1,11 @@
 #include "report.h"
 
 #include "console.h"
+#include "console_input.h"
 #include "device.h"
 #include "port.h"
+
+#define IDENTITY_BYTES 128u
 
 static void begin(const char *kind)
 {
@@ -76,6 +79,17 @@ static void report_wire(const wire_t *wire)
     }
 }
 
+static void report_console(void)
+{
+    console_input_counts_t counts = console_input_counts();
+    begin("S");
+    console_text("console");
+    console_number(counts.damaged_frames);
+    console_number(counts.foreign_frames);
+    console_number(port_uart_overruns(device.console_uart));
+    console_end();
+}
+
 static void report_memory(void)
 {
     port_memory_t memory = port_memory();
@@ -87,14 +101,29 @@ static void report_memory(void)
     console_end();
 }
 
-void report_boot(void)
+static void end_identity(void)
 {
-    begin("B");
     console_text(device.name);
     console_hex_field(device.plan_id);
     console_number(PORT_TICK_HZ);
     console_number(port_ticks());
     console_end();
+}
+
+void report_boot(void)
+{
+    begin("B");
+    end_identity();
+}
+
+bool report_identity(void)
+{
+    if (console_is_busy() || !console_has_room(IDENTITY_BYTES)) {
+        return false;
+    }
+    console_begin("I");
+    end_identity();
+    return true;
 }
 
 void report_start(void)
@@ -122,6 +151,7 @@ void report_end(void)
     for (uint8_t i = 0; i < device.wire_count; i++) {
         report_wire(&device.wires[i]);
     }
+    report_console();
     report_memory();
     begin("E");
     console_text(device.name);

@@ -51,11 +51,14 @@ bool sense_poll(sense_t *sense)
     if (sense->next_run >= *sense->open_runs || !is_due(sense)) {
         return false;
     }
+    const uint32_t *sample = sense->sensor.take(sense->sensor.state, sense->out, sense->next_run);
+    if (sample == NULL) {
+        return false;
+    }
     sense->due_ticks = (sense->next_run == 0 ? began : sense->due_ticks) + sense->period_ticks;
     log_run(sense->log, sense->next_run, began);
-    queue_push(sense->out, sense->next_run, sense->samples + sense->next_sample * sense->out->words);
+    queue_push(sense->out, sense->next_run, sample);
     sense->next_run++;
-    sense->next_sample = sense->next_sample + 1u < *sense->sample_count ? sense->next_sample + 1u : 0u;
     timing_add(&sense->timing, began, port_ticks());
     return true;
 }

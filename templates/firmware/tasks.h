@@ -8,6 +8,7 @@
 
 #include "cnn.h"
 #include "queue.h"
+#include "sensor.h"
 
 /* How often something was done, and how long it took. */
 typedef struct {
@@ -27,17 +28,16 @@ typedef struct {
     } entries[SENSE_LOG_ENTRIES];
 } sense_log_t;
 
-/* A replay sensor: delivers the samples in flash, again and again. */
+/* Delivers what a sensor gives. */
 typedef struct {
     const char *app;
     queue_t *out;
-    const uint32_t *samples; /* each of the queue's size, in the layout of its reader */
-    const volatile uint32_t *sample_count;
+    sensor_t sensor;
     const volatile uint32_t *open_runs; /* runs before this one may be sensed */
     sense_log_t *log;
     uint32_t period_ticks; /* 0: as fast as the readers take them */
     uint32_t due_ticks;    /* of the next sample */
-    uint32_t next_run, next_sample;
+    uint32_t next_run;
     bool ended;
     timing_t timing;
 } sense_t;

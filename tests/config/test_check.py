@@ -21,6 +21,8 @@ from synergyc.config import (
     check,
     load,
 )
+from synergyc.config.system import SENSOR_DRIVERS
+from synergyc.targets import data_folder
 from tests.config.files import GOOD, NAMED, changed, loaded, problems, shown, write
 
 ROOT = Path(__file__).parents[2]
@@ -96,6 +98,11 @@ MESSAGES = {
     "sensor on no device": (
         changed(("sense: imu", "sense: {sensor: imu, on: rist}")),
         "app.yaml:9:30: error: no device 'rist' [unknown-device]\n  hint: did you mean 'wrist'?",
+    ),
+    "sensor driver that is not there": (
+        changed(("sense: imu", "sense: {sensor: imu, driver: i2s}")),
+        "app.yaml:9:34: error: a driver 'i2s' for the sensor 'imu' is not on this port (baremetal)"
+        " [sensor-driver]\n  hint: driver: replay or host",
     ),
     "actuator of another device": (
         changed(("on: chest", "on: wrist")),
@@ -286,6 +293,13 @@ def test_systems_made_in_python_are_checked(tmp_path: Path) -> None:
         "missing-file",
     ]
     assert [item.rule for item in check(System(devices=(), apps=()))] == ["no-device", "no-app"]
+
+
+def test_every_sensor_driver_has_a_file(tmp_path: Path) -> None:
+    files = {path.stem for path in (data_folder("templates") / "firmware").glob("sensor_*.c")}
+    assert files == {f"sensor_{driver}" for driver in SENSOR_DRIVERS}
+    text = changed(("sense: imu", "sense: {sensor: imu, driver: host}"))
+    assert loaded(tmp_path, text).app("digits").sense.driver == "host"
 
 
 def test_places_of_a_good_file(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from synergyc.firmware.assign import assign
+from synergyc.firmware.assign import Policy, assign
 from synergyc.firmware.spec import FirmwareSpec, Wire
 from synergyc.ir.network import Tensor
 from synergyc.plan.types import AppPlan, HandOff, Plan, Prediction, Segment
@@ -56,7 +56,9 @@ def program(
     )
 
 
-def two_devices(chip: str = "max78000", *, rate_kbps: float = 921.6) -> dict[str, FirmwareSpec]:
+def two_devices(
+    chip: str = "max78000", *, rate_kbps: float = 921.6, driver: str = "replay"
+) -> dict[str, FirmwareSpec]:
     """Return the specs of ``chest`` (senses, first segment) and ``wrist`` (second segment, result)."""
     boards: Mapping[str, Board] = {name: load_board(_BOARDS[chip]) for name in ("chest", "wrist")}
     programs = {
@@ -65,7 +67,10 @@ def two_devices(chip: str = "max78000", *, rate_kbps: float = 921.6) -> dict[str
     }
     samples = np.arange(2 * CHANNELS * PIXELS, dtype=np.int8).reshape(2, CHANNELS, 2, PIXELS // 2)
     wires = (Wire("chest-wrist", ("chest", "wrist"), load_medium("uart"), rate_kbps),)
-    specs = assign(two_device_plan(), programs, boards, wires, {"beat": samples}, run_limit=3)
+    policies = {"beat": Policy(driver=driver)}
+    specs = assign(
+        two_device_plan(), programs, boards, wires, {"beat": samples}, run_limit=3, policies=policies
+    )
     return {spec.device: spec for spec in specs}
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from synergyc.config.system import SENSOR_DRIVERS
 from synergyc.firmware.build import write_sources
 from tests.firmware.samples import two_devices
 
@@ -29,7 +30,8 @@ _CHECKS = ("-*", "bugprone-*", "cert-*", "-bugprone-easily-swappable-parameters"
 @pytest.fixture(scope="module")
 def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("sources")
-    write_sources(two_devices()["chest"], folder)
+    for driver in SENSOR_DRIVERS:
+        write_sources(two_devices(driver=driver)["chest"], folder)
     return folder
 
 

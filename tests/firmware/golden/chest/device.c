@@ -72,12 +72,16 @@ sense_log_t synergy_sense_log_beat;
 __attribute__((section(".rodata.synergy_open_runs")))
 const volatile uint32_t synergy_open_runs_beat = UINT32_MAX;
 
+static sensor_replay_t beat_sensor = {
+    .samples = synergy_samples_beat,
+    .sample_count = &synergy_sample_count_beat,
+};
+
 static sense_t senses[] = {
     {
         .app = "beat",
         .out = &queues[QUEUE_BEAT_Q0],
-        .samples = synergy_samples_beat,
-        .sample_count = &synergy_sample_count_beat,
+        .sensor = {.take = sensor_replay_take, .state = &beat_sensor},
         .open_runs = &synergy_open_runs_beat,
         .log = &synergy_sense_log_beat,
         .period_ticks = 0,

@@ -29,6 +29,8 @@ typedef enum {
     FRAME_ACK = 5,       /* sequence: next in order; run: bit i, sequence + i is there; count: where credit ends */
     FRAME_ASK = 6,       /* please answer with an ACK for this stream */
     FRAME_BEAT = 7,      /* the sender lives */
+    FRAME_SAMPLE = 8,    /* console only: one piece (fragment) of a sample for sensor `stream` */
+    FRAME_WHO = 9,       /* console only: please say who you are */
 } frame_kind_t;
 
 typedef struct {
