@@ -25,6 +25,7 @@ from synergyc.report.outcome import RunOutcome
 from synergyc.targets import load_board, load_medium
 
 RUN_LIMIT_SYMBOL = "synergy_run_limit"
+_ALL_RUNS = 2**32 - 1
 _GRACE_S = 1.0
 """Virtual time for loading weights and for links to come up, beyond the time that the runs take."""
 _SLACK = 20
@@ -119,6 +120,9 @@ class _Session:
         pending = list(scenarios.changes(self._options.scenario.incidents))
         self._run_until(pending, self._has_begun, ask_every_ns=0)
         self._begun = self._moment()
+        if not self._options.sequential:
+            for app in self._senses:
+                self._open(app, _ALL_RUNS)
         self._run_until(pending, self._has_ended, ask_every_ns=_POLL_NS)
         self._done = self._done or self._moment()
 
@@ -136,8 +140,7 @@ class _Session:
         )
 
     def _prepare_app(self, board: Board, app: str, folder: Path) -> None:
-        if self._options.sequential:
-            self._open(app, 0)
+        self._open(app, 0)  # no run before all devices are ready: each counts in the statistics
         expected = self._expected[app]
         record = next(item for item in self._manifest.apps if item.name == app)
         if expected.own_input and not is_fed(record):
