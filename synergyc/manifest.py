@@ -45,7 +45,7 @@ class SegmentRecord(_Record):
 
 
 class DeviceRecord(_Record):
-    """One board and its image."""
+    """One board and its image; ``port``: what drives the chip, our own code or the vendor's SDK."""
 
     name: str
     board: str
@@ -56,6 +56,7 @@ class DeviceRecord(_Record):
     ram_bytes: int
     ram_limit_bytes: int
     segments: tuple[SegmentRecord, ...]
+    port: Literal["baremetal", "msdk"] = "baremetal"
 
 
 class TensorRecord(_Record):

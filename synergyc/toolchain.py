@@ -42,6 +42,9 @@ _COMPILE_FLAGS = (
     "-Wextra",
     "-Werror",
 )
+_LIBRARY_FLAGS = ("-std=gnu11", "-w")
+"""For code of others, after the other flags: it may use GNU C, and its warnings are not ours to mend."""
+
 # The image brings its own start-up code and vector table. Paths and the build id would tell builds apart.
 _LINK_FLAGS = (
     "-nostartfiles",
@@ -81,6 +84,23 @@ class CompileResult:
 
 
 @dataclass(frozen=True)
+class Library:
+    """Code of others that becomes part of an image: it is compiled as it is, without warnings.
+
+    ``include`` are folders of headers, for its own ``sources`` and for the image's; so are ``defines``.
+    """
+
+    sources: tuple[Path, ...]
+    include: tuple[Path, ...]
+    defines: tuple[tuple[str, str], ...]
+
+    def flags(self, folder: Path) -> list[str]:
+        """Return the flags of whoever includes its headers, with paths relative to ``folder``."""
+        defines = [f"-D{name}={value}" for name, value in self.defines]
+        return [*defines, *(word for path in self.include for word in ("-isystem", _relative(path, folder)))]
+
+
+@dataclass(frozen=True)
 class CrossCompiler:
     """A GCC for bare-metal Arm. ``version`` is its first ``--version`` line."""
 
@@ -96,6 +116,7 @@ class CrossCompiler:
         *,
         defines: Mapping[str, str] | None = None,
         extra_flags: Sequence[str] = (),
+        library: Library | None = None,
         cwd: Path | None = None,
     ) -> CompileResult:
         """Compile and link ``sources`` into the ELF file ``output``; a ``.map`` file is written beside it.
@@ -103,7 +124,8 @@ class CrossCompiler:
         ``cwd`` (default: the folder of ``output``) is what file names in debug information and in the map
         are relative to; it leaves no trace in the ELF. ``defines`` are ``-D`` names and values,
         ``extra_flags`` come after the standard flags of compiling and linking (``-ffreestanding``,
-        ``-Wno-...``). Object files are kept in ``output``'s folder under ``obj/``.
+        ``-Wno-...``); ``library`` is linked with the image. Object files are kept in ``output``'s folder
+        under ``obj/``.
 
         Raises SynergyError: ``compile-error`` (one diagnostic for each of the compiler's own errors),
         ``link-error``, ``memory-overflow`` (need and have of the linker script's region).
@@ -112,21 +134,24 @@ class CrossCompiler:
         output = output.resolve()
         objects = output.parent / "obj" / output.stem
         objects.mkdir(parents=True, exist_ok=True)
-        flags = [*_CPU_FLAGS, *_COMPILE_FLAGS, *_prefix_maps(folder, [*sources, *include])]
-        flags += [f"-D{name}={value}".removesuffix("=") for name, value in sorted((defines or {}).items())]
+        library = library or Library((), (), ())
+        everything = [*sources, *library.sources]
+        common = [*_CPU_FLAGS, *_COMPILE_FLAGS, *_prefix_maps(folder, [*everything, *include])]
+        flags = [f"-D{name}={value}".removesuffix("=") for name, value in sorted((defines or {}).items())]
         flags += [*(f"-I{_relative(path, folder)}" for path in include), *extra_flags]
-        built = [_relative(objects / name, folder) for name in _object_names(sources)]
+        own_flags = [*common, *flags, *library.flags(folder)]
+        library_flags = [*common, *library.flags(folder), *extra_flags, *_LIBRARY_FLAGS]
+        flags_of = [own_flags] * len(sources) + [library_flags] * len(library.sources)
+        built = [_relative(objects / name, folder) for name in _object_names(everything)]
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            said = pool.map(
-                lambda *pair: self._compile_one(*pair, flags=flags, folder=folder), sources, built
-            )
+            said = pool.map(lambda *job: self._compile_one(*job, folder=folder), everything, built, flags_of)
         problems = [item for text in said if text is not None for item in _compile_diagnostics(text, folder)]
         if problems:
             raise SynergyError(problems)
         self._link(built, linker_script.resolve(), output, folder, extra_flags)
         return CompileResult(output, output.with_suffix(".map"), section_sizes(output))
 
-    def _compile_one(self, source: Path, target: str, *, flags: Sequence[str], folder: Path) -> str | None:
+    def _compile_one(self, source: Path, target: str, flags: Sequence[str], *, folder: Path) -> str | None:
         return self._run([*flags, "-c", _relative(source, folder), "-o", target], folder)
 
     def _link(

@@ -33,6 +33,13 @@ if TYPE_CHECKING:
     help="Our generator, the vendor's, or the vendor's where it is installed and works.",
 )
 @click.option("--self-test", is_flag=True, help="Devices check known answers when they boot.")
+@click.option(
+    "--port",
+    type=click.Choice(["baremetal", "msdk"]),
+    default="baremetal",
+    show_default=True,
+    help="What drives the chip: our own code, or the vendor's SDK in the folder MAXIM_PATH.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the manifest as JSON.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress messages.")
 def command(
@@ -42,14 +49,16 @@ def command(
     selector: str,
     engine: str,
     self_test: bool,
+    port: str,
     as_json: bool,
     quiet: bool,
 ) -> None:
     """Build APP_FILE: quantize, plan, generate, cross-compile, and write a deployment manifest."""
+    from synergyc.firmware.spec import Port
     from synergyc.pipeline.build import BuildOptions, build
     from synergyc.pipeline.engines import EngineChoice
 
-    options = BuildOptions(objective, selector, EngineChoice(engine), self_test)
+    options = BuildOptions(objective, selector, EngineChoice(engine), self_test, Port(port))
     with stages(quiet=quiet) as progress:
         manifest = build(app_file, output, options, progress)
     click.echo(manifest.to_text() if as_json else _summary(manifest, output), nl=False)

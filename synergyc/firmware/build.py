@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from synergyc.diagnostics import Diagnostic, SynergyError
+from synergyc.firmware.msdk import sdk_library
 from synergyc.firmware.render import LINKER_SCRIPT, render
-from synergyc.firmware.spec import FirmwareSpec
-from synergyc.toolchain import CompileResult, CrossCompiler, Sizes, find_cross_compiler
+from synergyc.firmware.spec import FirmwareSpec, Port
+from synergyc.toolchain import CompileResult, CrossCompiler, Library, Sizes, find_cross_compiler
 
 _FLAGS = (
     "-ffreestanding",
@@ -37,13 +38,14 @@ class Firmware:
     map: Path
     sizes: Sizes
     sources: tuple[Path, ...]
+    port: Port = Port.BAREMETAL
 
 
-def write_sources(spec: FirmwareSpec, folder: Path) -> tuple[Path, ...]:
+def write_sources(spec: FirmwareSpec, folder: Path, port: Port = Port.BAREMETAL) -> tuple[Path, ...]:
     """Write the sources of ``spec`` into ``folder``; files that would not change are left alone."""
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
-    for name, text in render(spec).items():
+    for name, text in render(spec, port).items():
         path = folder / name
         if not path.is_file() or path.read_text(encoding="utf-8") != text:
             path.write_text(text, encoding="utf-8")
@@ -51,20 +53,30 @@ def write_sources(spec: FirmwareSpec, folder: Path) -> tuple[Path, ...]:
     return tuple(paths)
 
 
-def build(spec: FirmwareSpec, folder: Path, compiler: CrossCompiler | None = None) -> Firmware:
+def build(
+    spec: FirmwareSpec,
+    folder: Path,
+    compiler: CrossCompiler | None = None,
+    port: Port = Port.BAREMETAL,
+) -> Firmware:
     """Write, compile and link the firmware of one device; the ELF file is ``folder/<device>.elf``.
 
     Raises SynergyError: ``cross-compiler`` (there is none), ``memory-overflow`` (flash or RAM, with need
-    and have), and those of render.
+    and have), ``sdk`` (the port needs the vendor's SDK), and those of render.
     """
     compiler = compiler or find_cross_compiler()
-    sources = write_sources(spec, folder / "src")
-    result = _compile(spec, sources, folder, compiler)
-    return Firmware(spec.device, result.elf, result.map, result.sizes, sources)
+    library = sdk_library(spec.chip.part) if port is Port.MSDK else None
+    sources = write_sources(spec, folder / "src", port)
+    result = _compile(spec, sources, folder, compiler, library)
+    return Firmware(spec.device, result.elf, result.map, result.sizes, sources, port)
 
 
 def _compile(
-    spec: FirmwareSpec, sources: tuple[Path, ...], folder: Path, compiler: CrossCompiler
+    spec: FirmwareSpec,
+    sources: tuple[Path, ...],
+    folder: Path,
+    compiler: CrossCompiler,
+    library: Library | None,
 ) -> CompileResult:
     try:
         return compiler.compile(
@@ -73,6 +85,7 @@ def _compile(
             folder / "src" / LINKER_SCRIPT,
             folder / f"{spec.device}.elf",
             extra_flags=_FLAGS,
+            library=library,
             cwd=folder,
         )
     except SynergyError as error:

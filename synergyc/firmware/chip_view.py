@@ -44,6 +44,7 @@ class Uart:
     in_bytes: int
     gate: Gate
     clock_hz: int
+    low_power: bool
     port: str
     port_gate: Gate
     pins: int
@@ -119,6 +120,7 @@ def _uart(chip: Chip, name: str, rings: Rings) -> Uart:
         in_bytes=rings.in_bytes,
         gate=_gate(chip, name),
         clock_hz=clocks.oscillators_hz["ibro"] if low_power else clocks.peripheral_hz,
+        low_power=low_power,
         port=_hex(_peripheral(chip, port).base),
         port_gate=_gate(chip, port),
         pins=pins,

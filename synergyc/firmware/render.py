@@ -13,7 +13,7 @@ from synergyc.diagnostics import fail
 from synergyc.firmware import sizing
 from synergyc.firmware.chip_view import chip_values
 from synergyc.firmware.segment_view import SegmentView, hex_rows, segment_view
-from synergyc.firmware.spec import FirmwareSpec, Infer, Link
+from synergyc.firmware.spec import FirmwareSpec, Infer, Link, Port
 from synergyc.targets import data_folder
 
 LINKER_SCRIPT = "device.ld"
@@ -43,8 +43,10 @@ _DEVICE_FILES = (
     "main.c",
     "port.h",
     "port_events.h.j2",
-    "port_baremetal.c.j2",
+    "port_core.c",
+    "port_cnn.c",
     "port_uart.c.j2",
+    "uart_chip.h.j2",
     "startup.c.j2",
     "chip.h.j2",
     "device.h.j2",
@@ -52,8 +54,13 @@ _DEVICE_FILES = (
     "device.ld.j2",
 )
 
+_PORT_FILES = {
+    Port.BAREMETAL: ("port_baremetal.c.j2", "uart_baremetal.c.j2"),
+    Port.MSDK: ("port_msdk.c", "uart_msdk.c.j2"),
+}
 
-def render(spec: FirmwareSpec) -> dict[str, str]:
+
+def render(spec: FirmwareSpec, port: Port = Port.BAREMETAL) -> dict[str, str]:
     """Return the source files of a device's firmware: name to text, linker script included.
 
     Pure: equal specs give equal texts. Raises SynergyError (``c-name``) if names of two apps or links
@@ -64,7 +71,7 @@ def render(spec: FirmwareSpec) -> dict[str, str]:
     drivers = sorted({f"sensor_{sense.driver}.c" for sense in spec.senses})
     files = {
         name.removesuffix(".j2"): _render(environment, name, values | {"spec": spec})
-        for name in (*_DEVICE_FILES, *drivers)
+        for name in (*_DEVICE_FILES, *_PORT_FILES[port], *drivers)
     }
     for segment in values["segments"]:
         for suffix in ("h", "c"):

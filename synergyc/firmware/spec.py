@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 from synergyc.synth.program import Program, Step, TensorLayout
 from synergyc.targets import Board, Chip, Medium
+
+
+class Port(StrEnum):
+    """What drives the chip's peripherals: our own code, or the drivers of the vendor's SDK."""
+
+    BAREMETAL = "baremetal"
+    MSDK = "msdk"
 
 
 @dataclass(frozen=True)

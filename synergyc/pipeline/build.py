@@ -16,7 +16,8 @@ from synergyc.config import System
 from synergyc.firmware.assign import Policy, assign
 from synergyc.firmware.build import Firmware
 from synergyc.firmware.build import build as build_firmware
-from synergyc.firmware.spec import FirmwareSpec, Wire
+from synergyc.firmware.msdk import find_sdk
+from synergyc.firmware.spec import FirmwareSpec, Port, Wire
 from synergyc.ir import store
 from synergyc.manifest import MANIFEST_NAME, Manifest
 from synergyc.pipeline.engines import EngineChoice, Generate, generator
@@ -46,6 +47,7 @@ class BuildOptions:
     synth: EngineChoice = EngineChoice.NATIVE
     self_test: bool = False
     """Whether each device runs a known input through its segments at boot and checks the result."""
+    port: Port = Port.BAREMETAL
 
 
 Progress = Callable[[str], None]
@@ -71,6 +73,8 @@ def build_system(
     """
     check_output(output, MANIFEST_NAME, "build")
     compiler = find_cross_compiler()
+    if options.port is Port.MSDK:
+        find_sdk()
     models, result = plan_system(system, options, progress)
     generate = generator(options.synth, progress)
     programs = synthesize(system, models, result.plan, progress, generate)
@@ -81,7 +85,7 @@ def build_system(
         if options.self_test:
             specs = with_known_answers(specs, models, result.plan)
         write_app_files(models.values(), specs, folder)
-        images = compile_all(specs, folder, compiler, progress)
+        images = compile_all(specs, folder, compiler, progress, options.port)
         progress("plan for absent devices")
         others = plan_alternatives(system, list(models.values()), result.plan, options.objective)
         progress("write the manifest")
@@ -145,13 +149,17 @@ def firmware_specs(
 
 
 def compile_all(
-    specs: Sequence[FirmwareSpec], folder: Path, compiler: CrossCompiler, progress: Progress
+    specs: Sequence[FirmwareSpec],
+    folder: Path,
+    compiler: CrossCompiler,
+    progress: Progress,
+    port: Port = Port.BAREMETAL,
 ) -> dict[str, Firmware]:
     """Compile every device's firmware into ``folder/DEVICE`` and return the images by device."""
     images = {}
     for spec in specs:
         progress(f"compile {spec.device}")
-        images[spec.device] = build_firmware(spec, folder / spec.device, compiler)
+        images[spec.device] = build_firmware(spec, folder / spec.device, compiler, port)
         # Object files differ in nothing that matters, and only take space in a deployment.
         shutil.rmtree(folder / spec.device / "obj", ignore_errors=True)
     return images

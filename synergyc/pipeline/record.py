@@ -166,6 +166,7 @@ def _device(
             _segment(segment, plan, models[segment.app], programs[segment.name])
             for segment in plan.segments_on(spec.device)
         ),
+        port=image.port.value,
     )
 
 

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 from synergyc.diagnostics import SynergyError
+from synergyc.firmware.msdk import find_sdk
 from synergyc.synth.izer import PINNED_COMMIT, find_izer
 from synergyc.toolchain import find_cross_compiler
 
-SDK_VARIABLE = "MAXIM_PATH"
 _FLASH_TOOLS = {
     "openocd": ("openocd", "--version"),
     "J-Link": ("JLinkExe", "-NoGui"),
@@ -80,13 +78,12 @@ def _missing(name: str, purpose: str, error: SynergyError) -> ToolStatus:
 
 
 def _sdk() -> ToolStatus:
-    purpose = "building projects with the vendor's own headers"
-    name = os.environ.get(SDK_VARIABLE)
-    if not name:
-        return ToolStatus("MSDK", purpose, "missing", note=f"{SDK_VARIABLE} is not set")
-    if not (Path(name) / "Libraries" / "CMSIS").is_dir():
-        return ToolStatus("MSDK", purpose, "missing", name, note=f"{SDK_VARIABLE} does not name an SDK")
-    return ToolStatus("MSDK", purpose, "found", name)
+    purpose = "build --port msdk"
+    try:
+        folder = find_sdk()
+    except SynergyError as error:
+        return _missing("MSDK", purpose, error)
+    return ToolStatus("MSDK", purpose, "found", str(folder))
 
 
 def _flash_tools() -> Iterator[ToolStatus]:

@@ -153,9 +153,19 @@ def power_up(
 ) -> Devices:
     """Build the firmware of all devices and put it on emulated boards."""
     by_name = {spec.device: spec for spec in specs}
-    boards = [
-        Board(spec.board, load_elf(build(spec, folder / name).elf), name) for name, spec in by_name.items()
-    ]
+    images = {name: build(spec, folder / name).elf for name, spec in by_name.items()}
+    return join(by_name, images, corrupt=corrupt, loss=loss)
+
+
+def join(
+    by_name: Mapping[str, FirmwareSpec],
+    images: Mapping[str, Path],
+    *,
+    corrupt: float = 0.0,
+    loss: float = 0.0,
+) -> Devices:
+    """Put each device's image (an ELF file) on an emulated board, and wire the boards as the specs say."""
+    boards = [Board(spec.board, load_elf(images[name]), name) for name, spec in by_name.items()]
     wires = []
     for name, spec in by_name.items():
         for link in spec.links:

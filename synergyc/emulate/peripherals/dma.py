@@ -15,7 +15,10 @@ from synergyc.emulate.peripherals.base import Peripheral, Services
 from synergyc.emulate.peripherals.uart import Uart
 
 CHANNELS = 4
-"""MSDK max7800x.h: MXC_DMA_CHANNELS."""
+"""MSDK max7800x.h: as many as have interrupts."""
+_NAMED_CHANNELS = 16
+"""MXC_DMA_CHANNELS of max78000.h, where the driver resets that many (dma_reva.c: MXC_DMA_RevA_Init). Those
+beyond CHANNELS are not there: they read as 0, and cannot be enabled."""
 _INTEN, _INTFL, _FIRST_CHANNEL, _CHANNEL_BYTES = 0x000, 0x004, 0x100, 0x20
 _CTRL, _STATUS, _SRC, _DST, _CNT, _SRC_RELOAD, _DST_RELOAD, _CNT_RELOAD = range(0, 0x20, 4)
 _ENABLE, _RELOAD_ENABLE, _SRC_INCREMENT, _DST_INCREMENT = 1 << 0, 1 << 1, 1 << 18, 1 << 22
@@ -105,9 +108,10 @@ class Dma(Peripheral):
 
     def _locate(self, offset: int, value: int) -> tuple[_Channel, int]:
         index, register = divmod(offset - _FIRST_CHANNEL, _CHANNEL_BYTES)
-        if offset < _FIRST_CHANNEL or index >= CHANNELS:
+        absent = CHANNELS <= index < _NAMED_CHANNELS and not value & _ENABLE
+        if offset < _FIRST_CHANNEL or (index >= CHANNELS and not absent):
             raise self.not_modelled(offset, value, "register is not modelled")
-        return self._channels[index], register
+        return (_Channel() if absent else self._channels[index]), register
 
     def _check(self, channel: _Channel, offset: int, value: int) -> None:
         request = value >> 4 & 0x3F

@@ -10,6 +10,9 @@ void port_signal_work(void);
 
 void port_irq_enable(uint32_t irq);
 
+/* Waits, not for ever, for bits of a register. */
+void port_wait_until_set(const volatile uint32_t *address, uint32_t bits);
+
 /* Interrupt handlers, called from the vector table. */
 void wake_timer_handler(void);
 void cnn_handler(void);
@@ -18,7 +21,8 @@ void dma0_handler(void);
 void uart2_handler(void);
 void dma1_handler(void);
 
-/* port_uart.c: bytes that are too few for an interrupt. */
+/* port_uart.c: bytes that are too few for an interrupt; DMA has sent what it was given. */
 void port_uart_collect(void);
+void port_uart_sent(uint8_t uart);
 
 #endif
