@@ -136,7 +136,8 @@ class CrossCompiler:
         objects.mkdir(parents=True, exist_ok=True)
         library = library or Library((), (), ())
         everything = [*sources, *library.sources]
-        common = [*_CPU_FLAGS, *_COMPILE_FLAGS, *_prefix_maps(folder, [*everything, *include])]
+        maps = _prefix_maps(folder, [*everything, *include, *library.include])
+        common = [*_CPU_FLAGS, *_COMPILE_FLAGS, *maps]
         flags = [f"-D{name}={value}".removesuffix("=") for name, value in sorted((defines or {}).items())]
         flags += [*(f"-I{_relative(path, folder)}" for path in include), *extra_flags]
         own_flags = [*common, *flags, *library.flags(folder)]

@@ -26,8 +26,8 @@ def _app(folder: Path, *, change: tuple[str, str] = ("", ""), model: str | None 
     return path
 
 
-def _refused(folder: Path, app: Path, **variables: str) -> str:
-    result = synergyc("build", str(app), "-o", str(folder / "out"), "-q", env=variables)
+def _refused(folder: Path, app: Path, *options: str, **variables: str) -> str:
+    result = synergyc("build", str(app), "-o", str(folder / "out"), "-q", *options, env=variables)
     assert result.returncode == 1, result.stdout + result.stderr
     assert result.stdout == ""
     assert not (folder / "out").exists()
@@ -138,6 +138,11 @@ def test_network_too_big_names_the_limit_and_the_excess(tmp_path: Path) -> None:
 def test_missing_cross_compiler_says_how_to_get_it(tmp_path: Path) -> None:
     message = _refused(tmp_path, _app(tmp_path), SYNERGYC_CROSS_COMPILE="/nowhere/arm-none-eabi-")
     assert "gcc-arm-none-eabi" in message
+
+
+def test_missing_vendor_sdk_is_told_before_anything_is_done(tmp_path: Path) -> None:
+    message = _refused(tmp_path, _app(tmp_path), "--port", "msdk", MAXIM_PATH="")
+    assert message.startswith("error: MAXIM_PATH is not set [sdk]\n")
 
 
 def test_output_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:

@@ -304,3 +304,16 @@ int main(void) {
     board.feed(b"wxyz", at_ns=300_000)
     run(board)
     assert board.console == b"sent by DMA00000000\nwxyzsent"
+
+
+def test_dma_channels_that_only_a_header_names_read_as_zero(programs: Programs) -> None:
+    """max78000.h counts 16 channels, which the SDK's driver resets; the chip has four."""
+    board = programs.board("""
+int main(void) {
+  run_at_100_mhz(); uart_open(0, 54); PCLKDIS0 &= ~(1u << 5);
+  REG(0x400282F0) = 8; put_hex(REG(0x400282F0)); REG(0x40028170) = 8; put_hex(REG(0x40028170));
+  return 0;
+}
+""")
+    run(board)
+    assert board.console == b"00000000\n00000008\n"
