@@ -25,6 +25,7 @@ from synergyc.firmware.spec import (
     Receive,
     Send,
     Sense,
+    Storage,
     Wire,
 )
 from synergyc.ir.types import Array
@@ -224,7 +225,7 @@ def _assign_app(
     if len(first) != 1:
         raise fail("hand-off-tensors", f"app {app.app!r} must have one input tensor, not {len(first)}")
     in_flash = policy.driver == "replay"
-    queue = _queue(devices, app, 0, app.sense_device, joints[0], in_flash=in_flash)
+    queue = _queue(devices, app, 0, app.sense_device, joints[0], Storage.FLASH if in_flash else Storage.RAM)
     packed = tuple(pack_tensor(first[0], sample) for sample in samples) if in_flash else ()
     sense = Sense(app.app, queue, first[0], packed, policy.rate_hz, policy.driver)
     devices[app.sense_device].senses.append(sense)
@@ -267,15 +268,14 @@ def _queue(
     index: int,
     device: str,
     joint: _Joint,
-    *,
-    in_flash: bool = False,
+    storage: Storage = Storage.RAM,
 ) -> str:
     tensors = ", ".join(layout.tensor.name for layout in joint.tensors)
     name = f"{app.app}_q{index}"
     queues = devices.setdefault(device, _Tasks()).queues
     while name in {queue.name for queue in queues}:  # the chain comes back to this device
         name += "b"
-    queues.append(Queue(name, joint.words, 2, in_flash, f"app {app.app}: {tensors}"))
+    queues.append(Queue(name, joint.words, 2, storage, f"app {app.app}: {tensors}"))
     return name
 
 

@@ -13,7 +13,7 @@ from synergyc.diagnostics import fail
 from synergyc.firmware import sizing
 from synergyc.firmware.chip_view import chip_values
 from synergyc.firmware.segment_view import SegmentView, hex_rows, segment_view
-from synergyc.firmware.spec import FirmwareSpec, Infer, Link, Port
+from synergyc.firmware.spec import FirmwareSpec, Infer, Link, Port, Storage
 from synergyc.targets import data_folder
 
 LINKER_SCRIPT = "device.ld"
@@ -133,7 +133,10 @@ def _values(spec: FirmwareSpec) -> dict[str, Any]:
             for sense in spec.senses
         ],
         "infers": [_infer_values(infer, queues, segments) for infer in spec.infers],
-        "interacts": [{"app": item.app, "queue": queues[item.queue]} for item in spec.interacts],
+        "interacts": [
+            {"app": item.app, "queue": queues[item.queue], "held": _held(spec, item.queue, segments)}
+            for item in spec.interacts
+        ],
         "console_uart": 0,
         "frame_payload_bytes": sizing.frame_payload_bytes(spec),
         "stack_bytes": sizing.STACK_BYTES,
@@ -151,8 +154,15 @@ def _queue_values(spec: FirmwareSpec, name: str) -> dict[str, Any]:
         "comment": queue.comment,
         "words": queue.words,
         "depth": queue.depth,
-        "in_flash": queue.in_flash,
+        "storage": queue.storage,
     }
+
+
+def _held(spec: FirmwareSpec, queue: str, segments: Mapping[str, SegmentView]) -> SegmentView | None:
+    """Return the segment whose results stay in the accelerator until they are read from ``queue``."""
+    if spec.queue(queue).storage is not Storage.ACCELERATOR:
+        return None
+    return next(segments[infer.program.name] for infer in spec.infers if infer.target == queue)
 
 
 def _infer_values(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from synergyc.firmware.framing import encoded_bytes
-from synergyc.firmware.spec import FirmwareSpec, Link, Receive, Send
+from synergyc.firmware.spec import FirmwareSpec, Link, Queue, Receive, Send, Storage
 from synergyc.targets import transfer_us
 
 STACK_BYTES = 3072
@@ -117,18 +118,34 @@ def low_credit(link: Link) -> int:
 def with_depths(spec: FirmwareSpec) -> FirmwareSpec:
     """Return ``spec`` with queues shortened to one tensor, the largest first, until they fit into RAM.
 
-    If even that is too much the linker finds out, and says what is needed.
+    Where even that is too much results stay in the accelerator, which then waits for their readers. If that
+    does not help either the linker finds out, and says what is needed.
     """
     spec = _deeper_channel_queues(spec)
     buffers = sum(ring.out_bytes + ring.in_bytes for ring in rings(spec))
     available = spec.chip.sram.size_bytes - STACK_BYTES - _OTHER_RAM_BYTES - buffers
+    shortened = [replace(queue, depth=1) for queue in spec.queues if queue.storage is Storage.RAM]
+    kept = [replace(queue, storage=Storage.ACCELERATOR) for queue in shortened if may_stay(spec, queue)]
     queues = {queue.name: queue for queue in spec.queues}
-    for queue in sorted(spec.queues, key=lambda queue: (-queue.words, queue.name)):
-        taken = sum(q.words * q.depth * 4 for q in queues.values() if not q.in_flash)
-        if taken <= available:
+    for smaller in (*_largest_first(shortened), *_largest_first(kept)):
+        if sum(queue.ram_bytes for queue in queues.values()) <= available:
             break
-        queues[queue.name] = queue if queue.in_flash else replace(queue, depth=1)
+        queues[smaller.name] = smaller
     return replace(spec, queues=tuple(queues.values()))
+
+
+def may_stay(spec: FirmwareSpec, queue: Queue) -> bool:
+    """Return whether a queue's tensors may stay in the accelerator: an inference's results for a console.
+
+    A console takes them whatever happens. A peer may wait for this very accelerator, so what is sent may not
+    stay; nor can what the accelerator never had, and is only passed on.
+    """
+    written = any(infer.target == queue.name and not infer.passed for infer in spec.infers)
+    return written and any(interact.queue == queue.name for interact in spec.interacts)
+
+
+def _largest_first(queues: Sequence[Queue]) -> list[Queue]:
+    return sorted(queues, key=lambda queue: (-queue.words, queue.name))
 
 
 def _deeper_channel_queues(spec: FirmwareSpec) -> FirmwareSpec:

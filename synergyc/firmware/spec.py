@@ -46,18 +46,30 @@ class Link:
     shared: bool = False
 
 
+class Storage(StrEnum):
+    """Where the tensors of a queue are; only ``RAM`` takes memory of its own."""
+
+    RAM = "RAM"
+    FLASH = "flash"
+    """They are samples."""
+    ACCELERATOR = "accelerator"
+    """One result stays where the inference wrote it, and no other one starts before its reader is done."""
+
+
 @dataclass(frozen=True)
 class Queue:
-    """Up to ``depth`` tensors between two tasks, each of ``words`` 32-bit words.
-
-    ``in_flash``: the queue holds no memory of its own, its tensors are samples in flash.
-    """
+    """Up to ``depth`` tensors between two tasks, each of ``words`` 32-bit words."""
 
     name: str
     words: int
     depth: int
-    in_flash: bool
+    storage: Storage
     comment: str
+
+    @property
+    def ram_bytes(self) -> int:
+        """Memory that the tensors take."""
+        return 4 * self.words * self.depth if self.storage is Storage.RAM else 0
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,11 +1,16 @@
 #include "cnn.h"
 
+#include <string.h>
+
 #include "console.h"
 #include "device.h"
+#include "framing.h"
 #include "port.h"
 
 /* A step that waits (clearing of memories) takes microseconds; this is for broken hardware. */
 #define STEP_TIMEOUT_TICKS (PORT_TICK_HZ / 10u)
+/* Words of a result that are on the stack while its CRC is taken. */
+#define PART_WORDS 64u
 
 static const cnn_segment_t *selected; /* whose layer registers are in the accelerator */
 static volatile bool done;
@@ -147,6 +152,33 @@ void cnn_unload_output(const cnn_segment_t *segment, uint32_t *words)
         const cnn_region_t *region = &segment->outputs[i];
         copy_out(words + region->first, word_at(region->address), region->words, region->mask);
     }
+}
+
+void cnn_unload_part(const cnn_segment_t *segment, uint32_t first, uint32_t count, uint32_t *words)
+{
+    memset(words, 0, count * sizeof *words);
+    for (size_t i = 0; i < segment->output_count; i++) {
+        const cnn_region_t *region = &segment->outputs[i];
+        uint32_t region_end = region->first + region->words;
+        uint32_t begin = region->first > first ? region->first : first;
+        uint32_t end = region_end < first + count ? region_end : first + count;
+        if (begin < end) {
+            const volatile uint32_t *from = word_at(region->address) + (begin - region->first);
+            copy_out(words + (begin - first), from, end - begin, region->mask);
+        }
+    }
+}
+
+uint32_t cnn_output_crc(const cnn_segment_t *segment, uint32_t count)
+{
+    uint32_t crc = 0;
+    uint32_t part[PART_WORDS];
+    for (uint32_t first = 0; first < count; first += PART_WORDS) {
+        uint32_t words = count - first < PART_WORDS ? count - first : PART_WORDS;
+        cnn_unload_part(segment, first, words, part);
+        crc = frame_crc32(crc, (const uint8_t *)part, words * sizeof *part);
+    }
+    return crc;
 }
 
 /* Waits for room in a FIFO; the accelerator takes a word in well under a microsecond. */

@@ -77,6 +77,12 @@ bool cnn_is_done(uint32_t *at_ticks);
 /* Copies the segment's output regions out. */
 void cnn_unload_output(const cnn_segment_t *segment, uint32_t *words);
 
+/* Copies `count` of the words that cnn_unload_output would copy, from word `first`; what it leaves is 0. */
+void cnn_unload_part(const cnn_segment_t *segment, uint32_t first, uint32_t count, uint32_t *words);
+
+/* CRC-32 of a result of `count` words that is still in the accelerator. */
+uint32_t cnn_output_crc(const cnn_segment_t *segment, uint32_t count);
+
 /* Handler of the accelerator's interrupt. */
 void cnn_done_interrupt(void);
 

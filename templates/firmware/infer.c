@@ -3,7 +3,6 @@
 
 #include "console.h"
 #include "device.h"
-#include "framing.h"
 #include "port.h"
 #include "tasks.h"
 
@@ -47,6 +46,22 @@ static bool is_done(const infer_t *infer, uint32_t *done_ticks)
     return done;
 }
 
+/* True if results are read from the accelerator, by words: RAM is too small for them. */
+static bool stays(const infer_t *infer)
+{
+    return infer->out->storage == NULL;
+}
+
+/* True while a result is in the accelerator that another run would overwrite. */
+static bool is_held(void)
+{
+    bool held = false;
+    for (uint8_t i = 0; i < device.infer_count; i++) {
+        held = held || (stays(&device.infers[i]) && queue_front(device.infers[i].out) != NULL);
+    }
+    return held;
+}
+
 static bool finish(infer_t *infer)
 {
     uint32_t done_ticks;
@@ -54,9 +69,13 @@ static bool finish(infer_t *infer)
         return false; /* the accelerator keeps the result */
     }
     uint32_t began = port_ticks();
-    uint32_t *output = queue_next(infer->out);
-    cnn_unload_output(infer->segment, output);
-    queue_push(infer->out, infer->run, output);
+    if (stays(infer)) {
+        queue_push(infer->out, infer->run, (const uint32_t *)(uintptr_t)infer->segment->outputs[0].address);
+    } else {
+        uint32_t *output = queue_next(infer->out);
+        cnn_unload_output(infer->segment, output);
+        queue_push(infer->out, infer->run, output);
+    }
     running = NULL;
     timing_add(&infer->inference, started_ticks, done_ticks);
     timing_add(&infer->unload, began, port_ticks());
@@ -90,7 +109,7 @@ bool infer_poll(void)
     if (running != NULL) {
         return finish(running);
     }
-    infer_t *infer = choose();
+    infer_t *infer = is_held() ? NULL : choose();
     if (infer == NULL) {
         return false;
     }
@@ -106,20 +125,17 @@ bool infer_poll(void)
     return true;
 }
 
-/* Runs the segment's known input; the memory of its output queue is free at boot. */
+/* Runs the segment's known input. What is passed on in a run is not part of the result, and counts as 0. */
 static void self_test(infer_t *infer)
 {
     uint32_t done_ticks;
-    uint32_t *output = queue_next(infer->out);
-    memset(output, 0, infer->out->words * sizeof *output); /* what is passed on in a run is not part of this */
     started_ticks = port_ticks();
     cnn_select(infer->segment);
     cnn_load_input(infer->segment, infer->known_input);
     cnn_start(infer->segment, infer->known_input);
     while (!is_done(infer, &done_ticks)) {
     }
-    cnn_unload_output(infer->segment, output);
-    uint32_t crc = frame_crc32(0, (const uint8_t *)output, infer->out->words * sizeof *output);
+    uint32_t crc = cnn_output_crc(infer->segment, infer->out->words);
     if (crc != infer->known_crc) {
         console_fatal("self-test", infer->segment->name, crc);
     }

@@ -13,7 +13,7 @@ typedef struct {
 
 typedef struct {
     uint32_t words;    /* of one tensor */
-    uint32_t *storage; /* depth * words; NULL if the tensors stay where they are, in flash */
+    uint32_t *storage; /* depth * words; NULL if the tensors stay where they are: in flash, in the accelerator */
     tensor_t *slots;
     uint8_t depth, head, count;
 } queue_t;

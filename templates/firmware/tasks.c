@@ -70,6 +70,26 @@ static bool is_whole(const interact_t *interact, const tensor_t *result)
     return interact->in->words <= WHOLE_RESULT_WORDS || result->run < WHOLE_RESULT_RUNS;
 }
 
+static uint32_t crc_of(const interact_t *interact, const tensor_t *result)
+{
+    if (interact->held != NULL) {
+        return cnn_output_crc(interact->held, interact->in->words);
+    }
+    return frame_crc32(0, (const uint8_t *)result->data, interact->in->words * sizeof *result->data);
+}
+
+static void write_words(const interact_t *interact, const tensor_t *result, uint32_t count)
+{
+    uint32_t copy[WORDS_AT_ONCE];
+    const uint32_t *words = copy;
+    if (interact->held != NULL) {
+        cnn_unload_part(interact->held, interact->words_written, count, copy);
+    } else {
+        words = result->data + interact->words_written;
+    }
+    console_words(words, count);
+}
+
 static void begin_result(interact_t *interact, const tensor_t *result)
 {
     interact->writing = true;
@@ -81,7 +101,7 @@ static void begin_result(interact_t *interact, const tensor_t *result)
     if (is_whole(interact, result)) {
         console_open_words();
     } else {
-        console_digest(frame_crc32(0, (const uint8_t *)result->data, interact->in->words * sizeof *result->data));
+        console_digest(crc_of(interact, result));
         interact->words_written = interact->in->words;
     }
 }
@@ -111,7 +131,7 @@ bool interact_poll(interact_t *interact)
     }
     uint32_t left = interact->in->words - interact->words_written;
     uint32_t count = left < WORDS_AT_ONCE ? left : WORDS_AT_ONCE;
-    console_words(result->data + interact->words_written, count);
+    write_words(interact, result, count);
     interact->words_written += count;
     if (interact->words_written == interact->in->words) {
         end_result(interact);

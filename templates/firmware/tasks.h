@@ -66,6 +66,7 @@ typedef struct {
 typedef struct {
     const char *app;
     queue_t *in;
+    const cnn_segment_t *held; /* whose result stays in the accelerator until it is written; NULL: it is in RAM */
     uint32_t words_written; /* of the tensor that is being written */
     uint32_t began_ticks;
     bool writing, ended;

@@ -11,7 +11,7 @@ import pytest
 
 from synergyc.diagnostics import SynergyError
 from synergyc.firmware.assign import assign
-from synergyc.firmware.spec import FirmwareSpec, Passed, Wire
+from synergyc.firmware.spec import FirmwareSpec, Passed, Storage, Wire
 from synergyc.ir.types import Array
 from synergyc.plan.types import AppPlan, HandOff, Plan, Segment
 from synergyc.synth.program import Program
@@ -58,7 +58,7 @@ def test_a_cut_becomes_a_send_and_a_receive_of_the_same_number() -> None:
     specs = two_devices()
     chest, wrist = specs["chest"], specs["wrist"]
     assert ([task.app for task in chest.senses], [task.app for task in chest.infers]) == (["beat"], ["beat"])
-    assert [queue.in_flash for queue in chest.queues] == [True, False]
+    assert [queue.storage for queue in chest.queues] == [Storage.FLASH, Storage.RAM]
     assert (chest.sends[0].number, chest.sends[0].queue) == (wrist.receives[0].number, chest.infers[0].target)
     assert wrist.receives[0].queue == wrist.infers[0].source
     assert wrist.interacts[0].queue == wrist.infers[0].target

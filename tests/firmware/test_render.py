@@ -11,7 +11,7 @@ from synergyc.diagnostics import SynergyError
 from synergyc.firmware import sizing
 from synergyc.firmware.render import render
 from synergyc.firmware.segment_view import segment_view
-from synergyc.firmware.spec import FirmwareSpec
+from synergyc.firmware.spec import FirmwareSpec, Storage
 from synergyc.synth.program import Write
 from synergyc.targets import load_chip
 from tests.conftest import Golden
@@ -88,6 +88,21 @@ def test_large_queues_become_shorter_before_ram_is_full() -> None:
     large = sizing.with_depths(_with_queue_words(sram_words // 2))
     assert [queue.depth for queue in small.queues] == [2, 2]
     assert [queue.depth for queue in large.queues] == [2, 1]  # the first one has its tensors in flash
+
+
+@pytest.mark.parametrize(("share", "storage"), [(4, Storage.RAM), (2, Storage.ACCELERATOR)])
+def test_a_result_that_does_not_fit_stays_in_the_accelerator(share: int, storage: Storage) -> None:
+    """A received tensor takes half of RAM, the result a ``share``; only the result may stay elsewhere."""
+    spec = two_devices()["wrist"]
+    words = spec.chip.sram.size_bytes // 4
+    sizes = {spec.interacts[0].queue: words // share}
+    queues = tuple(replace(queue, words=sizes.get(queue.name, words // 2)) for queue in spec.queues)
+    found = sizing.with_depths(replace(spec, queues=queues))
+    assert {queue.name: queue.storage for queue in found.queues} == {
+        spec.receives[0].queue: Storage.RAM,
+        spec.interacts[0].queue: storage,
+    }
+    assert {queue.depth for queue in found.queues} == {1}
 
 
 def test_frames_fit_the_rings() -> None:

@@ -23,7 +23,8 @@ from synergyc.firmware.assign import assign
 from synergyc.firmware.build import build
 from synergyc.firmware.framing import ConsoleLine, parse_console_line
 from synergyc.firmware.layout import pack_tensor, unpack_tensor
-from synergyc.firmware.spec import FirmwareSpec, Wire
+from synergyc.firmware.sizing import may_stay
+from synergyc.firmware.spec import FirmwareSpec, Storage, Wire
 from synergyc.ir.network import Layer, LayerOp, Network, Tensor
 from synergyc.ir.types import Activation, Array, Pool, PoolKind
 from synergyc.plan.types import AppPlan, HandOff, Plan, Prediction, Segment
@@ -242,6 +243,32 @@ def test_results_are_those_of_the_reference(scene: Scene, samples: Array, tmp_pa
     devices = power_up(specs(scene, samples), tmp_path)
     devices.run_until_end()
     assert_equal(results(devices, scene.interact), expected(samples))
+
+
+def test_results_that_stay_in_the_accelerator_are_those_of_the_reference(
+    samples: Array, tmp_path: Path
+) -> None:
+    """As if RAM were too small: the console, slower than inferences, reads each result where it is."""
+    scene, runs = Scene({"wrist": "max78000fthr"}, "wrist", (("wrist", 0, 1),), "wrist"), 12
+    devices = power_up([_with_kept_results(spec) for spec in specs(scene, samples, runs)], tmp_path)
+    devices.run_until_end()
+    maps = reference.run(network().segment(0, 1), {"x": samples})["conv2"]
+    assert_equal(results(devices, "wrist"), {run: maps[run % len(samples)] for run in range(runs)})
+
+
+def test_a_kept_result_of_one_segment_holds_back_the_other(samples: Array, tmp_path: Path) -> None:
+    scene = SCENES["two segments on one accelerator"]
+    devices = power_up([_with_kept_results(spec) for spec in specs(scene, samples)], tmp_path)
+    devices.run_until_end()
+    assert_equal(results(devices, scene.interact), expected(samples))
+
+
+def _with_kept_results(spec: FirmwareSpec) -> FirmwareSpec:
+    queues = (
+        replace(queue, depth=1, storage=Storage.ACCELERATOR) if may_stay(spec, queue) else queue
+        for queue in spec.queues
+    )
+    return replace(spec, queues=tuple(queues))
 
 
 def test_results_are_right_over_a_bad_wire(samples: Array, tmp_path: Path) -> None:
