@@ -2,9 +2,9 @@
 
 #include "port.h"
 
-bool link_is_due(uint32_t deadline_ticks)
+bool link_has_passed(uint32_t since_ticks, uint32_t span_ticks)
 {
-    return (int32_t)(port_ticks() - deadline_ticks) >= 0;
+    return port_ticks() - since_ticks >= span_ticks;
 }
 
 uint16_t link_fragments(const link_t *link, const queue_t *queue)
@@ -56,7 +56,7 @@ static void send_hello(link_t *link)
     frame_t hello = {.kind = FRAME_HELLO, .run = link->session, .payload = plan, .size_bytes = sizeof plan};
     link_send_frame(link, &hello);
     link->hello_sent = true;
-    link->hello_ticks = port_ticks() + link->answer_ticks;
+    link->hello_ticks = port_ticks();
 }
 
 static bool is_our_plan(const link_t *link, const frame_t *hello)
@@ -159,16 +159,16 @@ static bool poll_received(wire_t *wire)
 /* Says hello, or that we live, when it is time; notices that the peer is lost. */
 static bool poll_presence(link_t *link)
 {
-    if (link_is_up(link) && link_is_due(link->heard_ticks + link->lost_ticks)) {
+    if (link_is_up(link) && link_has_passed(link->heard_ticks, link->lost_ticks)) {
         restart(link);
         link->session = port_new_session();
         return true;
     }
-    if (!link->peer_knows_us && (!link->hello_sent || link_is_due(link->hello_ticks))) {
+    if (!link->peer_knows_us && (!link->hello_sent || link_has_passed(link->hello_ticks, link->answer_ticks))) {
         send_hello(link);
         return true;
     }
-    if (link_is_up(link) && link_is_due(link->said_ticks + link->beat_ticks)) {
+    if (link_is_up(link) && link_has_passed(link->said_ticks, link->beat_ticks)) {
         frame_t beat = {.kind = FRAME_BEAT};
         return link_send_frame(link, &beat);
     }

@@ -34,7 +34,7 @@ typedef struct {
     uint16_t limit;             /* the peer has room for sequence numbers before this one */
     uint32_t acked, lost, again; /* acknowledged; to be sent again; sent again since the last time-out */
     uint8_t attempts;           /* time-outs in a row */
-    uint32_t deadline_ticks;
+    uint32_t armed_ticks; /* when the time-out last began */
     bool ended;
     link_sent_t counts;
 } link_sender_t;
@@ -46,7 +46,7 @@ typedef struct {
     uint16_t limit;       /* that the peer was told */
     uint32_t seen;        /* fragments that are here */
     uint8_t unanswered;   /* fragments since the last acknowledgement */
-    uint32_t answer_by_ticks; /* when they must be answered */
+    uint32_t unanswered_ticks; /* when the first of them came */
     bool answer_due;      /* an acknowledgement must not wait for more of them */
     bool ended;
     link_received_t counts;
@@ -84,7 +84,7 @@ struct link {
     bool peer_known, peer_knows_us;
     uint8_t next_sender; /* senders take turns */
     bool hello_sent;
-    uint32_t hello_ticks, heard_ticks, said_ticks, down_ticks; /* when next; when last; since when down */
+    uint32_t hello_ticks, heard_ticks, said_ticks, down_ticks; /* when last; since when down */
     uint32_t losses;     /* times that the peer was lost */
 };
 

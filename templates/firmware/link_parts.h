@@ -7,8 +7,9 @@
 /* Encodes and sends; false if the UART's buffer has no room. */
 bool link_send_frame(link_t *link, frame_t *frame);
 
-/* True once `deadline_ticks` has passed. */
-bool link_is_due(uint32_t deadline_ticks);
+/* True once `span_ticks` have passed since a time. The counter wraps: if that was long ago the answer may be
+ * wrong, but never for longer than `span_ticks`. */
+bool link_has_passed(uint32_t since_ticks, uint32_t span_ticks);
 
 /* Fragments of a tensor of `queue`, and the payload of one of them. */
 uint16_t link_fragments(const link_t *link, const queue_t *queue);

@@ -85,7 +85,7 @@ void link_receive_data(link_t *link, const frame_t *data)
         return;
     }
     if (receiver->unanswered++ == 0) {
-        receiver->answer_by_ticks = port_ticks() + link->answer_ticks / ANSWER_SHARE;
+        receiver->unanswered_ticks = port_ticks();
     }
     receiver->answer_due = receiver->answer_due || ahead != 0 || receiver->unanswered >= link->answer_every;
     if (ahead < LINK_BITMAP && store(link, receiver, data)) {
@@ -125,7 +125,8 @@ void link_restart_receivers(link_t *link)
 static bool must_answer(const link_t *link, const link_receiver_t *receiver, uint16_t limit)
 {
     bool may_wait = (uint16_t)(receiver->limit - receiver->base) < link->low_credit;
-    bool overdue = receiver->unanswered != 0 && link_is_due(receiver->answer_by_ticks);
+    bool overdue =
+        receiver->unanswered != 0 && link_has_passed(receiver->unanswered_ticks, link->answer_ticks / ANSWER_SHARE);
     return receiver->answer_due || overdue || (may_wait && limit != receiver->limit);
 }
 

@@ -19,10 +19,15 @@ static uint32_t under_way(const link_sender_t *sender)
     return count >= 32u ? UINT32_MAX : (1u << count) - 1u;
 }
 
-static void arm(const link_t *link, link_sender_t *sender)
+static void arm(link_sender_t *sender)
+{
+    sender->armed_ticks = port_ticks();
+}
+
+static bool has_timed_out(const link_t *link, const link_sender_t *sender)
 {
     uint32_t factor = 1u << (sender->attempts < BACK_OFF_LIMIT ? sender->attempts : BACK_OFF_LIMIT);
-    sender->deadline_ticks = port_ticks() + link->answer_ticks * factor;
+    return link_has_passed(sender->armed_ticks, link->answer_ticks * factor);
 }
 
 static void drop(link_sender_t *sender)
@@ -81,7 +86,7 @@ void link_receive_ack(link_t *link, const frame_t *ack)
         sender->again = step < 32u ? sender->again >> step : 0;
         sender->base = ack->sequence;
         sender->attempts = 0;
-        arm(link, sender);
+        arm(sender);
         retire(link, sender);
     }
     sender->limit = before(sender->limit, ack->count) ? ack->count : sender->limit;
@@ -109,7 +114,7 @@ void link_restart_senders(link_t *link)
         sender->lost = 0;
         sender->again = 0;
         sender->attempts = 0;
-        arm(link, sender);
+        arm(sender);
     }
 }
 
@@ -167,7 +172,7 @@ static bool send_new(link_t *link, link_sender_t *sender)
         return false;
     }
     if (count == 0) {
-        arm(link, sender);
+        arm(sender);
     }
     sender->next++;
     sender->counts.frames++;
@@ -178,11 +183,11 @@ static bool send_new(link_t *link, link_sender_t *sender)
 static bool poll_timeout(link_t *link, link_sender_t *sender)
 {
     bool waits = sender->next != sender->base || has_new(link, sender);
-    if (!waits || !link_is_due(sender->deadline_ticks)) {
+    if (!waits || !has_timed_out(link, sender)) {
         return false;
     }
     sender->attempts = (uint8_t)(sender->attempts < UINT8_MAX ? sender->attempts + 1u : UINT8_MAX);
-    arm(link, sender);
+    arm(sender);
     sender->again = 0;
     sender->lost = under_way(sender) & ~sender->acked;
     if (sender->lost == 0) {
@@ -196,7 +201,7 @@ static bool poll_timeout(link_t *link, link_sender_t *sender)
 static bool poll_lost(link_t *link)
 {
     bool busy = false;
-    if (!link_is_due(link->down_ticks + link->lost_ticks)) {
+    if (!link_has_passed(link->down_ticks, link->lost_ticks)) {
         return false;
     }
     for (uint8_t i = 0; i < link->sender_count; i++) {

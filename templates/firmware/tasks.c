@@ -31,14 +31,25 @@ static void log_run(sense_log_t *log, uint32_t run, uint32_t ticks)
     log->count++;
 }
 
-static bool is_due(const sense_t *sense)
+/* The counter of ticks wraps after a minute or so, sooner than some sensors are due and than a queue may stay
+ * full: what passes from one look to the next is added up. */
+static bool is_due(sense_t *sense)
 {
-    bool first = sense->next_run == 0;
-    return sense->period_ticks == 0 || first || (int32_t)(port_ticks() - sense->due_ticks) >= 0;
+    if (sense->period_ticks == 0) {
+        return true;
+    }
+    uint32_t now = port_ticks();
+    sense->waited_ticks += now - sense->looked_ticks;
+    sense->looked_ticks = now;
+    if (sense->next_run == 0) {
+        sense->waited_ticks = sense->period_ticks; /* the first sample is due at once */
+    }
+    return sense->waited_ticks >= sense->period_ticks;
 }
 
 bool sense_poll(sense_t *sense)
 {
+    bool due = !sense->ended && is_due(sense);
     if (sense->ended || !queue_has_room(sense->out)) {
         return false;
     }
@@ -48,14 +59,14 @@ bool sense_poll(sense_t *sense)
         sense->ended = true;
         return true;
     }
-    if (sense->next_run >= *sense->open_runs || !is_due(sense)) {
+    if (sense->next_run >= *sense->open_runs || !due) {
         return false;
     }
     const uint32_t *sample = sense->sensor.take(sense->sensor.state, sense->out, sense->next_run);
     if (sample == NULL) {
         return false;
     }
-    sense->due_ticks = (sense->next_run == 0 ? began : sense->due_ticks) + sense->period_ticks;
+    sense->waited_ticks -= sense->period_ticks;
     log_run(sense->log, sense->next_run, began);
     queue_push(sense->out, sense->next_run, sample);
     sense->next_run++;

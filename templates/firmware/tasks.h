@@ -35,8 +35,9 @@ typedef struct {
     sensor_t sensor;
     const volatile uint32_t *open_runs; /* runs before this one may be sensed */
     sense_log_t *log;
-    uint32_t period_ticks; /* 0: as fast as the readers take them */
-    uint32_t due_ticks;    /* of the next sample */
+    uint64_t period_ticks; /* 0: as fast as the readers take them */
+    uint64_t waited_ticks; /* since the last sample was due, until `looked_ticks` */
+    uint32_t looked_ticks;
     uint32_t next_run;
     bool ended;
     timing_t timing;

@@ -43,6 +43,9 @@ class HostLink:
             side, _words(words), depth, payload_bytes, ctypes.c_uint32(plan_id), ctypes.c_uint8(answer_every)
         )
 
+    def set_ticks(self, ticks: int) -> None:
+        self._c.test_set_ticks(ctypes.c_uint32(ticks))
+
     def advance(self, ticks: int) -> None:
         self._c.test_advance(ticks)
 

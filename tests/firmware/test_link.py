@@ -171,6 +171,41 @@ def test_a_good_wire_needs_each_frame_once(host_link: HostLink) -> None:
             assert load.arrived[side, stream] == load.sent[side, stream]
 
 
+@pytest.mark.parametrize("before_wrap", [1, 500, 3000])
+def test_the_counter_of_ticks_may_wrap(host_link: HostLink, before_wrap: int) -> None:
+    """While the link comes up, and while frames are lost and wait for their time-outs."""
+    chance = random.Random(before_wrap)  # noqa: S311
+    words = (100, 3)
+    load = traffic(words, 8, chance)
+    host_link.set_ticks(2**32 - before_wrap)
+    start(host_link, words, 2, 64)
+    exchange(host_link, load, Faults(lose=0.1, change=0.01), chance)
+    check(host_link, load)
+    assert [host_link.losses(side) for side in _SIDES] == [0, 0]
+
+
+def test_a_stream_that_was_quiet_for_long_asks_for_room(host_link: HostLink) -> None:
+    """Longer than half of what the counter of ticks counts; the last word about room was lost."""
+    words = (10, 3)
+    host_link.set_ticks(0)
+    start(host_link, words, 1, 64)
+    bring_up(host_link)
+    assert host_link.send(0, 0, 0, range(10))
+    settle(host_link, 100)
+    assert host_link.receive(1, 0) == (0, tuple(range(10)))
+    host_link.poll(1)
+    assert host_link.take_sent(1)  # lost
+    for _ in range((2**31 + 10**6) // 30_000):  # the peers live
+        host_link.advance(30_000)
+        for side in _SIDES:
+            host_link.poll(side)
+            host_link.deliver(1 - side, host_link.take_sent(side))
+    assert all(host_link.is_up(side) for side in _SIDES)
+    assert host_link.send(0, 0, 1, range(10))
+    settle(host_link, 500)
+    assert host_link.receive(1, 0) == (1, tuple(range(10)))
+
+
 def test_a_lost_peer_makes_runs_dropped_and_counted(host_link: HostLink) -> None:
     """What was under way at once, what comes later after a while; nothing is lost without a count."""
     words = (100, 3)

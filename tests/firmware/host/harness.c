@@ -119,6 +119,11 @@ void test_start(unsigned side, const uint32_t *words, uint8_t depth, uint16_t pa
     wire_open(&end->wire);
 }
 
+void test_set_ticks(uint32_t ticks)
+{
+    now_ticks = ticks;
+}
+
 void test_advance(uint32_t ticks)
 {
     now_ticks += ticks;
