@@ -22,14 +22,14 @@ from tests.e2e.random_systems import random_system, run_system
 
 EXAMPLE = Path(__file__).parent.parent / "examples" / "digits.yaml"
 _SLICE_S = 100
-"""Virtual time of one piece of a soak, if no sensor is reset: the devices' counter of ticks wraps after 86 s."""
+"""Virtual time of one piece of a soak, more if a sensor is reset. The devices' ticks wrap after 86 s."""
 _PROGRESS_RUNS = 500
 _RATE_HZ = 20
 
 
 @click.command()
 @click.option("--count", default=50, show_default=True, help="Number of systems.")
-@click.option("--first", default=0, show_default=True, help="Seed of the first one, or of the soak's first piece.")
+@click.option("--first", default=0, show_default=True, help="Seed of the first one, or of the first piece.")
 @click.option("--runs", default=6, show_default=True, help="Runs of each app.")
 @click.option("--soak-s", default=0, help="Virtual seconds of a soak with random faults.")
 def main(count: int, first: int, runs: int, soak_s: int) -> None:

@@ -57,6 +57,7 @@ class AcceleratorPort:
 
     def __init__(self, model: AcceleratorModel, block: targets.Peripheral, services: Services) -> None:
         self._model = model
+        self._clock = services.cpu.clock
         self._block = block
         self._services = services
         self._cnn_hz = 0
@@ -114,7 +115,7 @@ class AcceleratorPort:
     def _begin_access(self, address: int) -> None:
         if self._services.clocks.is_gated(self._block.clock_bit) or not self._services.clocks.cnn_hz:
             raise BusError(address, "the accelerator's clock is off")
-        self._services.timeline.stall(self._stall_cycles)
+        self._clock.cycles += self._stall_cycles
         self.accesses += 1
 
     def _update(self) -> None:

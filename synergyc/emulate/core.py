@@ -200,9 +200,8 @@ class Core:
 
     # --- exceptions -------------------------------------------------------------------------------------
 
-    def _priority(self, *, ignore_primask: bool = False) -> int:
+    def _priority(self) -> int:
         primask, basepri, faultmask = self.cpu.read_many("primask", "basepri", "faultmask")
-        primask = 0 if ignore_primask else primask
         return self.nvic.execution_priority(primask=primask, basepri=basepri, faultmask=faultmask)
 
     def _take_pending(self) -> None:
@@ -212,7 +211,10 @@ class Core:
         if number is None:
             clock.watch_masks = 0
             return
-        if self.nvic.preempts(number, self._priority()):
+        primask, basepri, faultmask = self.cpu.read_many("primask", "basepri", "faultmask")
+        unmasked = self.nvic.execution_priority(primask=0, basepri=basepri, faultmask=faultmask)
+        preempts = self.nvic.preempts(number, unmasked)
+        if preempts and (not primask or self.nvic.preempts(number, self._priority())):
             clock.watch_masks = 0
             self.sleeping = False
             self._enter(number)
@@ -220,7 +222,7 @@ class Core:
         clock.watch_masks = 1
         # WFI also ends for an interrupt that only PRIMASK holds back (DDI 0403, B1.5.19). A branch back to
         # the WFI would then run forever without any effect: the same as sleeping on.
-        if self.sleeping and self.nvic.preempts(number, self._priority(ignore_primask=True)):
+        if self.sleeping and preempts:
             self._parked = self.cpu.read_memory(self.cpu.read("pc"), 2) == _BRANCH_TO_WFI
             self.sleeping = self._parked
 

@@ -41,7 +41,7 @@ from unicorn.unicorn_py3.unicorn import Uc, UcError
 from synergyc.diagnostics import fail
 from synergyc.emulate.accelerator.errors import BusError
 from synergyc.emulate.clock import BlockClock, ClockStop, make_clock
-from synergyc.emulate.engine import RegisterSet, map_device, read_words, start, write_words
+from synergyc.emulate.engine import RegisterSet, map_device, read_bytes, read_words, start, write_words
 
 _MODELS = {"cortex-m4": arm_const.UC_CPU_ARM_CORTEX_M4}
 
@@ -120,27 +120,12 @@ class Cpu:
 
     def map_bus(self, base: int, size_bytes: int, bus: Bus) -> None:
         """Route accesses to a range (whole pages of 4 KiB) to ``bus``."""
-
-        def read(offset: int, size: int) -> int:
-            try:
-                return bus_read(base + offset, size)
-            except Exception as error:  # no exception may pass through the engine; run() raises it
-                self._fail(error)
-                return 0
-
-        def write(offset: int, size: int, value: int) -> None:
-            try:
-                bus_write(base + offset, size, value)
-            except Exception as error:  # as above
-                self._fail(error)
-
-        bus_read, bus_write = bus.read, bus.write
-        self._devices.append(map_device(self._engine, base, size_bytes, read, write))
+        self._devices.append(map_device(self._engine, base, size_bytes, bus.read, bus.write, self._fail))
 
     def read_memory(self, address: int, size_bytes: int) -> bytes:
         """Return memory contents; raises BusError where no memory is."""
         try:
-            return bytes(self._engine.mem_read(address, size_bytes))
+            return read_bytes(self._engine, address, size_bytes)
         except UcError as error:
             raise BusError(address, "no memory there") from error
 

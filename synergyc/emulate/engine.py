@@ -49,6 +49,13 @@ class RegisterSet:
         _check(_library.uc_reg_write_batch(self._handle, self._numbers, self._pointers, self._count))
 
 
+def read_bytes(engine: Uc, address: int, size_bytes: int) -> bytes:
+    """Return memory contents; raises UcError where no memory is."""
+    content = (ctypes.c_char * size_bytes)()
+    _check(_library.uc_mem_read(engine._uch, address, content, size_bytes))
+    return content.raw
+
+
 def read_words(engine: Uc, address: int, count: int) -> tuple[int, ...]:
     """Return 32-bit words of memory; raises UcError where no memory is."""
     words = (ctypes.c_uint32 * count)()
@@ -82,17 +89,25 @@ def map_device(
     size_bytes: int,
     read: Callable[[int, int], int],
     write: Callable[[int, int, int], None],
+    fail: Callable[[Exception], None],
 ) -> tuple[object, object]:
-    """Route accesses to ``read(offset, size)`` and ``write(offset, size, value)``, which must not raise.
+    """Route accesses to ``read(address, size)`` and ``write(address, size, value)``.
 
-    Returns what must live as long as the mapping.
+    What these raise goes to ``fail``. Returns what must live as long as the mapping.
     """
 
     def on_read(_handle: object, offset: int, size: int, _user: object) -> int:
-        return read(offset, size)
+        try:
+            return read(base + offset, size)
+        except Exception as error:  # none may pass through the engine
+            fail(error)
+            return 0
 
     def on_write(_handle: object, offset: int, size: int, value: int, _user: object) -> None:
-        write(offset, size, value)
+        try:
+            write(base + offset, size, value)
+        except Exception as error:  # as above
+            fail(error)
 
     callbacks = (MMIO_READ_CFUNC(on_read), MMIO_WRITE_CFUNC(on_write))
     _check(_library.uc_mmio_map(engine._uch, base, size_bytes, callbacks[0], None, callbacks[1], None))

@@ -58,8 +58,8 @@ class Dma(Peripheral):
         """See :class:`Peripheral`."""
         self._enabled_irqs = 0
         self._channels = [_Channel() for _ in range(CHANNELS)]
-        self._busy = False
-        """Whether a channel is enabled."""
+        self._running: list[_Channel] = []
+        """Channels that may be enabled; all that are."""
         self._update_irqs()
 
     def read(self, offset: int) -> int:
@@ -86,25 +86,25 @@ class Dma(Peripheral):
                 channel.registers[register // 4] = value
                 if register == _CTRL and value & _ENABLE:
                     self._check(channel, offset, value)
-                    self._busy = True
+                    self._running = [item for item in self._channels if item.enabled]
         self._update_irqs()
         self.serve()
 
     def serve(self) -> None:
         """Move what can be moved now; called when a channel or a UART's FIFO has changed."""
-        if self._moving or not self._busy:
+        if self._moving or not self._running:
             return  # a byte that is moved changes a FIFO, which calls this again
         self._moving = True
         try:
             moved = True
             while moved:
                 moved = False
-                for channel in self._channels:
+                for channel in self._running:
                     moved |= channel.enabled and self._step(channel)
         finally:
             self._moving = False
-        self._busy = any(channel.enabled for channel in self._channels)
-        self._update_irqs()
+        if not all(channel.enabled for channel in self._running):
+            self._running = [channel for channel in self._channels if channel.enabled]
 
     def _locate(self, offset: int, value: int) -> tuple[_Channel, int]:
         index, register = divmod(offset - _FIRST_CHANNEL, _CHANNEL_BYTES)
@@ -163,6 +163,7 @@ class Dma(Peripheral):
         if registers[_CNT // 4]:
             return
         channel.flags |= _COUNT_ZERO
+        self._update_irqs()
         if registers[_CTRL // 4] & _RELOAD_ENABLE and registers[_CNT_RELOAD // 4] & _RELOAD_GO:
             registers[_SRC // 4], registers[_DST // 4] = (
                 registers[_SRC_RELOAD // 4],
