@@ -27,6 +27,18 @@ def _inputs(_context: click.Context, _option: click.Parameter, values: tuple[str
     return found
 
 
+def _boards(_context: click.Context, _option: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for value in values:
+        device, equals, port = value.partition("=")
+        if not equals or not device or not port:
+            raise click.BadParameter(f"{value!r} is not DEVICE=PORT, such as wrist=/dev/ttyACM0")
+        if device in found or port in found.values():
+            raise click.BadParameter(f"{value!r}: each device and each port may be named once")
+        found[device] = port
+    return found
+
+
 def _milliseconds(_context: click.Context, _option: click.Parameter, value: str) -> float:
     number = value.strip().removesuffix("ms")
     try:
@@ -42,6 +54,14 @@ def _milliseconds(_context: click.Context, _option: click.Parameter, value: str)
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("--runs", default=100, show_default=True, type=click.IntRange(min=1), help="Runs of each app.")
 @click.option("--input", "inputs", multiple=True, callback=_inputs, metavar="APP=FILE.npy", help="Samples.")
+@click.option(
+    "--board",
+    "boards",
+    multiple=True,
+    callback=_boards,
+    metavar="DEVICE=PORT",
+    help="Use real boards: the serial port of a device's console. Repeat for each that senses or interacts.",
+)
 @click.option("--sequential", is_flag=True, help="One run at a time, the apps in turn.")
 @click.option("--loss", default=0.0, type=_SHARE, help="Share of frames that links lose.")
 @click.option("--corrupt", default=0.0, type=_SHARE, help="Share of frames that links damage.")
@@ -51,7 +71,7 @@ def _milliseconds(_context: click.Context, _option: click.Parameter, value: str)
 @click.option("--reset", multiple=True, metavar="NAME@TIME", help="Press the reset button: chest@500ms.")
 @click.option("--brown-out", multiple=True, metavar="NAME@TIME", help="Power fails for 50 ms.")
 @click.option("--stuck", multiple=True, metavar="NAME@FROM..TO", help="The core stands still.")
-@click.option("--limit-s", type=click.FloatRange(min=0, min_open=True), help="Limit of virtual time.")
+@click.option("--limit-s", type=click.FloatRange(min=0, min_open=True), help="Limit of (virtual) time.")
 @click.option("--trace", type=click.Path(path_type=Path), help="Write a timeline for Chrome or Perfetto.")
 @click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress bar.")
@@ -59,6 +79,7 @@ def command(
     folder: Path,
     runs: int,
     inputs: dict[str, Path],
+    boards: dict[str, str],
     sequential: bool,
     limit_s: float | None,
     trace: Path | None,
@@ -68,16 +89,26 @@ def command(
 ) -> None:
     """Run the images in FOLDER on emulated devices; exit 0 only if every result is right, bit by bit.
 
-    With faults, runs may be dropped as long as all of them are counted.
+    With faults, runs may be dropped as long as all of them are counted. With --board the images run on boards
+    that hold them (synergyc flash), which are fed and checked over their consoles.
     """
     scenario = _scenario(**faults)
     if sequential and scenario.incidents:
         raise click.UsageError("--sequential waits for each run: it does not go with lost devices")
-    from synergyc.pipeline.run import RunOptions, run
-
-    options = RunOptions(runs, inputs, scenario, sequential, limit_s, trace)
+    if boards and (sequential or trace or scenario != type(scenario)()):
+        raise click.UsageError("--board goes only with --runs, --input, --limit-s, --json and --quiet")
     with counted(runs, "results", quiet=quiet) as progress:
-        outcome = run(folder, options, progress=progress)
+        if boards:
+            from synergyc.pipeline.boards import BoardOptions, run_on_boards
+
+            outcome = run_on_boards(
+                folder, BoardOptions(boards, runs, inputs, limit_s=limit_s), progress=progress
+            )
+        else:
+            from synergyc.pipeline.run import RunOptions, run
+
+            options = RunOptions(runs, inputs, scenario, sequential, limit_s, trace)
+            outcome = run(folder, options, progress=progress)
     if as_json:
         click.echo(json.dumps(_document(outcome), indent=2))
     else:
@@ -111,10 +142,16 @@ def _scenario(loss: float, corrupt: float, delay: float, seed: int, **incidents:
     return Scenario(loss, corrupt, delay, seed, tuple(found))
 
 
+def _execution(outcome: RunOutcome) -> str:
+    if outcome.on_boards:
+        return "boards"
+    return "sequential" if outcome.sequential else "parallel"
+
+
 def _document(outcome: RunOutcome) -> dict[str, object]:
     return {
         "ok": outcome.ok,
-        "execution": "sequential" if outcome.sequential else "parallel",
+        "execution": _execution(outcome),
         "apps": {app.name: _app(app) for app in outcome.apps},
         "predicted": {
             app.name: {
@@ -128,7 +165,7 @@ def _document(outcome: RunOutcome) -> dict[str, object]:
         "energy_uj": outcome.energy_uj,
         "units": {device.name: _units(device) for device in outcome.devices},
         "devices": {device.name: _device(device) for device in outcome.devices},
-        "virtual_s": outcome.virtual_s,
+        "elapsed_s" if outcome.on_boards else "virtual_s": outcome.virtual_s,
     }
 
 

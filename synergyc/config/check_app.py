@@ -142,7 +142,7 @@ def _check_data(system: System, app: App) -> Iterator[Diagnostic]:
     if app.sense.driver not in SENSOR_DRIVERS:
         place = system.locate("apps", app.name, "sense", "driver")
         wanted = f"a driver {app.sense.driver!r} for the sensor {app.sense.sensor!r}"
-        message = f"{wanted} is not on this port (baremetal)"
+        message = f"{wanted} is not on this port"
         yield Diagnostic("sensor-driver", message, place, hint=f"driver: {' or '.join(SENSOR_DRIVERS)}")
     if app.labels and not app.samples:
         place = system.locate("apps", app.name, "labels")

@@ -123,7 +123,7 @@ _SOURCES = (PythonModel, OnnxModel, ExportedModel, CheckpointModel, ModuleModel)
 
 
 SENSOR_DRIVERS = ("replay", "host")
-"""Those of the port ``baremetal``, templates/firmware/sensor_*.c: samples in flash, or from a host."""
+"""Those of every port, templates/firmware/sensor_*.c: samples in flash, or from a host."""
 
 
 @dataclass(frozen=True)

@@ -116,7 +116,7 @@ def _app_outcome(
         wrong=len(results) - right,
         dropped=max(0, sent - len(results)),
         throughput_hz=counted * 1e9 / span_ns if span_ns else 0.0,
-        latency=_latency(latencies_ns),
+        latency=latency(latencies_ns),
         predicted_throughput_hz=app.predicted.throughput_hz,
         predicted_energy_uj=app.predicted.energy_uj,
         predicted_latency_ms=app.predicted.unloaded_latency_ms if sequential else app.predicted.latency_ms,
@@ -124,7 +124,8 @@ def _app_outcome(
     )
 
 
-def _latency(latencies_ns: Sequence[int]) -> Latency | None:
+def latency(latencies_ns: Sequence[int]) -> Latency | None:
+    """Return the distribution of latencies; None if there are none."""
     if not latencies_ns:
         return None
     values = np.asarray(latencies_ns) / 1e6

@@ -63,7 +63,7 @@ def run(folder: Path, options: RunOptions, *, progress: Callable[[int], None] = 
         raise fail("runs", f"number of runs must be at least 1, not {options.runs}", hint="--runs 100")
     manifest = read_manifest(folder)
     scenarios.check_scenario(options.scenario, manifest)
-    _check_inputs(options.inputs, manifest)
+    check_inputs(options.inputs, manifest)
     expected = {
         app.name: expectation(folder, app, options.runs, options.inputs.get(app.name))
         for app in manifest.apps
@@ -75,7 +75,8 @@ def run(folder: Path, options: RunOptions, *, progress: Callable[[int], None] = 
     return session.outcome()
 
 
-def _check_inputs(inputs: Mapping[str, Path], manifest: Manifest) -> None:
+def check_inputs(inputs: Mapping[str, Path], manifest: Manifest) -> None:
+    """Raise SynergyError (``unknown-app``) for samples of an app that the build does not have."""
     names = [app.name for app in manifest.apps]
     for name in inputs:
         if name not in names:

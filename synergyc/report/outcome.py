@@ -100,6 +100,8 @@ class RunOutcome:
     sequential: bool = False
     disturbed: bool = False
     """Whether links or devices were given faults, so that runs may be dropped."""
+    on_boards: bool = False
+    """Whether these were real boards: ``virtual_s`` is the host's time, and ``devices`` is empty."""
 
     @property
     def ok(self) -> bool:

@@ -17,7 +17,8 @@ def outcome_report(outcome: RunOutcome) -> RenderableType:
         parts.append(latency_table(outcome))
     if any(app.accuracy for app in outcome.apps):
         parts.append(accuracy_table(outcome))
-    parts.append(units_table(outcome))
+    if outcome.devices:
+        parts.append(units_table(outcome))
     return Group(*parts, verdict(outcome))
 
 
@@ -78,6 +79,8 @@ def verdict(outcome: RunOutcome) -> str:
     if outcome.ok:
         dropped = sum(app.dropped for app in outcome.apps)
         lost = f", {dropped} of {total} runs were dropped and counted" if dropped else ""
+        if outcome.on_boards:
+            return f"all {total} results of the boards agree bit for bit ({outcome.virtual_s:.1f} s)"
         predicted_uj = sum(app.predicted_energy_uj for app in outcome.apps)
         limit = (
             f"the busiest unit allows {outcome.bound_hz:.1f} runs/s;"

@@ -101,7 +101,7 @@ MESSAGES = {
     ),
     "sensor driver that is not there": (
         changed(("sense: imu", "sense: {sensor: imu, driver: i2s}")),
-        "app.yaml:9:34: error: a driver 'i2s' for the sensor 'imu' is not on this port (baremetal)"
+        "app.yaml:9:34: error: a driver 'i2s' for the sensor 'imu' is not on this port"
         " [sensor-driver]\n  hint: driver: replay or host",
     ),
     "actuator of another device": (
