@@ -41,13 +41,23 @@ _RATE_SLACK = 1 + 1e-9
 
 
 @dataclass(frozen=True)
+class Bracket:
+    """Plans where the load of one unit (its column) is at least ``least_us`` and at most ``most_us``."""
+
+    unit: int
+    least_us: float
+    most_us: float
+
+
+@dataclass(frozen=True)
 class Instance:
-    """Tables of all apps, what is wanted, and the checks."""
+    """Tables of all apps, what is wanted, and the checks; with a ``bracket`` only of plans inside it."""
 
     problem: PlanProblem
     tables: tuple[CandidateTable, ...]
     checks: Checks
     scorer: Scorer
+    bracket: Bracket | None = None
 
     @property
     def objective(self) -> Objective:
@@ -94,8 +104,9 @@ class Instance:
         With apps ``after`` that are still to be chosen, it is a lower bound.
         """
         columns, busy_us, used = self._active[j]
-        load = self.load_us(chosen, after)[columns]
-        return np.asarray(np.where(used, busy_us + load, 0.0).max(axis=1), dtype=np.float64)
+        total_us = busy_us + self.load_us(chosen, after)[columns]
+        self._lift(total_us, columns)
+        return np.asarray(np.where(used, total_us, 0.0).max(axis=1), dtype=np.float64)
 
     def figures(self, j: int, chosen: Choice, after: Sequence[int] = ()) -> Figures:
         """Return the figures of ``chosen`` and each candidate of ``j`` together."""
@@ -103,9 +114,12 @@ class Instance:
         total = app_figures(self.tables[j], period_us, self.wanted_hz(j))
         missed = self._missed(j, period_us)
         load = self.load_us(chosen, after)
+        missed |= self._too_high(j, load)
         for i, row in chosen.items():
             columns = np.flatnonzero(self.tables[i].busy_us[row])
-            others_us = (load[columns] + self.tables[j].busy_us[:, columns]).max(axis=1)
+            total_us = load[columns] + self.tables[j].busy_us[:, columns]
+            self._lift(total_us, columns)
+            others_us = total_us.max(axis=1)
             total = total + app_figures(self.tables[i], others_us, self.wanted_hz(i), row)
             missed |= self._missed(i, others_us)
         if missed.any():
@@ -129,10 +143,10 @@ class Instance:
         """
         total = Figures()
         for k in apps:
-            free = self.free(k, chosen)
+            others = [i for i in (*apps, *beside) if i != k]
+            free = self.free(k, chosen) & ~self._too_high(k, self.load_us(chosen, others))
             if not free.any():
                 return None
-            others = [i for i in (*apps, *beside) if i != k]
             alone = app_figures(self.tables[k], self.periods(k, chosen, others), self.wanted_hz(k))
             total = total + self._admissible(k, chosen, alone, free)
         return total
@@ -220,6 +234,19 @@ class Instance:
             sum(travel_bytes(tensor, cnn) for tensor in (*net.inputs, *(item.output for item in net.layers)))
             for net in networks
         )
+
+    def _too_high(self, j: int, others_us: Floats) -> Mask:
+        """Return the candidates of ``j`` that, with the others' load (U,), go beyond the bracket."""
+        if self.bracket is None:
+            return np.zeros(len(self.tables[j]), dtype=np.bool_)
+        load_us = self.tables[j].busy_us[:, self.bracket.unit] + others_us[self.bracket.unit]
+        return np.asarray(load_us > self.bracket.most_us * _RATE_SLACK)
+
+    def _lift(self, total_us: Floats, columns: Indices) -> None:
+        """Raise loads (n, units) of the bracket's unit to what they are at least, in place."""
+        if self.bracket:
+            place = columns == self.bracket.unit
+            total_us[:, place] = np.maximum(total_us[:, place], self.bracket.least_us)
 
     def _app(self, j: int) -> PlanApp:
         return self.tables[j].model.app

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import combinations, cycle
+from heapq import heappop, heappush
+from itertools import combinations, count, cycle
 
 from synergyc.diagnostics import SynergyError
 from synergyc.plan.goals import WORST, Score
@@ -14,6 +15,7 @@ from synergyc.plan.selectors import baselines
 from synergyc.plan.selectors.base import Budget, Selection, improved, one_by_one, ranking
 from synergyc.plan.selectors.multipliers import load_bound
 from synergyc.plan.selectors.progressive import progressive
+from synergyc.plan.selectors.reduction import Part, halves, reduced, whole
 from synergyc.plan.selectors.unfit import nothing_fits
 
 _QUICK = (
@@ -41,6 +43,12 @@ _EXCHANGE_SHARE = 0.3
 _PAIR_S = 0.5
 """Time for one pair."""
 
+_PART_NODES = 100
+"""Nodes for the first search of a part. Not seconds: equal input shall give equal plans."""
+
+_LONGER = 4
+"""A search that did not end gets so many times the nodes when it comes again."""
+
 _IMPROVED = 2
 """So many of them, the best ones, are improved app by app before the search."""
 
@@ -52,14 +60,59 @@ def exact(instance: Instance, budget: Budget) -> Selection:
     for rows, _ in starts[:_IMPROVED]:
         search.offer(rows)
         search.offer(improved(instance, rows, Budget.of(budget.left_s * _START_SHARE)))
-    if search.rows is not None:
-        exchange(search, Budget.of(budget.left_s * _EXCHANGE_SHARE))
-    bound = search.run()
+    bound = search.run() if search.rows is None else by_parts(search)
     if search.rows is None:
         raise nothing_fits(instance, budget)
     if math.isfinite(bound):
         bound = max(bound, load_bound(instance))
     return Selection(search.rows, min(bound, search.score[0]), optimal=bound >= search.score[0])
+
+
+def by_parts(search: Search) -> float:
+    """Search only where better plans than the first one may be; return what ``Search.run`` does.
+
+    The part with the lowest bound comes first. One with a wide range of loads is split, others are searched,
+    each time for longer.
+    """
+    part = reduced(whole(search.instance), search.score[0])
+    if part is None:
+        return math.inf
+    _exchange_inside(search, part)
+    numbers = count()
+    queue = [(part.bound, next(numbers), part, _PART_NODES)]
+    while queue and not search.budget.spent:
+        _, _, part, nodes = heappop(queue)
+        smaller = reduced(part, search.score[0])
+        if smaller is None:
+            continue
+        parts = halves(smaller)
+        for half in parts:
+            heappush(queue, (half.bound, next(numbers), half, nodes))
+        if not parts:
+            bound = _search_inside(search, smaller, nodes)
+            if math.isfinite(bound):
+                heappush(queue, (bound, next(numbers), smaller, nodes * _LONGER))
+    return min((bound for bound, *_ in queue), default=math.inf)
+
+
+def _exchange_inside(search: Search, part: Part) -> None:
+    if search.rows is None or not part.holds(search.rows):
+        return
+    inside = Search(part.instance, search.budget, part.inner(search.rows), search.score)
+    exchange(inside, Budget.of(search.budget.left_s * _EXCHANGE_SHARE))
+    if inside.rows is not None:
+        search.offer(part.outer(inside.rows))
+
+
+def _search_inside(search: Search, part: Part, nodes: int) -> float:
+    """Search ``part``, apps with the fewest candidates first: there a conflict shows soonest."""
+    tables = part.instance.tables
+    order = sorted(range(len(tables)), key=lambda j: len(tables[j]))
+    inside = Search(part.instance, search.budget, None, search.score, order=tuple(order), nodes=nodes)
+    left_out = inside.run()
+    if inside.rows is not None:
+        search.offer(part.outer(inside.rows))
+    return max(left_out, part.bound)
 
 
 def exchange(search: Search, budget: Budget) -> None:
@@ -117,6 +170,8 @@ class Search:
     fixed: Choice = field(default_factory=dict)
     order: tuple[int, ...] = ()
     """Apps that are chosen, first to last; empty: all of them. ``fixed`` has the others."""
+    nodes: float = math.inf
+    """Nodes that may be looked at."""
 
     def offer(self, rows: tuple[int, ...]) -> None:
         """Take a plan that fits, if it is better than the one so far."""
@@ -125,10 +180,11 @@ class Search:
             self.rows, self.score = rows, score
 
     def run(self) -> float:
-        """Search; return the lowest bound of what was left out for lack of time, infinite if nothing was."""
+        """Search; return the lowest bound of what was left out, infinite if there was time for everything."""
         return self._expand(dict(self.fixed), 0)
 
     def _expand(self, chosen: dict[int, int], depth: int) -> float:
+        self.nodes -= 1
         order = self.order or self.instance.order
         j = order[depth]
         scores = self.instance.bounds(j, chosen, order[depth + 1 :])
@@ -140,7 +196,7 @@ class Search:
             bound = tuple(float(value) for value in scores[row])
             if bound >= self.score:
                 break
-            if self.budget.spent:
+            if self.budget.spent or self.nodes < 0:
                 return min(left_out, bound[0])
             if not self.instance.admits(chosen, j, row):
                 continue
