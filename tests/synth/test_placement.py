@@ -125,6 +125,17 @@ def test_transposed_and_one_dimensional_convolutions(chip: str) -> None:
 
 
 @pytest.mark.parametrize("chip", CHIPS)
+@pytest.mark.parametrize("side", [8, 9, 12])
+@pytest.mark.parametrize(
+    "pool", [Pool(PoolKind.MAX, (2, 2), 1), Pool(PoolKind.MAX, (2, 2), 2), AVERAGE_2X2], ids=str
+)
+def test_transposed_convolutions_pool_first(chip: str, side: int, pool: Pool) -> None:
+    """Pooling strides stand in no register of their own there; the vendor's programs are the same."""
+    up = Spec(12, LayerOp.CONV_TRANSPOSE2D, pool=pool)
+    checked(network((8, side, side), [up, Spec(4)]), chip)
+
+
+@pytest.mark.parametrize("chip", CHIPS)
 def test_widely_dilated_convolutions_leave_room_for_what_they_write_around_their_output(chip: str) -> None:
     wide = Spec(20, LayerOp.CONV1D, kernel=3, pad=0, dilation=11)
     placed = checked(network((4, 200), [wide, wide]), chip)

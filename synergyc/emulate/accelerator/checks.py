@@ -125,8 +125,8 @@ def _special(cnn: Cnn, master: LayerWords, config: LayerConfig) -> None:
     pooled = config.pool.rows * config.pool.cols * config.pool.stride > 1
     if kernel.elements and (pooled or config.eltwise is not None):
         raise post.refuse("pooling or element-wise operands in a flattening layer")
-    if kernel.transposed and (pooled or kernel.taps != 9):
-        raise post.refuse("a transposed convolution with pooling or a kernel other than 3x3")
+    if kernel.transposed and kernel.taps != 9:
+        raise post.refuse("a transposed convolution with a kernel other than 3x3")
     if kernel.interleave > 1:
         plain = config.operation is Operation.CONVOLVE and kernel.taps == 9 and not kernel.unit
         if "calcx4" not in cnn.features or not plain or kernel.positions % kernel.interleave:

@@ -64,7 +64,10 @@ class _Decoder:
         operands, eltwise, pool_first = self._eltwise()
         kernel = self._kernel(passes, last_position)
         fetches = 0 if kernel is not None and kernel.elements else passes * operands
-        frame = self._form.frame(master, pool, fetches, transposed=kernel is not None and kernel.transposed)
+        transposed = kernel is not None and kernel.transposed
+        if kernel is not None and transposed and master["LCTL"].flag(7):
+            pool = self._form.spread_pool(master, pool, fetches, kernel.cols)
+        frame = self._form.frame(master, pool, fetches, transposed=transposed)
         if kernel is not None:
             kernel = replace(kernel, pad_rows=frame.rows.pad, pad_cols=frame.cols.pad)
         active, processors = self._enabled()

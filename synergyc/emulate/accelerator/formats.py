@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from enum import Enum
 from types import MappingProxyType
 from typing import Protocol
@@ -21,6 +21,9 @@ class Part(Enum):
     TRAM = "line buffers"
     BIAS = "bias memory"
 
+
+_MOST_STRIDE = 16
+"""STRIDE has four bits for a pooling stride less one."""
 
 Command = tuple[tuple[Part, ...], int]
 """What a TEST value clears, and the done bits that follow."""
@@ -73,6 +76,9 @@ class RegisterFormat(Protocol):
     def pool(self, words: LayerWords, average_rounds: bool) -> Pool:
         """Return the pooling window."""
 
+    def spread_pool(self, words: LayerWords, pool: Pool, fetches: int, kernel_cols: int) -> Pool:
+        """Return ``pool`` with its stride, which STRIDE does not hold in a transposed convolution."""
+
     def frame(self, words: LayerWords, pool: Pool, fetches: int, transposed: bool) -> Frame:
         """Return the input map; ``fetches`` is the number of words of a pixel that are read."""
 
@@ -119,6 +125,22 @@ def _pool(words: LayerWords, average_rounds: bool) -> Pool:
     return Pool(rows, cols, row_dilation, col_dilation, stride, active and not maximum, average_rounds)
 
 
+def _spread_stride(
+    words: LayerWords, pool: Pool, cols: Axis, kernel_cols: int, strides: Iterable[int]
+) -> Pool:
+    """Return ``pool`` with the one of ``strides`` for which the line buffer has the length of an output row.
+
+    Other registers are the same for all strides; where two of them fit no source tells which is meant.
+    """
+    tptr = words["TPTR"]
+    line = tptr.field(0, 16) - tptr.field(16, 16) + 1
+    last = cols.size - pool.col_span
+    fit = [s for s in strides if 2 * (last // s + 1) + 2 * cols.pad - kernel_cols + 1 == line]
+    if len(fit) != 1:
+        raise tptr.refuse(f"a line of {line} pixels fits {len(fit)} pooling strides")
+    return replace(pool, stride=fit[0])
+
+
 class Ai85:
     """MAX78000."""
 
@@ -143,6 +165,11 @@ class Ai85:
             if words[name].value > 0xF:
                 raise words[name].refuse("pooling has no dilation here")
         return _pool(words, average_rounds)
+
+    def spread_pool(self, words: LayerWords, pool: Pool, fetches: int, kernel_cols: int) -> Pool:
+        """Return ``pool`` with its stride: the line buffer's length is all that depends on it."""
+        cols = self._axis(words["CCNT"], transposed=True)
+        return _spread_stride(words, pool, cols, kernel_cols, range(1, _MOST_STRIDE + 1))
 
     def frame(self, words: LayerWords, pool: Pool, fetches: int, transposed: bool) -> Frame:
         """Return the input map: RCNT and CCNT count the padded rows and columns."""
@@ -221,6 +248,20 @@ class Ai87:
         """Return the pooling window."""
         return _pool(words, average_rounds)
 
+    def spread_pool(self, words: LayerWords, pool: Pool, fetches: int, kernel_cols: int) -> Pool:
+        """Return ``pool`` with its stride: it is also a factor of the pixel distance and of the row step."""
+        pitch = words["STRIDE"].field(4, 28)
+        ccnt = words["CCNT"]
+        rest, step = ccnt.field(16, 16), words["RCNT"].field(16, 16)
+        width = ccnt.field(0, 11) + rest
+        _, pad = self._axis(ccnt, 1)
+        strides = (
+            s
+            for s in range(1, _MOST_STRIDE + 1)
+            if pitch % (s * max(1, fetches)) == 0 and step == (rest + (s - 1) * width) * (pitch // s)
+        )
+        return _spread_stride(words, pool, Axis(width // 2, pad), kernel_cols, strides)
+
     def frame(self, words: LayerWords, pool: Pool, fetches: int, transposed: bool) -> Frame:
         """Return the input map: RCNT and CCNT hold the last window's start and the way to the next row."""
         stride = words["STRIDE"]
@@ -242,7 +283,10 @@ class Ai87:
             raise stride.refuse(f"pixels are {pitch} words apart, but {fetches} words of each are read")
         rows, cols = last_row + pool.row_span, last_col + pool.col_span
         if transposed:
-            if rows % 2 or cols % 2 or width != cols:
+            if pool.stride > 2 or rest - pool.col_span >= pool.stride:
+                raise rcnt.refuse("more than one of the doubled rows or columns is left after pooling")
+            rows, cols = rows + rows % pool.stride, width
+            if rows % 2 or cols % 2:
                 raise rcnt.refuse("a transposed convolution needs twice the rows and columns")
             rows, cols, width = rows // 2, cols // 2, width // 2
         return Frame(Axis(rows, row_pad), Axis(cols, col_pad), width, pitch)

@@ -78,6 +78,18 @@ def test_vendor_project_passes(generate: Generate, device: str, options: str) ->
     assert report.status == "pass", (report.console, report.diagnostics)
 
 
+@pytest.mark.parametrize("device", ["MAX78000", "MAX78002"])
+def test_pooling_in_a_transposed_convolution_passes(generate: Generate, device: str, tmp_path: Path) -> None:
+    """The vendor's upsampling test of one layer, which ends its file, with pooling added."""
+    assert TOOL is not None
+    config = tmp_path / "pooled.yaml"
+    config.write_text(
+        (Path(TOOL) / "tests/test-upsample.yaml").read_text() + "    max_pool: 2\n    pool_stride: 2\n"
+    )
+    report = run(generate(device, f"--config-file {config}"), device, limit_s=10.0)
+    assert report.status == "pass", (report.console, report.diagnostics)
+
+
 def test_mnist_cycles(generate: Generate) -> None:
     """70,157 cycles: the vendor's formula; 1410 us measured on silicon (MSDK example, timer included)."""
     report = run(generate("MAX78000", MNIST + " --timer 0"), "MAX78000", limit_s=10.0)
