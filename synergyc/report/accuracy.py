@@ -10,7 +10,7 @@ STAGE_TITLES = {
     "folded": "folded",
     "fake_quantized": "fake-quantized",
     "reference": "integer reference",
-    "emulated": "emulated devices",
+    "emulated": "devices",
 }
 
 
