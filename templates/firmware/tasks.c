@@ -53,7 +53,6 @@ bool sense_poll(sense_t *sense)
     if (sense->ended || !queue_has_room(sense->out)) {
         return false;
     }
-    uint32_t began = port_ticks();
     if (synergy_run_limit != 0 && sense->next_run == synergy_run_limit) {
         queue_push(sense->out, sense->next_run, NULL);
         sense->ended = true;
@@ -62,6 +61,7 @@ bool sense_poll(sense_t *sense)
     if (sense->next_run >= *sense->open_runs || !due) {
         return false;
     }
+    uint32_t began = port_ticks();
     const uint32_t *sample = sense->sensor.take(sense->sensor.state, sense->out, sense->next_run);
     if (sample == NULL) {
         return false;
