@@ -291,6 +291,8 @@ class Board(_Data):
 class LinkCycles(_Data):
     """CPU cycles that the firmware spends on a link: framing, CRC, interrupts."""
 
+    frame: float
+    """Encoding or decoding a frame, whatever its size; part of ``send_frame`` and ``receive_frame``."""
     send_byte: float
     send_frame: float
     """With the peer's answer to it."""
@@ -321,7 +323,21 @@ class Runtime(_Data):
     queue_tensors: int
     """Tensors that wait between two tasks."""
     console_ring_bytes: int
-    """Characters that wait for the console's UART."""
+    """Of the console's UART; see ``Medium.ring_bytes``."""
+    console_room_bytes: int
+    """Free in the ring before a piece of a result is written."""
+    console_piece_characters: int
+    """Of a result's line that are written at once."""
+    links_up_us: float
+    """From the last device's weights until its neighbours begin to sense."""
+    wake_us: float
+    """The main loop of a device that has nothing to do goes round so often."""
+    first_wake_us: float
+    """For the first time after power-up."""
+    window_frames: int
+    """Of a hand-off that may be under way unacknowledged."""
+    channel_answer_frames: int
+    """Frames that one acknowledgement answers on a shared channel, where each costs air time."""
 
 
 class Medium(_Data):
@@ -346,6 +362,8 @@ class Medium(_Data):
     """An acknowledgement on the line or on air."""
     answered_frames: int = 1
     """Frames that one acknowledgement answers."""
+    ring_bytes: int
+    """Of the buffer in front of the UART that drives it."""
     cpu: LinkCycles
     send_mw: float = 0.0
     """Power of the sending side's transceiver while it sends; 0 for a wire."""

@@ -50,6 +50,8 @@ class Costing:
     cycles: Mapping[str, int]
     result_bytes: int
     """The result as it is read from the last accelerator."""
+    weights_us: Mapping[str, float]
+    """Loading of each segment's weights, once when its device boots, by segment name."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,8 @@ class SegmentCost:
     cycles: int
     infer_us: float
     energy_uj: float
+    weights_us: float
+    """Loading its weights."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +91,7 @@ class CostModel:
         work: list[Work] = []
         hand_offs: list[HandOff] = []
         cycles: dict[str, int] = {}
+        weights_us: dict[str, float] = {}
         if self.app.rate_hz is not None:
             unit = f"{candidate.sense_device}.{self.app.sensor}/{self.app.name}"
             period_us = 1e6 / self.app.rate_hz
@@ -99,6 +104,7 @@ class CostModel:
                 work += self._transfer(hand_offs[-1])
             cost = self.segment_cost(segment.first, segment.last, self.problem.device(segment.device).chip)
             cycles[segment.name] = cost.cycles
+            weights_us[segment.name] = cost.weights_us
             work += self._inference(segment, tensors, cost)
             place = segment.device
         if place != candidate.interact_device:
@@ -107,7 +113,8 @@ class CostModel:
             )
             work += self._transfer(hand_offs[-1])
         work += self._report(candidate)
-        return Costing(candidate, tuple(hand_offs), tuple(work), cycles, self._result_bytes(candidate))
+        result_bytes = self._result_bytes(candidate)
+        return Costing(candidate, tuple(hand_offs), tuple(work), cycles, result_bytes, weights_us)
 
     def _replicas(self, candidate: Candidate) -> Costing:
         """Return the mean of the work of the devices, which take the runs in turn, also of latency."""
@@ -115,10 +122,12 @@ class CostModel:
         work: list[Work] = []
         hand_offs: list[HandOff] = []
         cycles: dict[str, int] = {}
+        weights_us: dict[str, float] = {}
         for segment in candidate.segments:
             alone = replace(candidate, devices=(segment.device,), replicated=False)
             costing = self.cost(alone)
             cycles[segment.name] = next(iter(costing.cycles.values()))
+            weights_us[segment.name] = next(iter(costing.weights_us.values()))
             hand_offs += [replace(item, index=len(hand_offs) + i) for i, item in enumerate(costing.hand_offs)]
             work += [
                 replace(
@@ -129,7 +138,8 @@ class CostModel:
                 )
                 for item in costing.work
             ]
-        return Costing(candidate, tuple(hand_offs), tuple(work), cycles, self._result_bytes(candidate))
+        result_bytes = self._result_bytes(candidate)
+        return Costing(candidate, tuple(hand_offs), tuple(work), cycles, result_bytes, weights_us)
 
     def boundary(self, last: int) -> tuple[str, ...]:
         """Return the tensors that cross after layer ``last``: -1 the inputs, the last layer the outputs."""
@@ -153,7 +163,9 @@ class CostModel:
                 cycles = network_cycles(self.network.segment(first, last), chip)
             infer_us = cycles * 1e6 / chip.cnn.timing.inference_hz
             energy_uj = running_energy_uj(infer_us, chip) + sum(layer.energy_uj for layer in layers)
-            self._costs[key] = SegmentCost(cycles, infer_us, energy_uj)
+            size_bytes = weight_bytes(self.network.layers[first : last + 1])
+            weights_us = size_bytes * chip.cnn.timing.weight_byte_ns / 1000
+            self._costs[key] = SegmentCost(cycles, infer_us, energy_uj, weights_us)
         return self._costs[key]
 
     def _layer_costs(self, chip: Chip) -> tuple[LayerCost, ...]:
@@ -185,10 +197,9 @@ class CostModel:
         timing, both = chip.cnn.timing, _accelerator_and_cpu(segment.device)
         if segment.swapped:
             size_bytes = weight_bytes(self.network.layers[segment.first : segment.last + 1])
-            swap_us = size_bytes * timing.weight_byte_ns / 1000
             source = f"weight bytes x weight_byte_ns of {chip.name}.yaml"
             energy_uj = bus_energy_uj(size_bytes / WORD_BYTES, chip)
-            yield Work("weights", both, swap_us, swap_us, source, *_words(chip, energy_uj))
+            yield Work("weights", both, cost.weights_us, cost.weights_us, source, *_words(chip, energy_uj))
         yield self._move("load", both, self.size_bytes(tensors, chip), chip)
         start_us = timing.start_overhead_ns / 1000
         start_source = f"start_overhead_ns of {chip.name}.yaml"

@@ -2,39 +2,30 @@
 
 The firmware has no timetable: each task goes on when its input, its unit and room for its output are there.
 The same rules are played here with the times of the cost model, so that waiting, back-pressure and the turns
-that apps take on a unit are in the figures. What is simplified: a transfer is played in at most
-``_CHUNKS`` parts, interrupts wait for a task of the main loop instead of stretching it, and radio modules are
-not played: a frame's way through their UARTs counts in the unloaded latency only.
+that apps take on a unit are in the figures. What is simplified: large tensors travel in groups of frames, and
+interrupts wait for a task of the main loop instead of stretching it.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
-from statistics import median
-from typing import Any
+from statistics import median_high
 
 import simpy
 
-from synergyc.plan.cost import Costing, Work, link_unit, result_characters
+from synergyc.plan.cost import CONSOLE_BITS, Costing, Work, result_characters
 from synergyc.plan.layout import switch_words
 from synergyc.plan.problem import PlanProblem
-from synergyc.plan.transfer import TransferCost, transfer_cost
+from synergyc.plan.stream import IDLE, TASK, Line, Process, Stream, frames_of
 from synergyc.plan.types import AppSchedule, HandOff, Schedule, Segment, Span
-from synergyc.targets import Runtime, load_runtime
+from synergyc.plan.uart import Uart
+from synergyc.targets import Chip, Runtime, load_runtime
 
 RUNS = 100
 """Runs of each app that are played: as many as ``synergyc run`` does unless it is told otherwise."""
-
-_CHUNKS = 12
-"""Parts of a transfer, at most: each takes its turn on CPUs and wire."""
-
-_INTERRUPT, _TASK = 0, 1
-"""Priorities on the CPU."""
-
-Process = Generator[simpy.Event, Any, None]
 
 
 def schedule(
@@ -53,12 +44,28 @@ def schedule(
     return Schedule(tuple(player.spans), player.results(), player.busy())
 
 
+_LOOK_US = 8.0
+"""What is asked of one task in the main loop: so long something new waits for its turn, at most."""
+
+
+_NEXT_US = 1.0
+"""From one task in the main loop to the next: what became ready with a result goes before the next load."""
+
+
 class _Queue:
     """A bounded queue; an item's place stays taken until ``pop``."""
 
     def __init__(self, env: simpy.Environment, depth: int) -> None:
+        self.depth = depth
+        self.on_pop: Callable[[], None] | None = None
         self._items = simpy.Store(env)
-        self._places = simpy.Container(env, capacity=depth, init=depth)
+        self._places = simpy.Container(env, init=depth)
+
+    def deepen(self, depth: int) -> None:
+        """Let the queue hold at least ``depth`` items."""
+        if depth > self.depth:
+            self._places.put(depth - self.depth)
+            self.depth = depth
 
     def room(self) -> simpy.Event:
         """Reserve a place."""
@@ -75,6 +82,8 @@ class _Queue:
     def pop(self) -> None:
         """Free the place of an item that was taken from the front."""
         self._places.put(1)
+        if self.on_pop is not None:
+            self.on_pop()
 
 
 class _Player:
@@ -91,8 +100,9 @@ class _Player:
         self.shown: defaultdict[str, list[tuple[int, float]]] = defaultdict(list)
         self.resident: dict[str, Segment] = {}
         self._units: dict[str, simpy.PriorityResource] = {}
-        self._turns: dict[str, simpy.Resource] = {}
-        self._rings: dict[str, simpy.Container] = {}
+        self._worked: dict[str, simpy.Event] = {}
+        self._lines: dict[str, Line] = {}
+        self._consoles: dict[str, tuple[Uart, simpy.Resource]] = {}
         self.segments: defaultdict[str, int] = defaultdict(int)
         for costing in costings:
             for segment in costing.candidate.segments:
@@ -114,29 +124,48 @@ class _Player:
             span_us = shown[-1][1] - shown[0][1]
             delays = [at_us - self.sensed[app, run] for run, at_us in shown]
             rate_hz = (len(shown) - 1) * 1e6 / span_us if span_us else 0.0
-            found[app] = AppSchedule(rate_hz, median(delays) / 1000, max(delays) / 1000)
+            found[app] = AppSchedule(rate_hz, median_high(delays) / 1000, max(delays) / 1000)
         return found
 
     def busy(self) -> dict[str, float]:
         """Return the share of time that each unit worked, until the first app was done."""
+        begin_us = min(self.sensed.values())
         end_us = min(max(at_us for _, at_us in shown) for shown in self.shown.values())
         total: defaultdict[str, float] = defaultdict(float)
         for span in self.spans:
             total[span.unit] += max(0.0, min(span.end_us, end_us) - min(span.begin_us, end_us))
-        return {unit: time_us / end_us for unit, time_us in sorted(total.items())}
+        return {unit: time_us / (end_us - begin_us) for unit, time_us in sorted(total.items())}
 
     def _unit(self, name: str) -> simpy.PriorityResource:
         return self._units.setdefault(name, simpy.PriorityResource(self.env))
 
-    def _work(
-        self, unit: str, who: tuple[str, int], task: str, duration_us: float, priority: int = _TASK
+    def work(
+        self, unit: str, who: tuple[str, int], task: str, duration_us: float, priority: int = TASK
     ) -> Process:
         """Occupy ``unit`` for a task of run ``who``."""
         with self._unit(unit).request(priority) as turn:
             yield turn
             begin_us = self.env.now
             yield self.env.timeout(duration_us)
-            self.spans.append(Span(unit, *who, task, begin_us, self.env.now))
+            self.note(unit, who, task, begin_us)
+
+    def look_on(self, device: str, who: tuple[str, int], task: str, duration_us: float) -> Process:
+        """Go round the main loop once before the CPU sleeps, unless there is something to do."""
+        cpu = self._unit(f"{device}.cpu")
+        yield self.env.timeout(0)
+        begin_us = self.env.now
+        while self.env.now < begin_us + duration_us and not (cpu.count or cpu.queue):
+            with cpu.request(IDLE) as turn:
+                yield turn
+                yield self.env.timeout(min(_LOOK_US, begin_us + duration_us - self.env.now))
+        if self.env.now > begin_us:
+            self.note(f"{device}.cpu", who, task, begin_us)
+
+    def note(self, unit: str, who: tuple[str, int], task: str, begin_us: float) -> None:
+        """Note that a unit worked for run ``who`` until now."""
+        self.spans.append(Span(unit, *who, task, begin_us, self.env.now))
+        if (worked := self._worked.pop(unit, None)) is not None:
+            worked.succeed()
 
     def _app(self, costing: Costing) -> Iterator[Process]:
         """Yield the processes of an app, of replicas one chain for each device."""
@@ -150,10 +179,9 @@ class _Player:
             queue = head
             for i, (here, there) in enumerate(pairwise(stations)):
                 if here != there:
-                    source, queue = queue, self._queue()
                     hand_off = hand_offs.pop(0)
-                    for _ in range(self.runtime.queue_tensors):
-                        yield self._transfer(costing, hand_off, source, queue)
+                    source, queue = queue, self._queue()
+                    yield self._transfer(hand_off, source, queue)
                 if i < len(segments):
                     source, queue = queue, self._queue()
                     yield self._infer(costing, segments[i], source, queue)
@@ -169,76 +197,93 @@ class _Player:
         sense_us = self.runtime.sense_cycles * 1e6 / chip.clocks.cpu_hz
         paced = [work.duration_us for work in costing.work if work.task == "sense"]
         period_us = sum(paced) if paced else 0.0
+        yield self.env.timeout(self._boot_us(candidate.sense_device))
+        first_us = self.env.now
         for run in range(self.runs):
             queue = heads[run % len(heads)]
             yield queue.room()
-            yield self.env.timeout(max(0.0, run * period_us - self.env.now))
-            yield from self._work(f"{candidate.sense_device}.cpu", (candidate.app, run), "sense", sense_us)
-            self.sensed[candidate.app, run] = self.env.now
+            if self.env.now < first_us + run * period_us:
+                yield self.env.timeout(first_us + run * period_us - self.env.now)
+                yield self._awake(candidate.sense_device)
+            with self._unit(cpu := f"{candidate.sense_device}.cpu").request(TASK) as turn:
+                yield turn
+                begin_us = self.sensed[candidate.app, run] = self.env.now
+                yield self.env.timeout(sense_us)
+                self.note(cpu, (candidate.app, run), "sense", begin_us)
             queue.push(run)
 
-    def _transfer(self, costing: Costing, hand_off: HandOff, source: _Queue, target: _Queue) -> Process:
-        """Send tensors; one process for each that may be under way. The target has room before one begins."""
-        link = next(item for item in self.problem.links if item.name == hand_off.link)
-        chips = [self.problem.device(name).chip for name in (hand_off.source, hand_off.target)]
-        cost = transfer_cost(hand_off.size_bytes, link, *chips)
-        turn = f"{link.name}/{hand_off.source}"
-        lock = self._turns.setdefault(turn, simpy.Resource(self.env))
-        units = (link_unit(link, hand_off.source), link_unit(link, hand_off.target))
-        while True:
-            run = yield source.front()
-            who = (costing.candidate.app, run)
-            yield target.room()
-            yield from self._work(f"{hand_off.source}.cpu", who, "send", float(cost.begin_us))
-            with lock.request() as mine:
-                yield mine
-                yield from self._frames(hand_off, cost, who, units)
-            yield from self._work(f"{hand_off.target}.cpu", who, "receive", float(cost.decode_us))
-            target.push(run)
-            source.pop()
+    def _boot_us(self, device: str) -> float:
+        """Return when a device begins to sense: weights are loaded on it and on its peers, links are up."""
+        joined = {device}
+        for costing in self.costings:
+            for item in costing.hand_offs:
+                joined |= {item.source, item.target} if device in (item.source, item.target) else set()
+        loading_us = dict.fromkeys(joined, 0.0)
+        for costing in self.costings:
+            for segment in costing.candidate.segments:
+                if segment.device in joined:
+                    loading_us[segment.device] += costing.weights_us[segment.name]
+        return max(loading_us.values()) + self.runtime.links_up_us
 
-    def _frames(
-        self, hand_off: HandOff, cost: TransferCost, who: tuple[str, int], units: tuple[str, str]
-    ) -> Process:
-        """Send the frames of a tensor: the next ones wait until both CPUs are done with those before."""
-        chunks = int(min(float(cost.frames), _CHUNKS))
-        send_us = max(0.0, float(cost.send_us - cost.begin_us)) / chunks
-        receive_us = max(0.0, float(cost.receive_us - cost.decode_us)) / chunks
-        before: list[simpy.Event] = []
-        for _ in range(chunks):
-            if before:
-                yield self.env.all_of(before)
-            before = [
-                self.env.process(self._work(f"{hand_off.source}.cpu", who, "send", send_us, _INTERRUPT)),
-                self.env.process(
-                    self._work(f"{hand_off.target}.cpu", who, "receive", receive_us, _INTERRUPT)
-                ),
-            ]
-            yield from self._work(units[0], who, "transfer", float(cost.wire_us) / chunks)
-            answer_us = float(cost.answers_us) / chunks
-            self.env.process(self._work(units[1], who, "answer", answer_us, _INTERRUPT))
-        yield self.env.all_of(before)
+    def _awake(self, device: str) -> simpy.Event:
+        """Wait until the main loop goes round: when it did something, or by its timer."""
+        if self._unit(f"{device}.cpu").count:
+            return self.env.timeout(0)
+        worked = self._worked.setdefault(f"{device}.cpu", self.env.event())
+        ahead_us = (self.runtime.first_wake_us - self.env.now) % self.runtime.wake_us
+        return self.env.any_of([worked, self.env.timeout(ahead_us)])
+
+    def _transfer(self, hand_off: HandOff, source: _Queue, target: _Queue) -> Process:
+        """Send what is in one queue to the other one, on another device."""
+        line = self._line(hand_off.link)
+        if line.link.medium.shared:  # an answer stands for several frames: they must have room
+            frames = frames_of(hand_off.size_bytes, line.link.medium)
+            for queue in (source, target):
+                queue.deepen(-(-self.runtime.window_frames // (frames.parts * frames.group)))
+        chips = {name: self._chip(name) for name in (hand_off.source, hand_off.target, *line.uarts)}
+        return Stream(self, line, hand_off, chips, (source, target), self.runtime).send()
+
+    def _line(self, name: str) -> Line:
+        if name not in self._lines:
+            link = next(item for item in self.problem.links if item.name == name)
+            over = [item for costing in self.costings for item in costing.hand_offs if item.link == name]
+            group = max(frames_of(item.size_bytes, link.medium).group for item in over)
+            rate_bd = 1000 * link.medium.uart_rate_kbps(link.rate_kbps)
+            ends = sorted({end for item in over for end in (item.source, item.target)})
+            uarts = {end: self._uart(end, group * link.medium.ring_bytes, rate_bd) for end in ends}
+            self._lines[name] = Line(self, link, uarts)
+        return self._lines[name]
+
+    def _uart(self, device: str, ring_bytes: int, rate_bd: float) -> Uart:
+        """Return a UART at the rate nearest to ``rate_bd`` that its clock gives by a whole divider."""
+        clock_hz = self._chip(device).clocks.peripheral_hz
+        return Uart(self.env, ring_bytes, CONSOLE_BITS * 1e6 * round(clock_hz / rate_bd) / clock_hz)
+
+    def _chip(self, device: str) -> Chip:
+        return self.problem.device(device).chip
 
     def _infer(self, costing: Costing, segment: Segment, source: _Queue, target: _Queue) -> Process:
         work = _inference_of(costing, segment)
         app, cpu, accelerator = segment.app, f"{segment.device}.cpu", f"{segment.device}.accelerator"
         alone = self.segments[segment.device] == 1
+        priority = next(item.priority for item in self.problem.apps if item.name == app)
         while True:
             run = yield source.front()
             if not alone:  # a segment must not keep the accelerator while it waits for room
                 yield target.room()
-            with self._unit(accelerator).request() as turn:
+            with self._unit(accelerator).request(-priority) as turn:
                 yield turn
+                yield self.env.timeout(_NEXT_US)
                 begin_us = self.env.now
-                yield from self._work(cpu, (app, run), "load", self._bring_up_us(segment, work))
+                yield from self.work(cpu, (app, run), "load", self._bring_up_us(segment, work))
                 source.pop()
                 yield self.env.timeout(work["infer"].duration_us)
                 self.spans.append(Span(accelerator, app, run, "infer", begin_us, self.env.now))
                 if alone:
                     yield target.room()
-                yield from self._work(cpu, (app, run), "unload", work["unload"].duration_us)
+                yield from self.work(cpu, (app, run), "unload", work["unload"].duration_us)
                 target.push(run)
-            self.env.process(self._work(cpu, (app, run), "poll", work["poll"].duration_us, _INTERRUPT))
+            self.env.process(self.look_on(segment.device, (app, run), "poll", work["poll"].duration_us))
 
     def _bring_up_us(self, segment: Segment, work: Mapping[str, Work]) -> float:
         """Return the CPU time before a segment starts: its registers or weights if another one ran, input."""
@@ -257,30 +302,53 @@ class _Player:
         candidate = costing.candidate
         device = candidate.interact_device
         app = candidate.app
-        work = {item.units[0]: item.duration_us for item in _whole(costing) if item.task == "interact"}
-        ring_bytes = self.runtime.console_ring_bytes
-        ring = self._rings.setdefault(device, simpy.Container(self.env, ring_bytes, ring_bytes))
-        line = min(result_characters(app, costing.result_bytes), ring_bytes)
-        while True:
-            run = yield source.front()
-            if not work:
+        if self.problem.device(device).console_bd is None:
+            while True:
+                run = yield source.front()
                 self.shown[app].append((run, self.env.now))
                 source.pop()
-                continue
-            yield ring.get(line)
-            yield from self._work(f"{device}.cpu", (app, run), "interact", work[f"{device}.cpu"])
+        character_us = self.runtime.result_character_cycles * 1e6 / self._chip(device).clocks.cpu_hz
+        pieces = self._pieces(result_characters(app, costing.result_bytes))
+        uart, line = self._console(device)
+        while True:
+            run = yield source.front()
+            with line.request() as mine:
+                yield mine
+                for i, characters in enumerate(pieces):
+                    yield uart.room(self.runtime.console_room_bytes)
+                    with self._unit(f"{device}.cpu").request(TASK) as turn:
+                        yield turn
+                        begin_us = self.env.now
+                        if i == 0:
+                            self.env.process(self._note_shown(app, run, uart.begin()))
+                        left = uart.write(1)  # DMA begins with the first one
+                        yield self.env.timeout(characters * character_us)
+                        left = uart.write(characters - 1)
+                        self.note(f"{device}.cpu", (app, run), "interact", begin_us)
+            self.env.process(self._note_line(device, (app, run), sum(pieces) * uart.byte_us, left))
             source.pop()
-            self.env.process(self._print(device, (app, run), work[f"{device}.console"], line))
 
-    def _print(self, device: str, who: tuple[str, int], line_us: float, characters: int) -> Process:
-        app, run = who
-        with self._unit(f"{device}.console").request() as turn:
-            yield turn
-            self.shown[app].append((run, self.env.now))
-            begin_us = self.env.now
-            yield self.env.timeout(line_us)
-            self.spans.append(Span(f"{device}.console", app, run, "interact", begin_us, self.env.now))
-        yield self._rings[device].put(characters)
+    def _pieces(self, characters: int) -> list[int]:
+        """Return the characters of a result's line that are written at once."""
+        most = self.runtime.console_piece_characters
+        whole, rest = divmod(characters, most)
+        return [most] * whole + [rest] * (rest > 0)
+
+    def _console(self, device: str) -> tuple[Uart, simpy.Resource]:
+        """Return the UART for results, and who writes a line to it."""
+        if device not in self._consoles:
+            rate_bd = self.problem.device(device).console_bd or 1
+            uart = self._uart(device, self.runtime.console_ring_bytes, rate_bd)
+            self._consoles[device] = (uart, simpy.Resource(self.env))
+        return self._consoles[device]
+
+    def _note_shown(self, app: str, run: int, begun: simpy.Event) -> Process:
+        yield begun
+        self.shown[app].append((run, self.env.now))
+
+    def _note_line(self, device: str, who: tuple[str, int], line_us: float, left: simpy.Event) -> Process:
+        yield left
+        self.note(f"{device}.console", who, "interact", self.env.now - line_us)
 
 
 def _whole(costing: Costing) -> list[Work]:

@@ -1,6 +1,6 @@
 """The example app files build and run as they are.
 
-Truth: the integer reference for every result, and the planner's prediction for the throughput.
+Truth: the integer reference for every result; for the plan's schedule, what the emulated devices do.
 """
 
 from __future__ import annotations
@@ -26,9 +26,13 @@ def _needs_compiler() -> None:
 def test_examples_are_right_and_as_fast_as_predicted(name: str, tmp_path: Path) -> None:
     options = BuildOptions(self_test=True)
     build(ROOT / "examples" / f"{name}.yaml", tmp_path / "build", options, lambda _: None)
-    outcome = run(tmp_path / "build", RunOptions(20))
+    outcome = run(tmp_path / "build", RunOptions(100))
     assert outcome.ok
+    # Open: who gets a radio channel first is not as in the schedule (docs/cost-model.md).
+    throughput, latency = (0.1, 0.15) if name == "radio" else (0.05, 0.05)
     for app in outcome.apps:
-        assert app.right == app.sent == 20
-        assert app.throughput_hz > 0.9 * app.predicted_throughput_hz
+        assert app.right == app.sent == 100
+        assert app.latency is not None
+        assert app.throughput_hz == pytest.approx(app.predicted_throughput_hz, rel=throughput)
+        assert app.latency.p50_ms == pytest.approx(app.predicted_latency_ms, rel=latency)
     assert all(0 < device.stack_bytes < 2048 for device in outcome.devices)

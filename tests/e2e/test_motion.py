@@ -18,7 +18,11 @@ def test_trained_integers_run_on_the_devices(tmp_path: Path) -> None:
     assert result.returncode == 0, result.stderr
     text = (tmp_path / "out" / "apps" / "motion" / "network.txt").read_text()
     assert text.count(" w2 ") == 2
-    result = synergyc("run", str(tmp_path / "out"), "--runs", "4", "--json")
+    result = synergyc("run", str(tmp_path / "out"), "--json")
     assert result.returncode == 0, result.stderr
-    app = json.loads(result.stdout)["apps"]["motion"]
-    assert (app["sent"], app["right"], app["accuracy"]) == (4, 4, None)
+    outcome = json.loads(result.stdout)
+    app, predicted = outcome["apps"]["motion"], outcome["predicted"]["motion"]
+    assert (app["sent"], app["right"], app["accuracy"]) == (100, 100, None)
+    # Results pile up for the console, which is slower than the link: the schedule must know both exactly.
+    assert app["throughput_hz"] == pytest.approx(predicted["throughput_hz"], rel=0.05)
+    assert app["latency_ms"]["p50"] == pytest.approx(predicted["latency_ms"], rel=0.05)
