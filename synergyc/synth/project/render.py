@@ -105,7 +105,7 @@ def _values(
         **_gathering(unloads, cnn, options, control),
         "weight_windows": cnn.addresses.weights,
         "monitor": _power_monitor(chip) if options.energy else None,
-        "trims": _trims(options.clock_trim) if options.clock_trim else [],
+        "trims": _trims(options.clock_trim, chip) if options.clock_trim else [],
         "layer_runs": _layer_runs(program),
         "one_shot": control.one_shot,
         "clock": _clock(chip, options, pipeline=cnn.timing.pipeline and control.pipeline),
@@ -134,13 +134,22 @@ def _power_monitor(chip: Chip) -> dict[str, int] | None:
     return None
 
 
-def _trims(values: tuple[int, int, int]) -> list[tuple[int, int, int]]:
-    """Return (address, bits, value) of the trim registers, as the vendor tool writes them."""
+_OSCILLATOR_TRIM = 0x20
+_PLL_TRIM = 0x40
+"""Registers of the block ``trimsir``; ``--clock-trim`` in the vendor tool's ``izer/toplevel.py``."""
+_PRIMARY_TRIM = 0x04
+"""Register of the block ``mcr``, from the same place."""
+
+
+def _trims(values: tuple[int, int, int], chip: Chip) -> list[tuple[int, int, int]]:
+    """Return (address, bits, value) of the trim registers for internal, secondary and primary oscillator."""
     internal, secondary, primary = values
-    stores = [(0x40005420, 0xFFFF, internal)] if internal else []
-    stores += [(0x40005420, 0x1FF << 22, secondary << 22)] if secondary else []
+    base = chip.peripherals["trimsir"].base
+    stores = [(base + _OSCILLATOR_TRIM, 0xFFFF, internal)] if internal else []
+    stores += [(base + _OSCILLATOR_TRIM, 0x1FF << 22, secondary << 22)] if secondary else []
     if primary:
-        stores += [(0x40005440, 0x1FF << 15, 0xFF << 15), (0x40006C04, 0xFFFFFFFF, primary)]
+        mcr = chip.peripherals["mcr"].base
+        stores += [(base + _PLL_TRIM, 0x1FF << 15, 0xFF << 15), (mcr + _PRIMARY_TRIM, 0xFFFFFFFF, primary)]
     return stores
 
 
