@@ -29,7 +29,7 @@ from synergyc.firmware.spec import (
     Wire,
 )
 from synergyc.ir.types import Array
-from synergyc.plan.types import AppPlan, HandOff, Plan
+from synergyc.plan.types import AppPlan, HandOff, Plan, Segment
 from synergyc.synth.program import Program, TensorLayout
 from synergyc.synth.switch import switch_steps
 from synergyc.targets import Board, Chip, load_chip
@@ -233,7 +233,7 @@ def _assign_app(
         source = _carry(devices, app, index, joints[index], queue, numbers)
         queue = _queue(devices, app, index + 1, segment.device, joints[index + 1])
         devices[segment.device].infers.append(
-            _infer(app, program, source, queue, joints[index], joints[index + 1], policy)
+            _infer(app, segment, program, source, queue, (joints[index], joints[index + 1]), policy)
         )
     last = len(chain)
     queue = _carry(devices, app, last, joints[last], queue, numbers)
@@ -241,9 +241,16 @@ def _assign_app(
 
 
 def _infer(
-    app: AppPlan, program: Program, source: str, target: str, before: _Joint, after: _Joint, policy: Policy
+    app: AppPlan,
+    segment: Segment,
+    program: Program,
+    source: str,
+    target: str,
+    joints: tuple[_Joint, _Joint],
+    policy: Policy,
 ) -> Infer:
     """Return the task of a segment between two joints; what it does not read is passed on."""
+    before, after = joints
     taken, given = before.first_words(), after.first_words()
     made = {layout.tensor.name for layout in program.outputs}
     return Infer(
@@ -259,6 +266,7 @@ def _infer(
             if layout.tensor.name not in made
         ),
         priority=policy.priority,
+        residency=segment.residency,
     )
 
 

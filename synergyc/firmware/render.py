@@ -133,12 +133,17 @@ def _values(spec: FirmwareSpec) -> dict[str, Any]:
             for sense in spec.senses
         ],
         "infers": [_infer_values(infer, queues, segments) for infer in spec.infers],
+        "sets": [
+            [segments[infer.program.name] for infer in spec.infers if infer.residency == number]
+            for number in sorted({infer.residency for infer in spec.infers})
+        ],
         "interacts": [
             {"app": item.app, "queue": queues[item.queue], "held": _held(spec, item.queue, segments)}
             for item in spec.interacts
         ],
         "console_uart": 0,
         "frame_payload_bytes": sizing.frame_payload_bytes(spec),
+        "set_runs": sizing.SET_RUNS,
         "stack_bytes": sizing.STACK_BYTES,
     }
     _check_names("queue", [queue.name for queue in spec.queues])
@@ -174,6 +179,7 @@ def _infer_values(
         "source": queues[infer.source],
         "target": queues[infer.target],
         "priority": infer.priority,
+        "residency": infer.residency,
         "passed": infer.passed,
         "known_input": infer.known.input if infer.known else (),
         "known_crc": infer.known.output_crc if infer.known else None,

@@ -18,6 +18,9 @@ WINDOW = 8
 _CHANNEL_ANSWERS = 4
 """Fragments that one acknowledgement answers on a shared channel, where each costs air time."""
 
+SET_RUNS = 8
+"""Runs that a residency set has before another one that waits is loaded: a load takes longer than a run."""
+
 _OTHER_RAM_BYTES = 2048
 """Everything else in RAM: decoders, link and task states, console (measured: under 1.5 KiB)."""
 
@@ -116,18 +119,20 @@ def low_credit(link: Link) -> int:
 
 
 def with_depths(spec: FirmwareSpec) -> FirmwareSpec:
-    """Return ``spec`` with queues shortened to one tensor, the largest first, until they fit into RAM.
+    """Return ``spec`` with queues shortened, the largest first, to one tensor if need be, until they fit RAM.
 
     Where even that is too much results stay in the accelerator, which then waits for their readers. If that
     does not help either the linker finds out, and says what is needed.
     """
     spec = _deeper_channel_queues(spec)
+    usual = [queue for queue in spec.queues if queue.storage is Storage.RAM]
+    spec = _deeper_set_queues(spec)
     buffers = sum(ring.out_bytes + ring.in_bytes for ring in rings(spec))
     available = spec.chip.sram.size_bytes - STACK_BYTES - _OTHER_RAM_BYTES - buffers
     shortened = [replace(queue, depth=1) for queue in spec.queues if queue.storage is Storage.RAM]
     kept = [replace(queue, storage=Storage.ACCELERATOR) for queue in shortened if may_stay(spec, queue)]
     queues = {queue.name: queue for queue in spec.queues}
-    for smaller in (*_largest_first(shortened), *_largest_first(kept)):
+    for smaller in (*_largest_first(usual), *_largest_first(shortened), *_largest_first(kept)):
         if sum(queue.ram_bytes for queue in queues.values()) <= available:
             break
         queues[smaller.name] = smaller
@@ -146,6 +151,24 @@ def may_stay(spec: FirmwareSpec, queue: Queue) -> bool:
 
 def _largest_first(queues: Sequence[Queue]) -> list[Queue]:
     return sorted(queues, key=lambda queue: (-queue.words, queue.name))
+
+
+def _deeper_set_queues(spec: FirmwareSpec) -> FirmwareSpec:
+    """Let queues around segments of several residency sets hold the runs of a set before the next is loaded.
+
+    Samples of this device's own sensors are taken as they are needed.
+    """
+    if len({infer.residency for infer in spec.infers}) < 2:
+        return spec
+    sensed = {sense.queue for sense in spec.senses}
+    around = {name for infer in spec.infers for name in (infer.source, infer.target)} - sensed
+    return replace(
+        spec,
+        queues=tuple(
+            replace(queue, depth=max(queue.depth, SET_RUNS)) if queue.name in around else queue
+            for queue in spec.queues
+        ),
+    )
 
 
 def _deeper_channel_queues(spec: FirmwareSpec) -> FirmwareSpec:

@@ -119,7 +119,8 @@ class Infer:
 
     What it does not read but a later segment does is ``passed`` from one queue to the other. ``select`` is
     what a run needs after one of another segment (``synth.switch``). Of segments that are ready the one of
-    the highest ``priority`` runs.
+    the highest ``priority`` runs. Segments with one number ``residency`` are in the accelerator's memories
+    together; for a run of another one its whole set is loaded from flash. The first set is loaded at boot.
     """
 
     app: str
@@ -131,6 +132,7 @@ class Infer:
     passed: tuple[Passed, ...] = ()
     select: tuple[Step, ...] = ()
     priority: int = 0
+    residency: int = 0
     known: KnownAnswer | None = None
 
 

@@ -117,15 +117,18 @@ def synthesize(
     progress: Progress,
     generate: Generate = native.generate,
 ) -> dict[str, Program]:
-    """Return the accelerator program of every segment, by segment name; those of a device are resident."""
+    """Return the accelerator program of every segment, by segment name.
+
+    Segments of one residency set lie side by side; each set has the memories for itself.
+    """
     programs = {}
     for device in system.devices:
-        segments = plan.segments_on(device.name)
-        networks = [segment_network(models, item.app, item.first, item.last) for item in segments]
-        for segment in segments:
-            progress(f"place and generate {segment.name}")
-        for segment, placed in zip(segments, place_resident(networks, device.chip), strict=True):
-            programs[segment.name] = generate(placed, device.chip)
+        for segments in plan.residency_sets(device.name):
+            networks = [segment_network(models, item.app, item.first, item.last) for item in segments]
+            for segment in segments:
+                progress(f"place and generate {segment.name}")
+            for segment, placed in zip(segments, place_resident(networks, device.chip), strict=True):
+                programs[segment.name] = generate(placed, device.chip)
     return programs
 
 

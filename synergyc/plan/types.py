@@ -21,7 +21,10 @@ class Segment:
     first: int
     last: int
     swapped: bool = False
-    """Its weights are loaded for every run, because they share the accelerator's memory with others."""
+    """Its weights have to be loaded again after others had their place in the accelerator's memory."""
+    residency: int = 0
+    """Segments of a device with one number are in its accelerator's memories together; the first set, 0, is
+    loaded at boot, any other one when a run needs it."""
 
     @property
     def name(self) -> str:
@@ -29,7 +32,7 @@ class Segment:
         return f"{self.app}_s{self.index}"
 
     def __str__(self) -> str:
-        swapped = ", weights loaded for each run" if self.swapped else ""
+        swapped = f", residency set {self.residency}" if self.swapped else ""
         return f"{self.name}: layers {self.first}-{self.last} on {self.device}{swapped}"
 
 
@@ -147,6 +150,12 @@ class Plan:
     def segments_on(self, device: str) -> tuple[Segment, ...]:
         """Return the segments that run on ``device``, in order of app and position."""
         return tuple(s for app in self.apps for s in app.segments if s.device == device)
+
+    def residency_sets(self, device: str) -> tuple[tuple[Segment, ...], ...]:
+        """Return the segments that are in the memories of ``device`` together, set by set."""
+        segments = self.segments_on(device)
+        numbers = sorted({segment.residency for segment in segments})
+        return tuple(tuple(s for s in segments if s.residency == number) for number in numbers)
 
     def __str__(self) -> str:
         lines = [f"plan ({self.selector}, best {self.objective} of {self.considered})"]

@@ -13,6 +13,16 @@
 #define PART_WORDS 64u
 
 static const cnn_segment_t *selected; /* whose layer registers are in the accelerator */
+
+/* The set whose weights are in the accelerator, or how far they are: the next block of a segment, weights
+ * before biases, and the next word of it. */
+typedef struct {
+    const cnn_set_t *set;
+    size_t segment, block;
+    uint32_t word;
+} loading_t;
+static loading_t loading;
+
 static volatile bool done;
 static volatile uint32_t done_ticks;
 
@@ -70,51 +80,96 @@ static void copy_out(uint32_t *to, const volatile uint32_t *from, uint32_t count
     }
 }
 
-static void store_weights(const cnn_segment_t *segment)
-{
-    for (size_t i = 0; i < segment->weight_block_count; i++) {
-        const cnn_block_t *block = &segment->weight_blocks[i];
-        const uint32_t *words = segment->weight_words + block->first;
-        if (block->store_bytes == 1) {
-            *(volatile uint8_t *)(uintptr_t)block->address = (uint8_t)words[0];
-            continue;
-        }
-        copy_in(word_at(block->address), words, block->count);
-    }
-}
-
-static void store_bias(const cnn_segment_t *segment)
-{
-    for (size_t i = 0; i < segment->bias_block_count; i++) {
-        const cnn_block_t *block = &segment->bias_blocks[i];
-        volatile uint32_t *to = word_at(block->address);
-        for (uint32_t word = 0; word < block->count; word++) {
-            to[word] = segment->bias_bytes[block->first + word];
-        }
-    }
-}
-
-void cnn_load(const cnn_segment_t *const *segments, size_t count)
+/* Segments share registers: until each has selected its own for a load or a run, none is in order. */
+static void power_up(const cnn_set_t *sets, size_t count)
 {
     uint32_t quadrants = 0;
     for (size_t i = 0; i < count; i++) {
-        quadrants |= segments[i]->quadrant_mask;
+        for (size_t j = 0; j < sets[i].count; j++) {
+            quadrants |= sets[i].segments[j]->quadrant_mask;
+        }
     }
     port_cnn_power_down();
     port_cnn_power_up(quadrants);
+    selected = NULL;
+    loading = (loading_t){0};
+}
+
+void cnn_open(const cnn_set_t *sets, size_t count)
+{
+    power_up(sets, count);
     for (size_t i = 0; i < count; i++) {
-        do_steps(segments[i], &segments[i]->init);
+        for (size_t j = 0; j < sets[i].count; j++) {
+            do_steps(sets[i].segments[j], &sets[i].segments[j]->init);
+        }
     }
     for (size_t i = 0; i < count; i++) {
-        store_weights(segments[i]);
-        store_bias(segments[i]);
-        port_alive();
-    }
-    for (size_t i = 0; i < count; i++) {
-        do_steps(segments[i], &segments[i]->configure);
-        selected = count == 1 ? segments[i] : NULL; /* several share registers, so each run selects its own */
+        for (size_t j = 0; j < sets[i].count; j++) {
+            do_steps(sets[i].segments[j], &sets[i].segments[j]->configure);
+        }
     }
     port_cnn_interrupt_enable();
+}
+
+static void store_weights(const cnn_segment_t *segment, const cnn_block_t *block, uint32_t from, uint32_t count)
+{
+    const uint32_t *words = segment->weight_words + block->first + from;
+    if (block->store_bytes == 1) {
+        *(volatile uint8_t *)(uintptr_t)block->address = (uint8_t)words[0];
+    } else {
+        copy_in(word_at(block->address) + from, words, count);
+    }
+}
+
+static void store_bias(const cnn_segment_t *segment, const cnn_block_t *block, uint32_t from, uint32_t count)
+{
+    volatile uint32_t *to = word_at(block->address);
+    for (uint32_t word = from; word < from + count; word++) {
+        to[word] = segment->bias_bytes[block->first + word];
+    }
+}
+
+/* Stores what comes next of the segment that is being loaded, `most` words of it, and returns how many. */
+static uint32_t store_next(const cnn_segment_t *segment, uint32_t most)
+{
+    if (loading.block == segment->weight_block_count + segment->bias_block_count) {
+        loading.segment++;
+        loading.block = 0;
+        return 0;
+    }
+    bool is_weights = loading.block < segment->weight_block_count;
+    const cnn_block_t *block = is_weights ? &segment->weight_blocks[loading.block]
+                                          : &segment->bias_blocks[loading.block - segment->weight_block_count];
+    uint32_t count = block->count - loading.word < most ? block->count - loading.word : most;
+    if (is_weights) {
+        store_weights(segment, block, loading.word, count);
+    } else {
+        store_bias(segment, block, loading.word, count);
+    }
+    loading.word += count;
+    if (loading.word == block->count) {
+        loading.block++;
+        loading.word = 0;
+    }
+    return count;
+}
+
+bool cnn_load_part(const cnn_set_t *set)
+{
+    if (loading.set != set) {
+        loading = (loading_t){.set = set};
+    }
+    for (uint32_t left = CNN_LOAD_WORDS; left != 0 && loading.segment < set->count;) {
+        const cnn_segment_t *segment = set->segments[loading.segment];
+        cnn_select(segment); /* its control registers say in which form weights come */
+        left -= store_next(segment, left);
+    }
+    return cnn_is_loaded(set);
+}
+
+bool cnn_is_loaded(const cnn_set_t *set)
+{
+    return loading.set == set && loading.segment == set->count;
 }
 
 void cnn_select(const cnn_segment_t *segment)

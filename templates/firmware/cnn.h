@@ -44,7 +44,7 @@ typedef struct {
     const char *name;
     uint32_t quadrant_mask;
     cnn_steps_t init, configure, start;
-    cnn_steps_t select; /* what a run needs if another segment ran before: registers, never weights */
+    cnn_steps_t select; /* what a run needs if another segment was selected, of any set: registers, never weights */
     const cnn_block_t *weight_blocks;
     const uint32_t *weight_words;
     size_t weight_block_count;
@@ -59,10 +59,27 @@ typedef struct {
     size_t done_count;
 } cnn_segment_t;
 
-/* Powers the accelerator up and loads everything that stays: weights, bias, layer registers of all segments. */
-void cnn_load(const cnn_segment_t *const *segments, size_t count);
+/* A residency set: segments whose weights and biases are in the accelerator's memories together. */
+typedef struct {
+    const cnn_segment_t *const *segments;
+    size_t count;
+} cnn_set_t;
 
-/* Makes `segment` the one that runs next; nothing to do if it ran last. Before its input is loaded. */
+/* Words that one part of a load stores at most, in well under a millisecond: links are served in between. */
+#define CNN_LOAD_WORDS 512u
+
+/* Powers the accelerator up for the segments of all sets; none is loaded yet. */
+void cnn_open(const cnn_set_t *sets, size_t count);
+
+/* Loads the next part of a set's weights and biases from flash; true once all of it is in place. The set
+ * before is lost with the first part. Nothing may run, and no other segment be selected, until it is done. */
+bool cnn_load_part(const cnn_set_t *set);
+
+/* True if all of a set's weights and biases are in place. */
+bool cnn_is_loaded(const cnn_set_t *set);
+
+/* Makes `segment`, of the loaded set, the one that runs next; nothing to do if it ran last. Before its input is
+ * loaded. */
 void cnn_select(const cnn_segment_t *segment);
 
 /* Copies what a queue holds into the segment's input regions. */

@@ -8,11 +8,12 @@
 
 /* The longest inference of these chips takes tens of milliseconds. */
 #define INFERENCE_TIMEOUT_TICKS (PORT_TICK_HZ / 2u)
-#define MOST_SEGMENTS 32u
-
 static infer_t *running;
+static infer_t *loading; /* the segment whose set is being loaded */
 static uint32_t started_ticks;
 static uint8_t next_infer; /* segments of equal priority take turns */
+static uint8_t set_runs;   /* of the set that is loaded, SET_RUNS at most */
+static timing_t swaps;
 
 static void pass_on(const infer_t *infer, const uint32_t *input)
 {
@@ -31,6 +32,7 @@ static void start(infer_t *infer, const tensor_t *input)
     started_ticks = port_ticks();
     timing_add(&infer->load, began, started_ticks);
     running = infer;
+    set_runs = set_runs < SET_RUNS ? (uint8_t)(set_runs + 1u) : set_runs;
     cnn_start(infer->segment, input->data);
     pass_on(infer, input->data);
     queue_pop(infer->in); /* the accelerator has its own copy */
@@ -91,23 +93,64 @@ static bool is_ready(const infer_t *infer)
     return input != NULL && (queue_has_room(infer->out) || (may_wait && input->data != NULL));
 }
 
-/* The ready segment of the highest priority, of equal ones the next in turn; NULL if there is none. */
+/* The loaded set goes first until it has had its runs, then any other one. */
+static bool has_turn(const infer_t *infer)
+{
+    return cnn_is_loaded(infer->set) == (set_runs < SET_RUNS);
+}
+
+static bool goes_before(const infer_t *one, const infer_t *other)
+{
+    if (one->priority != other->priority) {
+        return one->priority > other->priority;
+    }
+    return has_turn(one) && !has_turn(other);
+}
+
+/* The ready segment of the highest priority; of equal ones one whose set has its turn, of these the next in
+ * turn. NULL if there is none. */
 static infer_t *choose(void)
 {
     infer_t *chosen = NULL;
     for (uint8_t i = 0; i < device.infer_count; i++) {
         infer_t *infer = &device.infers[(next_infer + i) % device.infer_count];
-        if (is_ready(infer) && (chosen == NULL || infer->priority > chosen->priority)) {
+        if (is_ready(infer) && (chosen == NULL || goes_before(infer, chosen))) {
             chosen = infer;
         }
     }
     return chosen;
 }
 
+/* Loads a part of the set that is wanted; what it is wanted for starts when all of it is there. */
+static void load_set(void)
+{
+    if (cnn_load_part(loading->set)) {
+        timing_add(&swaps, started_ticks, port_ticks());
+        set_runs = 0;
+        start(loading, queue_front(loading->in));
+        loading = NULL;
+    }
+}
+
+static void begin(infer_t *infer, const tensor_t *input)
+{
+    if (cnn_is_loaded(infer->set)) {
+        start(infer, input);
+        return;
+    }
+    loading = infer;
+    started_ticks = port_ticks();
+    load_set();
+}
+
 bool infer_poll(void)
 {
     if (running != NULL) {
         return finish(running);
+    }
+    if (loading != NULL) {
+        load_set();
+        return true;
     }
     infer_t *infer = is_held() ? NULL : choose();
     if (infer == NULL) {
@@ -117,7 +160,7 @@ bool infer_poll(void)
     const tensor_t *input = queue_front(infer->in);
     infer->ended = input->data == NULL;
     if (!infer->ended) {
-        start(infer, input);
+        begin(infer, input);
         return true;
     }
     queue_push(infer->out, input->run, NULL);
@@ -146,18 +189,38 @@ static void self_test(infer_t *infer)
     console_wait_for_room();
 }
 
-void infer_open(void)
+static void load_at_once(const cnn_set_t *set)
 {
-    const cnn_segment_t *segments[MOST_SEGMENTS];
-    for (uint8_t i = 0; i < device.infer_count; i++) {
-        segments[i] = device.infers[i].segment;
+    while (!cnn_load_part(set)) {
+        port_alive();
     }
-    if (device.infer_count != 0) {
-        cnn_load(segments, device.infer_count);
-    }
+}
+
+/* Runs the known answers of the segments of a set, and leaves it loaded. */
+static void test_set(const cnn_set_t *set)
+{
     for (uint8_t i = 0; i < device.infer_count; i++) {
-        if (device.infers[i].known_input != NULL) {
-            self_test(&device.infers[i]);
+        infer_t *infer = &device.infers[i];
+        if (infer->set == set && infer->known_input != NULL) {
+            load_at_once(set);
+            self_test(infer);
         }
     }
+}
+
+void infer_open(void)
+{
+    if (device.infer_count == 0) {
+        return;
+    }
+    cnn_open(device.sets, device.set_count);
+    for (uint8_t i = device.set_count; i != 0; i--) {
+        test_set(&device.sets[i - 1u]);
+    }
+    load_at_once(&device.sets[0]);
+}
+
+const timing_t *infer_swaps(void)
+{
+    return &swaps;
 }

@@ -25,6 +25,18 @@ static void report_task(const char *app, const char *task, const timing_t *timin
     console_end();
 }
 
+static void report_swaps(void)
+{
+    const timing_t *swaps = infer_swaps();
+    begin("S");
+    console_text("swap");
+    console_number(device.set_count);
+    console_number(swaps->count);
+    console_number(swaps->ticks);
+    console_number(swaps->longest_ticks);
+    console_end();
+}
+
 static void report_sender(const link_t *link, const link_sender_t *sender)
 {
     begin("S");
@@ -144,6 +156,9 @@ void report_end(void)
         report_task(infer->app, "load", &infer->load);
         report_task(infer->app, "infer", &infer->inference);
         report_task(infer->app, "unload", &infer->unload);
+    }
+    if (device.set_count > 1u) {
+        report_swaps();
     }
     for (uint8_t i = 0; i < device.interact_count; i++) {
         report_task(device.interacts[i].app, "interact", &device.interacts[i].timing);

@@ -52,6 +52,7 @@ typedef struct {
 typedef struct {
     const char *app;
     const cnn_segment_t *segment;
+    const cnn_set_t *set; /* that has to be loaded for a run */
     queue_t *in, *out;
     const passed_t *passed;
     uint8_t passed_count;
@@ -76,11 +77,15 @@ typedef struct {
 
 bool sense_poll(sense_t *sense);
 
-/* Loads the weights of all segments, and runs their known answers where there are any. */
+/* Loads the first residency set, and runs the known answers of all segments where there are any. */
 void infer_open(void);
 
-/* Serves all segments of the device: takes a result from the accelerator, or starts the next run. */
+/* Serves all segments of the device: takes a result from the accelerator, loads a part of another residency
+ * set, or starts the next run. */
 bool infer_poll(void);
+
+/* How often another residency set was loaded since boot, and how long it took until its first run. */
+const timing_t *infer_swaps(void);
 
 bool interact_poll(interact_t *interact);
 

@@ -40,7 +40,7 @@ RUNS = 4
 _TIME_LIMIT_NS = 8_000_000_000
 
 
-def network() -> Network:
+def network(side: int = 8) -> Network:
     """Return three layers: two convolutions, the second one pooled, and a classifier with 32-bit results."""
     chance = np.random.default_rng(7)
 
@@ -61,18 +61,18 @@ def network() -> Network:
             activation=Activation.RELU,
         )
 
-    conv1 = conv("conv1", "x", 3, 8, 12, None)
-    conv2 = conv("conv2", "conv1", 12, 8, 8, Pool(PoolKind.MAX, (2, 2), 2))
+    conv1 = conv("conv1", "x", 3, side, 12, None)
+    conv2 = conv("conv2", "conv1", 12, side, 8, Pool(PoolKind.MAX, (2, 2), 2))
     last = Layer(
         "logits",
         LayerOp.LINEAR,
         ("conv2",),
         Tensor("logits", (6, 1, 1), 0, 32),
-        (8, 4, 4),
-        weight=chance.integers(-128, 128, (6, 8 * 16, 1, 1)).astype(np.int8),
+        (8, side // 2, side // 2),
+        weight=chance.integers(-128, 128, (6, 8 * side * side // 4, 1, 1)).astype(np.int8),
         flatten=True,
     )
-    return Network("net", (Tensor("x", (3, 8, 8), 0),), (conv1, conv2, last), ("logits",))
+    return Network("net", (Tensor("x", (3, side, side), 0),), (conv1, conv2, last), ("logits",))
 
 
 @dataclass(frozen=True)

@@ -88,10 +88,20 @@ static sense_t senses[] = {
     },
 };
 
+/* Residency sets: segments whose weights are in the accelerator together. */
+static const cnn_segment_t *const set0_segments[] = {
+    &cnn_beat_s0,
+};
+
+static const cnn_set_t sets[] = {
+    {.segments = set0_segments, .count = 1},
+};
+
 static infer_t infers[] = {
     {
         .app = "beat",
         .segment = &cnn_beat_s0,
+        .set = &sets[0],
         .in = &queues[QUEUE_BEAT_Q0],
         .out = &queues[QUEUE_BEAT_Q1],
         .priority = 0,
@@ -113,4 +123,6 @@ const device_t device = {
     .sense_count = 1,
     .infers = infers,
     .infer_count = 1,
+    .sets = sets,
+    .set_count = 1,
 };

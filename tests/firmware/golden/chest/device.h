@@ -11,6 +11,9 @@
 /* Peripheral clock, which the timer counts. */
 #define PORT_TICK_HZ 50000000u
 
+/* So many runs of a residency set are begun before the weights of another one that waits are loaded. */
+#define SET_RUNS 8u
+
 typedef struct {
     const char *name;
     uint32_t plan_id;
@@ -19,8 +22,9 @@ typedef struct {
     wire_t *wires;
     sense_t *senses;
     infer_t *infers;
+    const cnn_set_t *sets; /* the first one is loaded at boot */
     interact_t *interacts;
-    uint8_t wire_count, sense_count, infer_count, interact_count;
+    uint8_t wire_count, sense_count, infer_count, set_count, interact_count;
 } device_t;
 
 extern const device_t device;

@@ -68,10 +68,20 @@ static wire_t wires[] = {
 
 /* ---- Tasks ---- */
 
+/* Residency sets: segments whose weights are in the accelerator together. */
+static const cnn_segment_t *const set0_segments[] = {
+    &cnn_beat_s1,
+};
+
+static const cnn_set_t sets[] = {
+    {.segments = set0_segments, .count = 1},
+};
+
 static infer_t infers[] = {
     {
         .app = "beat",
         .segment = &cnn_beat_s1,
+        .set = &sets[0],
         .in = &queues[QUEUE_BEAT_Q1],
         .out = &queues[QUEUE_BEAT_Q2],
         .priority = 0,
@@ -95,6 +105,8 @@ const device_t device = {
     .wire_count = 1,
     .infers = infers,
     .infer_count = 1,
+    .sets = sets,
+    .set_count = 1,
     .interacts = interacts,
     .interact_count = 1,
 };
