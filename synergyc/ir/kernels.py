@@ -6,6 +6,12 @@ import numpy as np
 
 from synergyc.ir.types import Array
 
+COPY_BITS = 2
+"""Narrowest weights that hold a 1."""
+
+COPY_SHIFT = 1
+"""With 2-bit weights the hardware adds 6, and a shift of 7 passes sums on unchanged."""
+
 
 def dense_groups(weight: Array, groups: int) -> Array:
     """Return grouped weights (out, in/groups, ...) as (out, in, ...), with zeros between groups."""

@@ -27,9 +27,9 @@ from synergyc.ir.graph import (
     Reshape,
     Saturation,
 )
+from synergyc.ir.kernels import COPY_BITS, COPY_SHIFT
 from synergyc.ir.network import Layer, LayerOp, Network, Tensor
 from synergyc.ir.types import Activation, Origin, Pool, Shape, frozen_array
-from synergyc.legalize.suit import COPY_BITS, COPY_SHIFT
 from synergyc.targets import Cnn
 
 

@@ -6,16 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from synergyc.ir.kernels import dense_groups
+from synergyc.ir.kernels import COPY_BITS, COPY_SHIFT, dense_groups
 from synergyc.ir.network import Layer, LayerOp, Network, Tensor
 from synergyc.ir.types import Array, frozen_array
 from synergyc.targets import Cnn
-
-COPY_BITS = 2
-"""Narrowest weights that hold a 1."""
-
-COPY_SHIFT = 1
-"""With 2-bit weights the hardware adds 6, and a shift of 7 passes sums on unchanged."""
 
 _TAPS = 3
 """Rows of the two-dimensional kernel that stands in for a padded one-dimensional one."""

@@ -321,20 +321,29 @@ def meet(problem: Problem, index: int, other: int, bases: Mapping[int, int]) -> 
 
 def tied(problem: Problem) -> tuple[Group, ...]:
     """Return groups of (buffer, processors behind the group's first) that ties hold together."""
-    groups: dict[int, dict[int, int]] = {index: {index: 0} for index in range(len(problem.buffers))}
-    for tie in problem.ties:
+    groups, _ = groups_of(len(problem.buffers), problem.ties)
+    return groups
+
+
+def groups_of(buffers: int, ties: Sequence[Tie]) -> tuple[tuple[Group, ...], int]:
+    """Return the groups that ``ties`` make of ``buffers``, and how many ties contradict those before them."""
+    groups: dict[int, dict[int, int]] = {index: {index: 0} for index in range(buffers)}
+    contradictions = 0
+    for tie in ties:
         one, two = groups[tie.buffer], groups[tie.other]
         if one is two:
+            contradictions += one[tie.other] - one[tie.buffer] != tie.delta
             continue
         shift = one[tie.buffer] + tie.delta - two[tie.other]
         one.update({buffer: delta + shift for buffer, delta in two.items()})
         for buffer in two:
             groups[buffer] = one
     unique = {id(group): group for group in groups.values()}
-    return tuple(
+    normal = tuple(
         tuple((buffer, delta - min(group.values())) for buffer, delta in sorted(group.items()))
         for group in unique.values()
     )
+    return normal, contradictions
 
 
 def _stopped(state: _State, group: Group) -> Diagnostic:

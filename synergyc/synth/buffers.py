@@ -162,16 +162,18 @@ def buffers_of(network: Network, cnn: Cnn, form: InputForm) -> tuple[Buffer, ...
     tensors = (*network.inputs, *(layer.output for layer in network.layers))
     buffers: list[Buffer] = []
     done: set[str] = set()
+    leads = _lead_pixels(network)
     for tensor in tensors:
         if tensor.name in done:
             continue
         group = owner.get(tensor.name) or _alone(tensor, cnn)
         done.update(group.tensors)
+        pixel_bytes = 4 * group.interleave * passes_of(tensor.shape[0], cnn).count
         members = tuple(
-            Member(network.tensor(name), index, _lead_bytes(network.tensor(name), network, cnn))
+            Member(network.tensor(name), index, pixel_bytes * leads[name])
             for index, name in enumerate(group.tensors)
         )
-        buffers.append(_buffer(members, group, network, cnn))
+        buffers.append(_buffer(members, group, leads[tensor.name], network, cnn))
     rings = {network.layers[index].inputs[0]: index for index in range(form.streaming)}
     if form.streaming:
         rings[network.layers[form.streaming - 1].output.name] = form.streaming
@@ -206,9 +208,23 @@ def _input_channels(count: int, form: InputForm, cnn: Cnn) -> tuple[int, ...]:
     return tuple(range(0, count * lanes, lanes)) if form.big else tuple(range(passes_of(count, cnn).width))
 
 
-def _buffer(members: tuple[Member, ...], group: _Group, network: Network, cnn: Cnn) -> Buffer:
+def _lead_pixels(network: Network) -> dict[str, int]:
+    """Return the pixels that are written before each tensor; those that a layer reads together have equal ones."""
+    leads = {tensor.name: 0 for tensor in network.inputs}
+    leads.update({layer.output.name: hardware_form(layer).skipped_pixels for layer in network.layers})
+    together = [layer.inputs for layer in network.layers if len(layer.inputs) > 1]
+    while True:
+        wanted = {name: max(leads[other] for other in names) for names in together for name in names}
+        if all(leads[name] == lead for name, lead in wanted.items()):
+            return leads
+        leads.update(wanted)
+
+
+def _buffer(
+    members: tuple[Member, ...], group: _Group, lead_pixels: int, network: Network, cnn: Cnn
+) -> Buffer:
     tensor = members[0].tensor
-    pixels = _touched_pixels(tensor, network)
+    pixels = max(_touched_pixels(member.tensor, lead_pixels, network) for member in members)
     size_bytes = (
         4 * pixels * group.interleave * passes_of(tensor.shape[0], cnn).count * tensor.width_bits // 8
     )
@@ -232,19 +248,13 @@ def _maker(name: str, network: Network) -> HardwareForm | None:
     return next((hardware_form(layer) for layer in network.layers if layer.output.name == name), None)
 
 
-def _touched_pixels(tensor: Tensor, network: Network) -> int:
-    """Return the pixels of one channel that are written or read, those around the tensor included."""
+def _touched_pixels(tensor: Tensor, lead: int, network: Network) -> int:
+    """Return the pixels of one channel that are written or read, ``lead`` before the tensor included."""
     made = _maker(tensor.name, network)
-    lead = 0 if made is None else made.skipped_pixels
-    written = 0 if made is None else math.prod(made.layer.output.shape[1:])
+    written = 0 if made is None else lead - made.skipped_pixels + math.prod(made.layer.output.shape[1:])
     readers = [layer for layer in network.layers if tensor.name in layer.inputs]
     read = [math.prod(hardware_form(layer).layer.in_shape[1:]) for layer in readers if not layer.flatten]
     return max(written, lead + max([math.prod(tensor.shape[1:]), *read]))
-
-
-def _lead_bytes(tensor: Tensor, network: Network, cnn: Cnn) -> int:
-    form = _maker(tensor.name, network)
-    return 0 if form is None else 4 * form.skipped_pixels * passes_of(tensor.shape[0], cnn).count
 
 
 def _readable_interleaved(network: Network, reader: Layer, name: str, cnn: Cnn) -> bool:

@@ -1,55 +1,116 @@
 """Concatenation beyond one pass: each tensor fills a pass of its own, so all must be equally wide.
 
 Tensors that are not get dead channels: their makers compute zeros for them, their readers weigh them with
-zeros (section 8, pitfall 28).
+zeros (section 8, pitfall 28). Where makers cannot, or a tensor has several passes, dense layers copy it.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from synergyc.ir.network import Layer, LayerOp, Network
 from synergyc.ir.types import Array, frozen_array
-from synergyc.synth.geometry import passes_of
+from synergyc.synth.dense import copy_of, densely
+from synergyc.synth.geometry import passes_of, round_up
 from synergyc.targets import Cnn
 
 _WEIGHTED = {LayerOp.CONV2D, LayerOp.CONV1D}
+_READERS = {*_WEIGHTED, LayerOp.LINEAR}
 
 
 def with_equal_parts(network: Network, cnn: Cnn) -> Network:
-    """Return ``network`` with dead channels where tensors are concatenated that differ in width.
+    """Return ``network`` with dead channels, or copies, where tensors are concatenated that differ in width.
 
     Concatenations that cannot be helped stay as they are; placing them says what is wrong.
     """
-    for index in range(len(network.layers)):
-        layer = network.layers[index]
+    for name in [layer.name for layer in network.layers]:
+        layer = next(item for item in network.layers if item.name == name)
         width = _common_width(layer, network, cnn)
         if width is None:
+            network = _without_packing(layer, network, cnn)
             continue
-        narrow = [name for name in layer.inputs if network.tensor(name).shape[0] < width]
-        if all(_can_widen(name, network) for name in narrow):
-            for name in narrow:
-                network = _widened(name, width, network)
+        for part in layer.inputs:
+            if network.tensor(part).shape[0] < width and _can_widen(part, network):
+                network = _widened(part, width, network)
+        network = _with_copied_parts(name, width, network)
     return network
 
 
 def _common_width(layer: Layer, network: Network, cnn: Cnn) -> int | None:
     """Return the channels that each part of a concatenation must have, None where nothing is to be done."""
-    count = len(layer.inputs)
     channels = [network.tensor(name).shape[0] for name in layer.inputs]
     total = passes_of(sum(channels), cnn)
-    if count < 2 or layer.eltwise is not None or max(channels) > cnn.processors or total.count == 1:
+    if len(channels) < 2 or layer.eltwise is not None:
         return None
-    if total.count == count and set(channels) == {total.width}:
+    if total.count == 1 and _span(channels, cnn) <= cnn.processors:
+        return None
+    if total.count == len(channels) and set(channels) == {total.width}:
         return None
     lanes = cnn.processors_per_instance
-    for width in range(-(-max(channels) // lanes) * lanes, cnn.processors + 1, lanes):
+    widest = min(max(channels), cnn.processors)
+    for width in range(-(-widest // lanes) * lanes, cnn.processors + 1, lanes):
+        count = sum(-(-size // width) for size in channels)
         passes = passes_of(count * width, cnn)
         if (passes.count, passes.width) == (count, width) and count * width <= cnn.limits.channels:
             return width
     return None
+
+
+def _span(channels: Sequence[int], cnn: Cnn) -> int:
+    """Return the processors from the first to the last of tensors side by side, each in its own instances."""
+    lanes = cnn.processors_per_instance
+    return sum(round_up(size, lanes) for size in channels[:-1]) + channels[-1]
+
+
+def _without_packing(layer: Layer, network: Network, cnn: Cnn) -> Network:
+    """Return ``network`` with dense weights in a layer that would leave gaps between joined channels."""
+    channels = [network.tensor(name).shape[0] for name in layer.inputs]
+    dense = densely(layer)
+    if len(channels) < 2 or layer.eltwise is not None or dense is None:
+        return network
+    if passes_of(sum(channels), cnn).count > 1 or _span(channels, cnn) == sum(channels):
+        return network
+    return replace(network, layers=tuple(dense if item is layer else item for item in network.layers))
+
+
+def _with_copied_parts(name: str, width: int, network: Network) -> Network:
+    """Return ``network`` with copies of ``width`` channels of a layer's operands that are not as wide."""
+    layer = next(item for item in network.layers if item.name == name)
+    reader = layer if layer.op in _READERS and layer.groups == 1 else densely(layer)
+    if reader is None or reader.weight is None or (reader.flatten and math.prod(reader.pooled_shape[1:]) > 1):
+        return network
+    if {network.tensor(part).width_bits for part in layer.inputs} != {8}:
+        return network
+    weight, position = reader.weight, 0
+    copies: list[Layer] = []
+    inputs: list[str] = []
+    for number, part in enumerate(layer.inputs):
+        tensor = network.tensor(part)
+        channels = tensor.shape[0]
+        if channels == width:
+            inputs.append(part)
+            position += width
+            continue
+        for start in range(0, channels, width):
+            chosen = range(start, min(start + width, channels))
+            copies.append(copy_of(tensor, chosen, width, layer, number))
+            inputs.append(copies[-1].name)
+            position += len(chosen)
+            weight = _with_zeros(weight, 1, position, width - len(chosen))
+            position += width - len(chosen)
+    changed = replace(
+        reader,
+        inputs=tuple(inputs),
+        weight=weight,
+        in_shape=(weight.shape[1], *reader.in_shape[1:]),
+    )
+    index = network.layers.index(layer)
+    layers = (*network.layers[:index], *copies, changed, *network.layers[index + 1 :])
+    return replace(network, layers=layers)
 
 
 def _can_widen(name: str, network: Network) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from synergyc.ir.network import Layer, LayerOp, Network
-from synergyc.synth.arrange import Arrangement, Copy, Demand, Problem, Taken, Tie, tied
+from synergyc.synth.arrange import Arrangement, Copy, Demand, Problem, Taken, Tie, groups_of, tied
 from synergyc.synth.buffers import Buffer, InputForm, Member, buffers_of, joined_at, overlays_of
 from synergyc.synth.geometry import passes_of
 from synergyc.synth.kernels import KernelImage
@@ -201,6 +201,12 @@ def _ties_of(draft: Draft) -> list[Tie]:
             if index != source:
                 found.append(Tie(source, index, first, level=True))
     return found
+
+
+def contradictions(network: Network, chip: Chip) -> int:
+    """Return how many of the places that layers of ``network`` ask for contradict others; 0: none does."""
+    draft = Draft(network, chip, InputForm(), 0, buffers_of(network, chip.cnn, InputForm()), {})
+    return groups_of(len(draft.buffers), _ties_of(draft))[1]
 
 
 def part_of(arrangement: Arrangement, drafts: Sequence[Draft], number: int) -> Arrangement:

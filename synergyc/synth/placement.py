@@ -22,6 +22,7 @@ from synergyc.synth.memories import WeightRequest, allocate_weights
 from synergyc.synth.occupancy import bias_bytes_beside, taken_slots, weight_memory_beside
 from synergyc.synth.placed import BiasPlace, PlacedNetwork
 from synergyc.synth.solve import Outcome, Scope, solve
+from synergyc.synth.untie import untied
 from synergyc.synth.verify import check_operators, verify
 from synergyc.targets import Chip, Cnn
 
@@ -58,7 +59,7 @@ def place(
     streams through the FIFOs. Raises SynergyError if something does not fit, with the limit and the number
     asked; the message says whether that is proven or the solver's budget ran out.
     """
-    expanded = prepared(network, chip.cnn)
+    expanded = prepared(network, chip)
     problems = check_operators(expanded.layers, chip, first_layer=first_layer)
     if problems:
         raise SynergyError(problems)
@@ -80,7 +81,7 @@ def place_together(
     search = _Search(chip, Options(budget_s=budget_s))
     drafts = []
     for network, first, placed in zip(networks, first_layers, alone, strict=True):
-        expanded = prepared(network, chip.cnn)
+        expanded = prepared(network, chip)
         drafts.append(draft_of(expanded, chip, _form_of(placed, expanded, chip), first))
     found = search.greedy(drafts) or search.solved(drafts)
     if found is None:
@@ -97,14 +98,14 @@ def _form_of(placed: PlacedNetwork, network: Network, chip: Chip) -> InputForm:
     return next(form for form in forms if (form.streaming, form.big) == (count, big))
 
 
-def prepared(network: Network, cnn: Cnn) -> Network:
-    """Return ``network`` with the layers and channels that only its place in memory asks for."""
-    return with_copies(with_equal_parts(network, cnn), cnn)
+def prepared(network: Network, chip: Chip) -> Network:
+    """Return ``network`` with the layers, channels and weights that only its place in memory asks for."""
+    return untied(with_copies(with_equal_parts(network, chip.cnn), chip.cnn), chip)
 
 
 def hardware_layers(network: Network, cnn: Cnn) -> int:
     """Return how many layer registers ``network`` takes, with the extra layers that the chip needs."""
-    layers = prepared(network, cnn).layers
+    layers = with_copies(with_equal_parts(network, cnn), cnn).layers
     before = [1, *(len(layer.inputs) if layer.eltwise is not None else 1 for layer in layers)]
     resets = (needs_reset(layer, count, cnn) for layer, count in zip(layers, before, strict=False))
     return len(layers) + sum(resets)

@@ -165,7 +165,7 @@ def _stray_bytes(layer: PlacedLayer, cnn: Cnn) -> Places:
         return _written_bytes(layer, cnn)
     return _bytes(
         layer.output_processors,
-        layer.out_offset_bytes - 4 * form.skipped_pixels * passes,
+        layer.out_offset_bytes - 4 * form.skipped_pixels * passes * (layer.write_gap + 1),
         output.shape[0],
         math.prod(output.shape[1:]),
         cnn,

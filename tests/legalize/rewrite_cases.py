@@ -225,6 +225,7 @@ CASES = {
         (2, 6, 7), (conv(2, 3, 3), lambda: nn.Linear(3, 2)), lambda x, a, b: b(torch.relu(a(x)).amax((2, 3)))
     ),
     "global 32": Case((2, 32, 32), (conv(2, 3, 3, padding=1), lambda: nn.AdaptiveAvgPool2d(1)), chain),
+    "global 24x4": Case((2, 24, 4), (conv(2, 3, 1), lambda: nn.AdaptiveAvgPool2d(1)), chain),
     "adaptive 3": Case((2, 7, 7), (conv(2, 3, 1), lambda: nn.AdaptiveAvgPool2d(3), conv(3, 2, 1)), chain),
     "adaptive maximum": Case(
         (2, 6, 6), (conv(2, 3, 1), lambda: nn.AdaptiveMaxPool2d(2), conv(3, 2, 1)), chain

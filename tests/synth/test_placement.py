@@ -103,11 +103,54 @@ def test_concatenation_of_unequal_parts_leaves_processors_out_or_adds_dead_chann
         assert wrong_outputs(net, place(net, load_chip(chip)), load_chip(chip)) == []
 
 
-def test_concatenations_that_cannot_be_helped_are_refused() -> None:
-    kept = network((4, 8, 8), [Spec(64), Spec(40), Spec(8, inputs=("l0", "l1"))], outputs=["l1", "l2"])
-    assert refused(kept, "max78000") == "concat-passes"
-    joined = network((4, 8, 8), [Spec(31), Spec(33), copy(inputs=("l0", "l1"))])
-    assert refused(joined, "max78000") == "concat-channels"
+@pytest.mark.parametrize("chip_name", CHIPS)
+@pytest.mark.parametrize(
+    ("specs", "outputs"),
+    [
+        ([Spec(64), Spec(40), Spec(8, inputs=("l0", "l1"))], ["l1", "l2"]),  # what is read outside stays
+        ([Spec(31), Spec(33), copy(inputs=("l0", "l1"))], []),  # 65 processors with the gap
+        ([Spec(6), Spec(9), copy(inputs=("l0", "l1"))], []),  # a gap that a layer without weights keeps
+        ([Spec(100), Spec(20), Spec(8, inputs=("l0", "l1"))], []),  # an operand of two passes
+        ([Spec(100), Spec(20), Spec(8, inputs=("l1", "l0"))], []),
+        (
+            [
+                Spec(70),
+                Spec(70),
+                copy(inputs=("l0", "l1"), eltwise=EltwiseOp.ADD),
+                Spec(8, inputs=("l2", "l0")),
+            ],
+            [],
+        ),
+        (
+            [Spec(8), copy(pool=MAX_2X2), copy(inputs=("l0",), pool=MAX_2X2), Spec(8, inputs=("l1", "l2"))],
+            [],
+        ),
+        ([Spec(8), copy(), Spec(8, inputs=("l0", "l1"))], []),  # a tensor beside its own copy
+    ],
+)
+def test_concatenations_that_dense_copies_make_possible(
+    specs: list[Spec], outputs: list[str], chip_name: str
+) -> None:
+    net = network((4, 8, 8), specs, outputs=outputs)
+    chip = load_chip(chip_name)
+    assert wrong_outputs(net, checked(net, chip_name), chip) == []
+
+
+@pytest.mark.parametrize("chip_name", CHIPS)
+@pytest.mark.parametrize("order", [("l3", "l2"), ("l2", "l3")])
+def test_dilated_sequences_are_combined_with_others(order: tuple[str, str], chip_name: str) -> None:
+    """The hardware writes dilated convolutions from before their output on, here between another's words."""
+    specs = [
+        Spec(8, LayerOp.CONV1D, pad=0),
+        Spec(8, LayerOp.CONV1D, kernel=9, pad=0),
+        Spec(8, LayerOp.CONV1D, kernel=9, pad=0),
+        Spec(8, LayerOp.CONV1D, pad=0, dilation=8, inputs=("l0",)),
+        copy(inputs=order, eltwise=EltwiseOp.ADD),
+        Spec(6, LayerOp.CONV1D, kernel=1, pad=0, inputs=("l3", "l4")),
+    ]
+    net = network((6, 40), specs)
+    chip = load_chip(chip_name)
+    assert wrong_outputs(net, checked(net, chip_name), chip) == []
 
 
 def test_averaging_after_a_sum_leaves_a_number_for_the_extra_layer() -> None:

@@ -13,7 +13,8 @@ _LARGEST = 16
 def in_two_steps(node: Node, editor: Editor) -> str | None:
     """Pool a window that does not fit by parts of it, and then the parts.
 
-    Parts of an average must fill the window side by side; those of a maximum may overlap.
+    Parts of an average must fill the window side by side; those of a maximum may overlap. An axis that fits
+    and leaves one pixel is not divided.
     """
     operator = node.operator
     if not isinstance(operator, Pooling) or max(operator.pool.window) <= _LARGEST:
@@ -25,11 +26,18 @@ def in_two_steps(node: Node, editor: Editor) -> str | None:
     apart = all(
         count == 1 or pool.stride == window for count, window in zip(counts, pool.window, strict=True)
     )
-    found = _parts(pool.window, overlap=overlap) if apart and set(pool.dilation) == {1} else None
+    whole = [
+        size == width <= _LARGEST and count == 1
+        for size, width, count in zip(sizes, pool.window, counts, strict=True)
+    ]
+    divided = tuple(1 if done else width for width, done in zip(pool.window, whole, strict=True))
+    found = _parts(divided, overlap=overlap) if apart and set(pool.dilation) == {1} else None
     if found is None:
         return None
     part, step = found
-    first = tuple(part if window > 1 else 1 for window in pool.window)
+    first = tuple(
+        width if done or width == 1 else part for width, done in zip(pool.window, whole, strict=True)
+    )
     middle = tuple((size - width) // step + 1 for size, width in zip(sizes, first, strict=True))
     second = tuple((window - width) // step + 1 for window, width in zip(pool.window, first, strict=True))
     shape = (node.shape[0], *middle[: len(node.shape) - 1])
@@ -40,7 +48,7 @@ def in_two_steps(node: Node, editor: Editor) -> str | None:
 
 
 def _parts(window: tuple[int, int], *, overlap: bool) -> tuple[int, int] | None:
-    """Return width and distance of parts that make up ``window`` along every axis longer than one pixel."""
+    """Return width and distance of parts that make up ``window`` along each axis of more than one pixel."""
     for part in range(_LARGEST, 1, -1):
         for step in range(part, 0, -1) if overlap else (part,):
             if all(

@@ -112,7 +112,7 @@ class RegisterEncoder(ABC):
             instance = processor // self.cnn.processors_per_instance
         else:
             instance = lowest_bit(placed.output_processors) // self.cnn.processors_per_instance
-        skipped = view.form.skipped_pixels * view.geometry.out_passes.count
+        skipped = view.form.skipped_pixels * view.geometry.out_passes.count * (placed.write_gap + 1)
         return placed.out_offset_bytes // 4 - skipped + instance * self.instance_step
 
     def _moved_instance(self, view: LayerView, quadrant: int) -> int | None:
