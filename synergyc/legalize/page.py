@@ -32,7 +32,7 @@ whether no arrangement exists, or the budget of the search ran out.
 | `weight-memory` | the layers' weights do not find room: each begins at one slot in all its processors |
 | `bias-memory` | the biases do not find room in the quadrants in use |
 | `concat-channels` | tensors side by side begin at a memory instance, after a multiple of 4 channels |
-| `concat-passes` | tensors joined beyond 64 channels fill one pass each, or can be widened or copied to do so |
+| `concat-passes` | tensors joined beyond 64 channels fill one pass each, or are widened or copied to do so |
 | `padded-conv1d`, `pool-passes`, `eltwise-pool-last` | as the rules above, on the placed layers |
 """
 

@@ -209,7 +209,7 @@ def _input_channels(count: int, form: InputForm, cnn: Cnn) -> tuple[int, ...]:
 
 
 def _lead_pixels(network: Network) -> dict[str, int]:
-    """Return the pixels that are written before each tensor; those that a layer reads together have equal ones."""
+    """Return the pixels written before each tensor; tensors that a layer reads together have equal ones."""
     leads = {tensor.name: 0 for tensor in network.inputs}
     leads.update({layer.output.name: hardware_form(layer).skipped_pixels for layer in network.layers})
     together = [layer.inputs for layer in network.layers if len(layer.inputs) > 1]

@@ -105,6 +105,19 @@ CASES = {
     "dilated unpadded": Case((2, 9, 9), (conv(2, 3, 3, dilation=2), nn.ReLU), chain),
     "same": Case((2, 7, 7), (conv(2, 3, 3, padding="same"), conv(3, 3, 5, padding="same", groups=3)), chain),
     "2x2 same": Case((2, 6, 6), (conv(2, 3, 2, padding="same"),), chain),
+    "2x2 unpadded": Case((2, 6, 5), (conv(2, 3, 2), nn.ReLU, conv(3, 2, 1)), chain),
+    "4x4 unpadded": Case((2, 8, 7), (conv(2, 3, 4),), chain),
+    "4x4 padded by one": Case((2, 8, 7), (conv(2, 3, 4, padding=1), nn.ReLU), chain),
+    "4x3 same": Case((2, 6, 6), (conv(2, 3, (4, 3), padding="same"),), chain),
+    "padded by odd numbers": Case(
+        (2, 6, 5), (conv(2, 3, 1), lambda: nn.ZeroPad2d((1, 0, 2, 3)), nn.ReLU, conv(3, 2, 1)), chain
+    ),
+    "padded last": Case((2, 6, 6), (conv(2, 3, 1), lambda: nn.ZeroPad2d((0, 1, 1, 1))), chain),
+    "cropped by odd numbers": Case((2, 8, 8), (conv(2, 3, 1),), lambda x, a: a(x)[:, :, 1:, :-3]),
+    "first row": Case((2, 8, 8), (conv(2, 3, 1), line(3, 2, 3)), lambda x, a, b: b(a(x)[:, :, 0])),
+    "one pixel": Case((2, 8, 7), (conv(2, 3, 1),), lambda x, a: a(x)[:, :, 5, 3]),
+    "last step": Case((2, 100), (line(2, 3, 1), lambda: nn.Linear(3, 2)), lambda x, a, b: b(a(x)[:, :, -1])),
+    "some step": Case((2, 90), (line(2, 3, 1),), lambda x, a: a(x)[:, :, 47]),
     "one side": Case((2, 6, 6), (lambda: nn.ZeroPad2d((1, 0, 0, 1)), conv(2, 3, 2)), chain),
     "wide padding": Case((2, 6, 6), (conv(2, 3, 3, padding=3), nn.ReLU, conv(3, 2, 1)), chain),
     "1x1 padded": Case((2, 6, 6), (conv(2, 3, 1, padding=1),), chain),
@@ -158,6 +171,8 @@ CASES = {
     "transposed 2x2": Case((2, 4, 4), (up(2, 3, 2, stride=2), nn.ReLU), chain),
     "transposed 4x4": Case((2, 4, 4), (up(2, 3, 4, stride=2, padding=1), nn.ReLU), chain),
     "transposed 3x3, no stride": Case((2, 4, 4), (up(2, 3, 3, padding=1),), chain),
+    "transposed 3x3, odd": Case((2, 4, 5), (up(2, 3, 3, stride=2), nn.ReLU, conv(3, 2, 1)), chain),
+    "transposed 3x3, odd and padded": Case((2, 4, 5), (up(2, 3, 3, stride=2, padding=1),), chain),
     "transposed groups": Case((4, 4, 4), (up(4, 4, 4, stride=2, padding=1, groups=2),), chain),
     "nearest": Case((3, 4, 4), (lambda: nn.Upsample(scale_factor=2), conv(3, 2, 3, padding=1)), chain),
     "nearest by four": Case((3, 4, 4), (conv(3, 2, 1), lambda: nn.Upsample(scale_factor=4)), chain),
@@ -235,6 +250,13 @@ CASES = {
     "dilated line": Case(
         (3, 40), (line(3, 4, 3, padding=4, dilation=4), nn.ReLU, line(4, 4, 2, padding=2, dilation=4)), chain
     ),
+    "line of 10": Case((3, 40), (line(3, 4, 10), nn.ReLU, line(4, 2, 1)), chain),
+    "line of 17": Case((3, 40), (line(3, 4, 17, padding=8), nn.ReLU), chain),
+    "line of 39, groups": Case((4, 64), (line(4, 4, 39, padding=19, groups=2),), chain),
+    "five dilated taps": Case((3, 40), (line(3, 4, 5, padding=8, dilation=4),), chain),
+    "long line strided": Case((3, 64), (line(3, 4, 1), line(4, 4, 15, stride=4, padding=7)), chain),
+    "causal by 16": Case((3, 64), (line(3, 4, 3, dilation=8),), lambda x, a: a(f.pad(x, (16, 0)))),
+    "padded by 19 and 20": Case((3, 50), (line(3, 4, 1),), lambda x, a: f.pad(a(x), (19, 20))),
     "one row": Case(
         (2, 1, 20),
         (conv(2, 4, (1, 5), padding=(0, 2)), nn.ReLU, lambda: nn.MaxPool2d((1, 2)), conv(4, 3, (1, 3))),

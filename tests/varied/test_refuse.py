@@ -100,10 +100,9 @@ IMAGE = (3, 12, 12)
         (Branching(), IMAGE, "capture-control-flow", "depend on the values of its input"),
         (nn.Conv3d(1, 2, 3), (1, 5, 5), "capture", "fails on an input of shape"),
         (nn.ConvTranspose1d(2, 2, 2, 2), (2, 8), "unsupported-operator", "one-dimensional"),
-        (nn.Conv2d(3, 4, 2), IMAGE, "conv2d-kernel", "2x2"),
         (nn.Conv2d(3, 4, 11), (3, 32, 32), "conv2d-kernel", "11x11"),
         (nn.Upsample(scale_factor=2, mode="bilinear"), IMAGE, "unsupported-operator", "nearest"),
-        (nn.Conv1d(3, 4, 20), (3, 64), "conv1d-kernel", "9"),
+        (nn.Conv1d(3, 4, 80), (3, 100), "conv1d-kernel", "9"),
         (
             Calls(torch.relu, nn.Conv2d(3, 4, 1), nn.Conv2d(4, 4, 3, (1, 2))),
             IMAGE,

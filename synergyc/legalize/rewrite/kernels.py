@@ -11,11 +11,10 @@ from synergyc.ir.graph import Convolution, Copy, Node, Padding, Reshape
 from synergyc.ir.kernels import dense_groups
 from synergyc.ir.types import Array, Shape, frozen_array
 from synergyc.legalize.rewrite.editing import Editor
-from synergyc.legalize.rewrite.maps import LONGEST, MAX_PAD, TAPS, Axis, Blocks, fit, split, steps
+from synergyc.legalize.rewrite.lines import fitted_line, replaced
+from synergyc.legalize.rewrite.maps import MAX_CHANNELS, MAX_PAD, TAPS, Axis, Blocks, fit, split, steps
 
 _MAX_COPYING_LAYERS = 3
-_MAX_CHANNELS = 1024
-"""Input channels of a layer (targets: limits.channels); more copies than that are not tried."""
 
 
 def along_one_axis(node: Node, editor: Editor) -> str | None:
@@ -58,9 +57,11 @@ def fitted(node: Node, editor: Editor) -> str | None:
         for size, taps, low, high in zip(sizes, weight.shape[2:], before, after, strict=True)
     ]
     if len(axes) == 1:
-        return _line(node, operator, axes[0], weight, source, editor)
+        return fitted_line(node, operator, axes[0], source, editor)
     if _is_native(operator, axes):
         return None
+    if any((axis.before + axis.after - axis.taps) % 2 == 0 for axis in axes):
+        source, axes = _odd_in_front(node, source, axes, editor)
     fits = [fit(axis, TAPS) for axis in axes]
     if fits[0] is not None and fits[1] is not None:
         kernel = np.zeros((*weight.shape[:2], TAPS, TAPS), dtype=weight.dtype)
@@ -71,8 +72,23 @@ def fitted(node: Node, editor: Editor) -> str | None:
         )
         kernel[:, :, rows, columns] = weight
         padding = (fits[0].padding, fits[1].padding)
-        return _replaced(node, operator, kernel, padding, source, editor)
+        return replaced(node, operator, kernel, padding, source, editor)
     return _in_blocks(node, operator, axes, weight, source, editor)
+
+
+def _odd_in_front(node: Node, source: str, axes: list[Axis], editor: Editor) -> tuple[str, list[Axis]]:
+    """Pad by one pixel in front of a kernel that would change rows or columns by an odd number."""
+    before, after, left = [], [], []
+    for axis in axes:
+        odd = (axis.before + axis.after - axis.taps) % 2 == 0
+        low = int(odd and axis.before >= axis.after)
+        high = int(odd) - low
+        before.append(low)
+        after.append(high)
+        left.append(Axis(axis.size + low + high, axis.taps, axis.before - low, axis.after - high))
+    shape = (editor.shape(source)[0], *(axis.size for axis in left))
+    padding = Padding(tuple(before), tuple(after))
+    return editor.emit(padding, (source,), shape, node.origin, name=f"{node.name}_odd"), left
 
 
 def _is_native(operator: Convolution, axes: list[Axis]) -> bool:
@@ -109,40 +125,6 @@ def _without_gaps(operator: Convolution) -> Array:
     return spread
 
 
-def _replaced(
-    node: Node, operator: Convolution, weight: Array, padding: Shape, source: str, editor: Editor
-) -> str:
-    changed = replace(operator, weight=frozen_array(weight), padding=padding, dilation=(1,) * len(padding))
-    return editor.keep(replace(node, operator=changed, inputs=(source,)))
-
-
-def _line(
-    node: Node, operator: Convolution, axis: Axis, weight: Array, source: str, editor: Editor
-) -> str | None:
-    """Fit a one-dimensional kernel: any length up to nine, with zeros where it is filled up."""
-    step = operator.dilation[0]
-    length = (axis.taps - 1) * step + 1
-    stretched = Axis(axis.size, length, axis.before, axis.after)
-    if axis.before == axis.after <= min(MAX_PAD, axis.taps - 1) and step == 1:
-        return (
-            None
-            if source == node.inputs[0]
-            else _replaced(node, operator, weight, (axis.before,), source, editor)
-        )
-    for taps in range(length, LONGEST + 1):
-        found = fit(stretched, taps)
-        if found is not None:
-            kernel = np.zeros((*weight.shape[:2], taps), dtype=weight.dtype)
-            kernel[:, :, found.shift : found.shift + length : step] = weight
-            return _replaced(node, operator, kernel, (found.padding,), source, editor)
-    if not axis.before and not axis.after:
-        return None
-    padding = Padding((axis.before,), (axis.after,))
-    shape = (editor.shape(source)[0], axis.size + axis.before + axis.after)
-    padded = editor.emit(padding, (source,), shape, node.origin, name=f"{node.name}_pad")
-    return editor.keep(replace(node, operator=replace(operator, padding=(0,)), inputs=(padded,)))
-
-
 def _in_blocks(
     node: Node, operator: Convolution, axes: list[Axis], weight: Array, source: str, editor: Editor
 ) -> str | None:
@@ -153,7 +135,7 @@ def _in_blocks(
         if rows is None or columns is None:
             continue
         bases = list(product(rows.bases, columns.bases))
-        if channels * len(bases) > _MAX_CHANNELS:
+        if channels * len(bases) > MAX_CHANNELS:
             return None
         copies = _copies(node, (rows, columns), bases, source, editor)
         kernel = _block_weights(weight, bases, axes, operator.groups)

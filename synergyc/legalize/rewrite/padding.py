@@ -1,10 +1,8 @@
-"""Padding: joined with what reads it, or a layer that copies."""
+"""Padding: joined with what reads it, or evened out for it; ``copies`` makes layers of what is left."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-
-import numpy as np
 
 from synergyc.diagnostics import fail
 from synergyc.ir.graph import (
@@ -21,9 +19,8 @@ from synergyc.ir.graph import (
     Reshape,
     Saturation,
 )
-from synergyc.ir.types import PoolKind, frozen_array
+from synergyc.ir.types import PoolKind
 from synergyc.legalize.rewrite.editing import Editor
-from synergyc.legalize.rewrite.maps import LONGEST, MAX_PAD, TAPS
 
 
 def zeros_for_lowest(graph: Graph) -> Graph:
@@ -172,63 +169,3 @@ def crop_before_convolution(node: Node, editor: Editor) -> str | None:
 
 def _readers(editor: Editor, source: Node) -> tuple[Node, ...]:
     return editor.old.consumers(source.name)
-
-
-def copied(node: Node, editor: Editor) -> str | None:
-    """Turn what is left of padding into layers that copy; raises SynergyError where none can."""
-    operator = node.operator
-    if not isinstance(operator, Padding):
-        return None
-    rank = len(operator.before)
-    if rank == 2 and any((a + b) % 2 for a, b in zip(operator.before, operator.after, strict=True)):
-        raise fail(
-            "padding-odd",
-            "padding or cutting by an odd number of rows or columns is not supported here",
-            layer=node.origin.module,
-            location=node.origin.location,
-            need=str(operator),
-            hint="pad both sides alike, or pad so that rows and columns grow by even numbers",
-        )
-    name, shape = node.inputs[0], editor.shape(node.inputs[0])
-    before, after = list(operator.before), list(operator.after)
-    while any(before) or any(after):
-        moves = [_move(a, b, one_axis=rank == 1) for a, b in zip(before, after, strict=True)]
-        before = [left - move.before for left, move in zip(before, moves, strict=True)]
-        after = [left - move.after for left, move in zip(after, moves, strict=True)]
-        shape = (
-            shape[0],
-            *(size + m.before + m.after for size, m in zip(shape[1:], moves, strict=True)),
-        )
-        copy = _copy(shape[0], moves)
-        last = not any(before) and not any(after)
-        label = node.name if last else f"{node.name}_part"
-        name = editor.emit(copy, (name,), shape, node.origin, name=label)
-    return name
-
-
-class _Move:
-    """What one copying layer does along an axis: a kernel of ``taps`` with a one at ``tap``."""
-
-    def __init__(self, taps: int, padding: int, tap: int) -> None:
-        self.taps, self.padding, self.tap = taps, padding, tap
-        self.before = padding - tap
-        self.after = padding - (taps - 1 - tap)
-
-
-def _move(before: int, after: int, *, one_axis: bool) -> _Move:
-    """Return a move towards padding by ``before`` and ``after``; in one dimension kernels have any length."""
-    if one_axis and before <= 0 and after <= 0:
-        cut = max(before, 1 - LONGEST)
-        rest = max(after, 1 - LONGEST - cut)
-        return _Move(1 - cut - rest, 0, -cut)
-    if one_axis and (before + after) % 2:
-        return _Move(2, 1, 0) if before > 0 else _Move(2, 1, 1)
-    candidates = [_Move(TAPS, padding, tap) for padding in range(MAX_PAD + 1) for tap in range(TAPS)]
-    return min(candidates, key=lambda move: abs(before - move.before) + abs(after - move.after))
-
-
-def _copy(channels: int, moves: list[_Move]) -> Copy:
-    kernel = np.zeros([move.taps for move in moves], dtype=np.int8)
-    kernel[tuple(move.tap for move in moves)] = 1
-    weight = np.broadcast_to(kernel, (channels, 1, *kernel.shape))
-    return Copy(frozen_array(weight), tuple(move.padding for move in moves), channels)

@@ -30,8 +30,8 @@ def in_two_steps(node: Node, editor: Editor) -> str | None:
         size == width <= _LARGEST and count == 1
         for size, width, count in zip(sizes, pool.window, counts, strict=True)
     ]
-    divided = tuple(1 if done else width for width, done in zip(pool.window, whole, strict=True))
-    found = _parts(divided, overlap=overlap) if apart and set(pool.dilation) == {1} else None
+    rows, columns = (1 if done else width for width, done in zip(pool.window, whole, strict=True))
+    found = _parts((rows, columns), overlap=overlap) if apart and set(pool.dilation) == {1} else None
     if found is None:
         return None
     part, step = found

@@ -9,14 +9,23 @@ from collections.abc import Callable
 
 from synergyc.ir.fold import fold_batch_norm
 from synergyc.ir.graph import Graph
-from synergyc.legalize.rewrite import activations, channels, kernels, padding, pools, strides, transposed
+from synergyc.legalize.rewrite import (
+    activations,
+    channels,
+    copies,
+    kernels,
+    padding,
+    pools,
+    strides,
+    transposed,
+)
 from synergyc.legalize.rewrite.editing import Rule, apply
 
 
 def rewrite(graph: Graph) -> Graph:
     """Return the float ``graph`` with operators that accelerator layers are made of; outputs are equal.
 
-    Batch normalization is folded. Raises SynergyError for padding that cannot be expressed.
+    Batch normalization is folded. Raises SynergyError for padded pools that cannot be expressed.
     """
     for step in _STEPS:
         graph = step(graph)
@@ -42,6 +51,6 @@ _STEPS: tuple[Callable[[Graph], Graph], ...] = (
     strides.fold_input,
     _each(transposed.transposed, padding.join, padding.into_convolution, strides.thin_out),
     _each(padding.crop_before_convolution, padding.join, kernels.along_one_axis, kernels.fitted),
-    _each(padding.even_out, padding.join, padding.copied, pools.in_two_steps),
+    _each(padding.even_out, padding.join, copies.copied, pools.in_two_steps),
     _each(channels.picked_by_weights),
 )
