@@ -334,6 +334,12 @@ class Runtime(_Data):
     """The main loop of a device that has nothing to do goes round so often."""
     first_wake_us: float
     """For the first time after power-up."""
+    set_runs: int
+    """Runs that a residency set has before another one that waits is loaded."""
+    load_words: int
+    """Words of weights that are loaded at once."""
+    flash_reserve_bytes: int
+    """Kept free of weights and samples: code, register tables and other read-only data, generously."""
     window_frames: int
     """Of a hand-off that may be under way unacknowledged."""
     channel_answer_frames: int

@@ -29,21 +29,30 @@ class StepRow:
 
 @dataclass(frozen=True)
 class Phase:
-    """Steps that are done in order; ``name`` is the member of ``cnn_segment_t``."""
+    """Steps that are done in order; ``name`` is the member of ``cnn_segment_t``. Most never wait."""
 
     name: str
     comment: str
     steps: tuple[StepRow, ...]
+    may_wait: bool = False
+
+    def __post_init__(self) -> None:
+        """Raise ValueError if a step waits and none may."""
+        if not self.may_wait and any(step.mask for step in self.steps):
+            raise ValueError(f"steps of phase {self.name} must store, not wait")
 
 
 @dataclass(frozen=True)
 class Block:
-    """``count`` values from index ``first`` of a table go to ascending addresses."""
+    """``count`` values from index ``first`` of a table go to ascending addresses.
+
+    ``begin``: the byte that is stored behind ``address`` before, 0: none.
+    """
 
     address: int
-    store_bytes: int
     first: int
     count: int
+    begin: int
     comment: str
 
 
@@ -114,7 +123,7 @@ def segment_view(infer: Infer, c_name: str) -> SegmentView:
         outputs=tuple(str(placed.layout.tensor) for placed in infer.outputs),
         quadrant_mask=sum(1 << quadrant for quadrant in program.quadrants),
         phases=(
-            Phase("init", "Once after power-up", tuple(_rows(program.init))),
+            Phase("init", "Once after power-up", tuple(_rows(program.init)), may_wait=True),
             Phase("configure", "Layer registers", tuple(_rows(program.configure))),
             Phase("start", "Start of an inference", tuple(_rows(program.start))),
             Phase("select", "After a run of another segment", tuple(_rows(infer.select))),
@@ -154,9 +163,17 @@ def hex_rows(values: Sequence[int], size_bytes: int = 4) -> str:
 def _table(name: str, member: str, size_bytes: int, comment: str, writes: Sequence[Write]) -> Table:
     blocks: list[Block] = []
     values: list[int] = []
+    begin: Write | None = None
     for write in writes:
-        blocks.append(Block(write.address, write.width_bytes, len(values), len(write.words), write.comment))
+        if write.width_bytes == 1:
+            begin = write
+            continue
+        byte, label = (begin.words[0], begin.comment) if begin else (0, write.comment)
+        if begin and (begin.address, len(begin.words)) != (write.address + 1, 1):
+            raise ValueError(f"a byte at {begin.address:#x} must begin the words at {write.address:#x}")
+        blocks.append(Block(write.address, len(values), len(write.words), byte, label))
         values += write.words
+        begin = None
     if any(not 0 <= value < 1 << 8 * size_bytes for value in values):
         raise ValueError(f"values of table {name} must fit {size_bytes} bytes")
     type_name = "uint32_t" if size_bytes == 4 else "uint8_t"

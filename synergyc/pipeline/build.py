@@ -32,10 +32,8 @@ from synergyc.plan.types import Plan
 from synergyc.synth import native
 from synergyc.synth.program import Program
 from synergyc.synth.resident import place_resident
+from synergyc.targets import load_runtime
 from synergyc.toolchain import CrossCompiler, find_cross_compiler
-
-_FLASH_RESERVE_BYTES = 48 * 1024
-"""Kept free of samples: code, register tables and read-only data of a device, generously."""
 
 
 @dataclass(frozen=True)
@@ -203,4 +201,5 @@ def _flash_left(system: System, plan: Plan, programs: Mapping[str, Program], dev
     """Return the flash of ``device`` that its weights and code leave to samples, in bytes."""
     weights = sum(4 * programs[segment.name].weight_words for segment in plan.segments_on(device))
     senses = sum(app.sense_device == device for app in plan.apps)
-    return (system.device(device).chip.flash.size_bytes - weights - _FLASH_RESERVE_BYTES) // max(1, senses)
+    reserve = load_runtime().flash_reserve_bytes
+    return (system.device(device).chip.flash.size_bytes - weights - reserve) // max(1, senses)

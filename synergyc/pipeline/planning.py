@@ -14,10 +14,11 @@ from synergyc.pipeline.models import PreparedModel
 from synergyc.pipeline.problem import plan_problem
 from synergyc.plan.availability import Alternative, alternatives
 from synergyc.plan.checks import Fits
-from synergyc.plan.cost import CostModel, candidate_of
+from synergyc.plan.cost import CostModel, app_plans, candidate_of
 from synergyc.plan.pareto import pareto_front
 from synergyc.plan.problem import Objective
-from synergyc.plan.selector import PlanResult, choose
+from synergyc.plan.residency import as_played
+from synergyc.plan.selector import PlanResult, choose_or_swap
 from synergyc.plan.timeline import schedule
 from synergyc.plan.types import Plan
 from synergyc.synth.program import Program
@@ -36,7 +37,7 @@ def choose_plan(
     """Return the best plan for all apps; ``objective`` None: what the app file says."""
     networks = {model.app: model.network for model in models}
     goal = objective or _objective(system)
-    return choose(plan_problem(system), networks, fits, goal, selector)
+    return choose_or_swap(plan_problem(system), networks, remembered(fits), goal, selector)
 
 
 def compare_selectors(
@@ -51,7 +52,7 @@ def compare_selectors(
     check, goal = remembered(fits), objective or _objective(system)
     for name in names:
         try:
-            found[name] = choose(plan_problem(system), networks, check, goal, name)
+            found[name] = choose_or_swap(plan_problem(system), networks, check, goal, name)
         except SynergyError as error:
             found[name] = error
     return found
@@ -68,16 +69,15 @@ def schedule_programs(
         for app, part in zip(problem.apps, plan.apps, strict=True)
     ]
     switches: dict[str, int] = {}
+    loads: dict[str, int] = {}
     for device in problem.devices:
         on_device = [programs[segment.name] for segment in plan.segments_on(device.name)]
         for segment, program in zip(plan.segments_on(device.name), on_device, strict=True):
             others = [other for other in on_device if other is not program]
             switches[segment.name] = len(switch_steps(program, others, device.chip.cnn))
-    played = schedule(problem, costings, switches=switches)
-    apps = tuple(
-        replace(app, predicted=replace(app.predicted, scheduled=played.apps[app.app])) for app in plan.apps
-    )
-    return replace(plan, apps=apps, schedule=played)
+            loads[segment.name] = sum(len(write.words) for write in (*program.weights, *program.bias))
+    played = schedule(problem, costings, switches=switches, loads=loads)
+    return replace(plan, apps=as_played(app_plans(costings), played), schedule=played)
 
 
 def plan_alternatives(

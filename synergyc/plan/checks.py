@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 
 from synergyc.diagnostics import Diagnostic
 from synergyc.ir.network import Network
+from synergyc.plan.cost import weight_bytes
 from synergyc.plan.problem import PlanProblem
 from synergyc.plan.space import Candidate
 from synergyc.plan.types import Segment
-from synergyc.targets import Chip
+from synergyc.targets import Chip, load_runtime
 
 Fits = Callable[[Sequence[Network], Chip], tuple[Diagnostic, ...]]
 """Tells what stands against segments that are resident together on a chip; nothing if they fit.
@@ -44,6 +45,10 @@ class Checks:
             return False
         return not any(self._beside(device, parts) for device, parts in by_device.items())
 
+    def resident(self, segments: Sequence[Segment]) -> bool:
+        """Return whether segments of one device can be in its accelerator's memories together."""
+        return not self._ask(segments[0].device, segments)
+
     def reasons(self, candidates: Sequence[Candidate]) -> tuple[Diagnostic, ...]:
         """Return everything that stands against ``candidates`` together."""
         segments = [segment for candidate in candidates for segment in candidate.segments]
@@ -58,13 +63,30 @@ class Checks:
     def _beside(self, device: str, parts: Sequence[Segment]) -> tuple[Diagnostic, ...]:
         """Return what stands against segments that fit alone, on one accelerator."""
         swapped = sum(part.swapped for part in parts)
-        if len(parts) < 2 or swapped == len(parts):
+        if len(parts) < 2:
             return ()
+        if swapped == len(parts):
+            return self._in_flash(device, parts)
         if swapped:
             names = ", ".join(part.name for part in parts)
             message = f"device {device!r}: {names} must all be resident, or all load weights for each run"
             return (Diagnostic("mixed-residency", message),)
         return self._ask(device, parts)
+
+    def _in_flash(self, device: str, parts: Sequence[Segment]) -> tuple[Diagnostic, ...]:
+        """Return what stands against the weights of all ``parts`` in flash, from which they are loaded."""
+        layers = [layer for part in parts for layer in self._network(part).layers]
+        size_bytes = weight_bytes(layers)
+        limit_bytes = self.problem.device(device).chip.flash.size_bytes - load_runtime().flash_reserve_bytes
+        if size_bytes <= limit_bytes:
+            return ()
+        names = ", ".join(part.name for part in parts)
+        message = f"device {device!r}: weights of {names} must fit its flash, beside code and samples"
+        need, have = f"{size_bytes:,} bytes", f"{limit_bytes:,} bytes"
+        return (Diagnostic("flash-weights", message, need=need, have=have),)
+
+    def _network(self, segment: Segment) -> Network:
+        return self.networks[segment.app].segment(segment.first, segment.last)
 
     def _by_device(self, candidates: Sequence[Candidate]) -> dict[str, list[Segment]]:
         found: defaultdict[str, list[Segment]] = defaultdict(list)

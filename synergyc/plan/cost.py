@@ -327,6 +327,7 @@ def candidate_of(plan: AppPlan, network: Network) -> Candidate:
         len(network.layers),
         tuple(segment.swapped for segment in plan.segments),
         plan.replicated,
+        tuple(segment.residency for segment in plan.segments),
     )
 
 

@@ -12,11 +12,12 @@ from synergyc.diagnostics import Diagnostic
 from synergyc.ir.network import Network
 from synergyc.plan.checks import Checks, Fits
 from synergyc.plan.columns import Floats, Indices, Mask
-from synergyc.plan.cost import CostModel, app_plans
+from synergyc.plan.cost import Costing, CostModel, app_plans
 from synergyc.plan.energy import idle_mw
 from synergyc.plan.goals import Figures, Score, Scorer, app_figures, optimistic
 from synergyc.plan.layout import travel_bytes
 from synergyc.plan.problem import Objective, PlanApp, PlanProblem
+from synergyc.plan.residency import as_played, with_residency
 from synergyc.plan.space import Candidate
 from synergyc.plan.table import CandidateTable, candidate_table, unit_index
 from synergyc.plan.timeline import schedule
@@ -204,22 +205,18 @@ class Instance:
 
     def plans(self, rows: Sequence[int]) -> tuple[AppPlan, ...]:
         """Return the plans of all apps, with predictions by the cost model."""
-        costings = [
-            table.model.cost(table.candidate(row)) for table, row in zip(self.tables, rows, strict=True)
-        ]
-        return app_plans(costings)
+        return app_plans(self._costings(rows))
 
     def scheduled(self, rows: Sequence[int]) -> tuple[tuple[AppPlan, ...], Schedule]:
         """Return the plans of all apps with what their schedule gives, and the schedule."""
-        costings = [
-            table.model.cost(table.candidate(row)) for table, row in zip(self.tables, rows, strict=True)
-        ]
+        costings = self._costings(rows)
         played = schedule(self.problem, costings)
-        plans = tuple(
-            replace(plan, predicted=replace(plan.predicted, scheduled=played.apps[plan.app]))
-            for plan in app_plans(costings)
-        )
-        return plans, played
+        return as_played(app_plans(costings), played), played
+
+    def _costings(self, rows: Sequence[int]) -> list[Costing]:
+        candidates = [self.candidate(j, row) for j, row in enumerate(rows)]
+        settled = with_residency(candidates, self.checks)
+        return [table.model.cost(item) for table, item in zip(self.tables, settled, strict=True)]
 
     def reasons_of(self, rows: Sequence[int]) -> tuple[Diagnostic, ...]:
         """Return what stands against a whole plan."""

@@ -8,7 +8,7 @@ from itertools import combinations
 from synergyc.ir.network import Network
 from synergyc.plan.checks import Fits
 from synergyc.plan.problem import GOALS, Goal, Objective, PlanProblem
-from synergyc.plan.selector import TIME_BUDGET_S, PlanResult, choose
+from synergyc.plan.selector import TIME_BUDGET_S, PlanResult, choose_or_swap
 from synergyc.plan.types import AppPlan
 
 _STEPS = 4
@@ -42,7 +42,7 @@ def pareto_front(
     share_s = time_budget_s / len(objectives)
     found: dict[str, PlanResult] = {}
     for objective in objectives:
-        result = choose(problem, networks, fits, objective, time_budget_s=share_s)
+        result = choose_or_swap(problem, networks, fits, objective, time_budget_s=share_s)
         found.setdefault("; ".join(_place(app) for app in result.plan.apps), result)
     front = [result for result in found.values() if not _dominated(result, found.values())]
     return tuple(sorted(front, key=lambda result: -plan_figures(result.plan.apps)["throughput_hz"]))

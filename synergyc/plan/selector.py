@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from synergyc.diagnostics import Diagnostic, SynergyError
 from synergyc.ir.network import Network
@@ -16,7 +16,7 @@ from synergyc.plan.problem import Objective, PlanApp, PlanProblem, objective_nam
 from synergyc.plan.selectors import Budget, Selection, find_selector
 from synergyc.plan.types import AppPlan, Plan
 
-__all__ = ["ALTERNATIVES", "Fits", "PlanResult", "Rejected", "choose"]
+__all__ = ["ALTERNATIVES", "Fits", "PlanResult", "Rejected", "choose", "choose_or_swap"]
 
 ALTERNATIVES = 5
 """Runners-up that are kept."""
@@ -54,6 +54,36 @@ class PlanResult:
     value: float = 0.0
     """The objective in its own unit, of a lexicographic one the first goal."""
     longest_chain: Mapping[str, int] = field(default_factory=dict)
+    resident_reasons: tuple[Diagnostic, ...] = ()
+    """Why no plan keeps all weights in place, for one that loads them in turn."""
+
+
+def choose_or_swap(
+    problem: PlanProblem,
+    networks: Mapping[str, Network],
+    fits: Fits,
+    objective: Objective = "throughput",
+    selector: str = "exact",
+    time_budget_s: float = TIME_BUDGET_S,
+) -> PlanResult:
+    """Return a plan as ``choose`` does; where none fits, of those that also load weights for each run.
+
+    So apps that fit together resident never wait for weights. Raises SynergyError if swap does not help
+    either; it then says what stands against that.
+    """
+    try:
+        return choose(problem, networks, fits, objective, selector, time_budget_s)
+    except SynergyError as error:
+        if problem.weight_swap or error.diagnostics[0].rule not in _SWAP_MAY_HELP:
+            raise
+        reasons = error.diagnostics
+    swapping = replace(problem, weight_swap=True)
+    result = choose(swapping, networks, fits, objective, selector, time_budget_s)
+    return replace(result, resident_reasons=reasons)
+
+
+_SWAP_MAY_HELP = ("apps-conflict", "no-place-left", "rate-missed")
+"""Rules by which a plan with resident weights fails that one with swapped weights may keep."""
 
 
 def choose(

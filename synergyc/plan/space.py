@@ -16,8 +16,9 @@ from synergyc.plan.types import Segment
 class Candidate:
     """One way to run an app: ``devices[i]`` runs the layers after ``cuts[i - 1]`` up to ``cuts[i]``.
 
-    ``swapped[i]``: that device loads the weights for every run; empty: all stay resident. ``replicated``:
-    each device runs the whole network, one run after another in turn.
+    ``swapped[i]``: that device may have to load the weights for a run; empty: all stay resident.
+    ``residency[i]``: the set that the segment belongs to there, as ``plan.residency`` finds it; empty: not
+    known yet. ``replicated``: each device runs the whole network, one run after another in turn.
     """
 
     app: str
@@ -30,16 +31,18 @@ class Candidate:
     """Number of layers of the network."""
     swapped: tuple[bool, ...] = ()
     replicated: bool = False
+    residency: tuple[int, ...] = ()
 
     @property
     def segments(self) -> tuple[Segment, ...]:
         """The segments in pipeline order."""
-        swapped = self.swapped or (False,) * len(self.devices)
+        count = len(self.devices)
+        swapped, residency = self.swapped or (False,) * count, self.residency or (0,) * count
         bounds = (-1, *self.cuts, self.layers - 1)
         parts = [(-1, self.layers - 1)] * len(self.devices) if self.replicated else list(pairwise(bounds))
         return tuple(
-            Segment(self.app, i, device, before + 1, last, swap)
-            for i, (device, (before, last), swap) in enumerate(zip(self.devices, parts, swapped, strict=True))
+            Segment(self.app, i, self.devices[i], before + 1, last, swapped[i], residency[i])
+            for i, (before, last) in enumerate(parts)
         )
 
 

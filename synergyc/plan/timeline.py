@@ -16,6 +16,7 @@ from statistics import median_high
 
 import simpy
 
+from synergyc.plan.accelerator import Accelerator
 from synergyc.plan.cost import CONSOLE_BITS, Costing, Work, result_characters
 from synergyc.plan.layout import switch_words
 from synergyc.plan.problem import PlanProblem
@@ -33,23 +34,21 @@ def schedule(
     costings: Sequence[Costing],
     runs: int = RUNS,
     switches: Mapping[str, int] | None = None,
+    loads: Mapping[str, int] | None = None,
 ) -> Schedule:
     """Return the schedule of apps that run together, ``runs`` runs of each.
 
-    ``switches`` are the register words that make a segment the next one on a shared accelerator, by segment
-    name, where they are known.
+    Where they are known, by segment name: ``switches``, the register words that make a segment the next one
+    on a shared accelerator, and ``loads``, the words of its weights and biases.
     """
-    player = _Player(problem, costings, runs, switches or {})
+    player = _Player(problem, costings, runs, switches or {}, loads or {})
     player.play()
-    return Schedule(tuple(player.spans), player.results(), player.busy())
+    loads_per_run = {place: count / runs for place, count in player.loads_of_sets.items()}
+    return Schedule(tuple(player.spans), player.results(), player.busy(), loads_per_run)
 
 
 _LOOK_US = 8.0
 """What is asked of one task in the main loop: so long something new waits for its turn, at most."""
-
-
-_NEXT_US = 1.0
-"""From one task in the main loop to the next: what became ready with a result goes before the next load."""
 
 
 class _Queue:
@@ -90,23 +89,33 @@ class _Player:
     """Plays all apps on the units of a system."""
 
     def __init__(
-        self, problem: PlanProblem, costings: Sequence[Costing], runs: int, switches: Mapping[str, int]
+        self,
+        problem: PlanProblem,
+        costings: Sequence[Costing],
+        runs: int,
+        switches: Mapping[str, int],
+        loads: Mapping[str, int],
     ) -> None:
-        self.problem, self.costings, self.runs, self.switches = problem, costings, runs, switches
+        self.problem, self.costings, self.runs = problem, costings, runs
+        self.switches, self.loads = switches, loads
         self.env = simpy.Environment()
         self.runtime: Runtime = load_runtime()
         self.spans: list[Span] = []
         self.sensed: dict[tuple[str, int], float] = {}
         self.shown: defaultdict[str, list[tuple[int, float]]] = defaultdict(list)
-        self.resident: dict[str, Segment] = {}
         self._units: dict[str, simpy.PriorityResource] = {}
         self._worked: dict[str, simpy.Event] = {}
         self._lines: dict[str, Line] = {}
         self._consoles: dict[str, tuple[Uart, simpy.Resource]] = {}
-        self.segments: defaultdict[str, int] = defaultdict(int)
+        segments: defaultdict[str, list[Segment]] = defaultdict(list)
         for costing in costings:
             for segment in costing.candidate.segments:
-                self.segments[segment.device] += 1
+                segments[segment.device].append(segment)
+        self.accelerators = {
+            device: Accelerator(self.env, found, self.runtime.set_runs) for device, found in segments.items()
+        }
+        self._set_us = self._load_times()
+        self.loads_of_sets = dict.fromkeys(self._set_us, 0)
 
     def play(self) -> None:
         """Run until every app has shown all its results."""
@@ -184,6 +193,10 @@ class _Player:
                     yield self._transfer(hand_off, source, queue)
                 if i < len(segments):
                     source, queue = queue, self._queue()
+                    if self.accelerators[segments[i].device].sets > 1:
+                        queue.deepen(self.runtime.set_runs)
+                        if source is not head:
+                            source.deepen(self.runtime.set_runs)
                     yield self._infer(costing, segments[i], source, queue)
             yield self._interact(costing, queue)
         yield self._sense(costing, heads)
@@ -221,7 +234,7 @@ class _Player:
         loading_us = dict.fromkeys(joined, 0.0)
         for costing in self.costings:
             for segment in costing.candidate.segments:
-                if segment.device in joined:
+                if segment.device in joined and segment.residency == 0:
                     loading_us[segment.device] += costing.weights_us[segment.name]
         return max(loading_us.values()) + self.runtime.links_up_us
 
@@ -264,21 +277,23 @@ class _Player:
 
     def _infer(self, costing: Costing, segment: Segment, source: _Queue, target: _Queue) -> Process:
         work = _inference_of(costing, segment)
-        app, cpu, accelerator = segment.app, f"{segment.device}.cpu", f"{segment.device}.accelerator"
-        alone = self.segments[segment.device] == 1
+        app, cpu, unit = segment.app, f"{segment.device}.cpu", f"{segment.device}.accelerator"
+        accelerator = self.accelerators[segment.device]
+        alone = accelerator.alone
         priority = next(item.priority for item in self.problem.apps if item.name == app)
         while True:
             run = yield source.front()
             if not alone:  # a segment must not keep the accelerator while it waits for room
                 yield target.room()
-            with self._unit(accelerator).request(-priority) as turn:
+            with accelerator.request(segment, priority) as turn:
                 yield turn
-                yield self.env.timeout(_NEXT_US)
+                if turn.loads:
+                    yield from self._load_set(segment, run)
                 begin_us = self.env.now
                 yield from self.work(cpu, (app, run), "load", self._bring_up_us(segment, work))
                 source.pop()
                 yield self.env.timeout(work["infer"].duration_us)
-                self.spans.append(Span(accelerator, app, run, "infer", begin_us, self.env.now))
+                self.spans.append(Span(unit, app, run, "infer", begin_us, self.env.now))
                 if alone:
                     yield target.room()
                 yield from self.work(cpu, (app, run), "unload", work["unload"].duration_us)
@@ -286,17 +301,44 @@ class _Player:
             self.env.process(self.look_on(segment.device, (app, run), "poll", work["poll"].duration_us))
 
     def _bring_up_us(self, segment: Segment, work: Mapping[str, Work]) -> float:
-        """Return the CPU time before a segment starts: its registers or weights if another one ran, input."""
+        """Return the CPU time before a segment starts: its registers if another one ran, and its input."""
         chip = self.problem.device(segment.device).chip
-        before = self.resident.get(segment.device)
-        self.resident[segment.device] = segment
+        accelerator = self.accelerators[segment.device]
+        before, accelerator.selected = accelerator.selected, segment
         switch_us = 0.0
         if before not in (None, segment):
             expected = switch_words(segment.last - segment.first + 1, chip.cnn)
             words = self.switches.get(segment.name, expected)
             switch_us = words * chip.cnn.timing.word_ns / 1000
-        weights_us = work["weights"].duration_us if "weights" in work else 0.0
-        return switch_us + weights_us + work["load"].duration_us + work["start"].duration_us
+        return switch_us + work["load"].duration_us + work["start"].duration_us
+
+    def _load_times(self) -> dict[tuple[str, int], float]:
+        """Return how long each residency set takes to load, by device and number."""
+        found: defaultdict[tuple[str, int], float] = defaultdict(float)
+        for costing in self.costings:
+            for segment in costing.candidate.segments:
+                word_us = self._chip(segment.device).cnn.timing.word_ns / 1000
+                words = self.loads.get(segment.name)
+                load_us = costing.weights_us[segment.name] if words is None else words * word_us
+                found[segment.device, segment.residency] += load_us
+        return found
+
+    def _load_set(self, segment: Segment, run: int) -> Process:
+        """Load the weights of the segment's set, a part at a time: other tasks of the CPU go in between."""
+        device, who = segment.device, (segment.app, run)
+        cpu, begin_us = self._unit(f"{device}.cpu"), self.env.now
+        part_us = self.runtime.load_words * self._chip(device).cnn.timing.word_ns / 1000
+        left_us = self._set_us[device, segment.residency]
+        self.loads_of_sets[device, segment.residency] += 1
+        while left_us > 0:
+            with cpu.request(TASK) as turn:
+                yield turn
+                part_begin_us = self.env.now
+                while left_us > 0 and (self.env.now == part_begin_us or not cpu.queue):
+                    yield self.env.timeout(min(part_us, left_us))
+                    left_us -= part_us
+                self.note(f"{device}.cpu", who, "weights", part_begin_us)
+        self.spans.append(Span(f"{device}.accelerator", *who, "weights", begin_us, self.env.now))
 
     def _interact(self, costing: Costing, source: _Queue) -> Process:
         candidate = costing.candidate
@@ -360,5 +402,5 @@ def _whole(costing: Costing) -> list[Work]:
 def _inference_of(costing: Costing, segment: Segment) -> dict[str, Work]:
     """Return the work of one segment by task."""
     units = (f"{segment.device}.accelerator", f"{segment.device}.cpu")
-    tasks = ("weights", "load", "start", "infer", "poll", "unload")
+    tasks = ("load", "start", "infer", "poll", "unload")
     return {item.task: item for item in _whole(costing) if item.task in tasks and item.units[0] in units}

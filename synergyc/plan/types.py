@@ -100,6 +100,8 @@ class Schedule:
     spans: tuple[Span, ...]
     apps: Mapping[str, AppSchedule]
     busy: Mapping[str, float]
+    loads_per_run: Mapping[tuple[str, int], float] = field(default_factory=dict)
+    """How often a residency set is loaded for each run, by device and number of the set."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,8 @@ class Prediction:
 
     ``throughput_hz`` is what the app gets if each unit serves all apps in turn, one run of each;
     ``latency_ms`` is that of a run that waits for no other. Objectives compare these. ``scheduled`` is what
-    the played schedule gives; only chosen plans have one.
+    the played schedule gives; only chosen plans have one. Where weights are swapped, the first two count a
+    load for each run; ``terms`` and ``energy_uj`` of a chosen plan as many as the schedule has.
     """
 
     throughput_hz: float

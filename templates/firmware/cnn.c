@@ -53,6 +53,13 @@ static void do_steps(const cnn_segment_t *segment, const cnn_steps_t *steps)
     }
 }
 
+static void do_writes(const cnn_writes_t *writes)
+{
+    for (size_t i = 0; i < writes->count; i++) {
+        *word_at(writes->writes[i].address) = writes->writes[i].value;
+    }
+}
+
 /* Four words at a time: a load or unload keeps CPU and accelerator busy, each cycle of the loop counts. */
 static void copy_in(volatile uint32_t *to, const uint32_t *from, uint32_t count)
 {
@@ -105,7 +112,7 @@ void cnn_open(const cnn_set_t *sets, size_t count)
     }
     for (size_t i = 0; i < count; i++) {
         for (size_t j = 0; j < sets[i].count; j++) {
-            do_steps(sets[i].segments[j], &sets[i].segments[j]->configure);
+            do_writes(&sets[i].segments[j]->configure);
         }
     }
     port_cnn_interrupt_enable();
@@ -113,12 +120,10 @@ void cnn_open(const cnn_set_t *sets, size_t count)
 
 static void store_weights(const cnn_segment_t *segment, const cnn_block_t *block, uint32_t from, uint32_t count)
 {
-    const uint32_t *words = segment->weight_words + block->first + from;
-    if (block->store_bytes == 1) {
-        *(volatile uint8_t *)(uintptr_t)block->address = (uint8_t)words[0];
-    } else {
-        copy_in(word_at(block->address) + from, words, count);
+    if (from == 0 && block->begin != 0) {
+        *((volatile uint8_t *)(uintptr_t)block->address + 1) = (uint8_t)block->begin;
     }
+    copy_in(word_at(block->address) + from, segment->weight_words + block->first + from, count);
 }
 
 static void store_bias(const cnn_segment_t *segment, const cnn_block_t *block, uint32_t from, uint32_t count)
@@ -175,7 +180,7 @@ bool cnn_is_loaded(const cnn_set_t *set)
 void cnn_select(const cnn_segment_t *segment)
 {
     if (selected != segment) {
-        do_steps(segment, &segment->select);
+        do_writes(&segment->select);
         selected = segment;
     }
 }
@@ -263,7 +268,7 @@ void cnn_start(const cnn_segment_t *segment, const uint32_t *words)
 {
     done = false;
     port_cnn_clock(true);
-    do_steps(segment, &segment->start);
+    do_writes(&segment->start);
     if (segment->fifo_count != 0) {
         stream_input(segment, words);
     }

@@ -16,11 +16,21 @@ typedef struct {
     size_t count;
 } cnn_steps_t;
 
-/* `count` values from index `first` of a table, stored to ascending addresses. */
+/* `value` is stored at `address`. */
 typedef struct {
-    uint32_t address;
-    uint32_t store_bytes; /* width of a store: 4, or 1 for the byte that sets a weight address */
-    uint32_t first, count;
+    uint32_t address, value;
+} cnn_write_t;
+
+typedef struct {
+    const cnn_write_t *writes;
+    size_t count;
+} cnn_writes_t;
+
+/* `count` values from index `first` of a table, stored to ascending addresses. If `begin` is not 0 that byte is
+ * stored at the byte behind `address` before: so a stream of weights is given its place. */
+typedef struct {
+    uint32_t address, first;
+    uint32_t count : 24, begin : 8;
 } cnn_block_t;
 
 /* Consecutive words of data memory that belong to a tensor, and their place in the queue's words; `mask` keeps
@@ -43,8 +53,9 @@ typedef struct {
 typedef struct {
     const char *name;
     uint32_t quadrant_mask;
-    cnn_steps_t init, configure, start;
-    cnn_steps_t select; /* what a run needs if another segment was selected, of any set: registers, never weights */
+    cnn_steps_t init;
+    cnn_writes_t configure, start;
+    cnn_writes_t select; /* what a run needs if another segment was selected, of any set: registers, never weights */
     const cnn_block_t *weight_blocks;
     const uint32_t *weight_words;
     size_t weight_block_count;

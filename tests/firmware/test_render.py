@@ -12,7 +12,7 @@ from synergyc.firmware import sizing
 from synergyc.firmware.render import render
 from synergyc.firmware.segment_view import segment_view
 from synergyc.firmware.spec import FirmwareSpec, Storage
-from synergyc.synth.program import Write
+from synergyc.synth.program import WaitBits, Write
 from synergyc.targets import load_chip
 from tests.conftest import Golden
 from tests.firmware.samples import two_devices
@@ -67,14 +67,27 @@ def test_a_value_that_does_not_fit_its_table_is_an_error() -> None:
 
 def test_blocks_cover_all_words_in_order() -> None:
     infer = two_devices()["chest"].infers[0]
-    writes = (Write(0x1, (1,), width_bytes=1), Write(0x10, (2, 3)), Write(0x20, (4,)))
+    writes = (Write(0x11, (1,), "p0", 1), Write(0x10, (2, 3)), Write(0x20, (4,)))
     table = segment_view(replace(infer, program=replace(infer.program, weights=writes)), "x").tables[0]
-    assert [(b.address, b.store_bytes, b.first, b.count) for b in table.blocks] == [
-        (0x1, 1, 0, 1),
-        (0x10, 4, 1, 2),
-        (0x20, 4, 3, 1),
+    assert [(b.address, b.first, b.count, b.begin, b.comment) for b in table.blocks] == [
+        (0x10, 0, 2, 1, "p0"),
+        (0x20, 2, 1, 0, ""),
     ]
-    assert table.text.split() == ["0x00000001u,", "0x00000002u,", "0x00000003u,", "0x00000004u,"]
+    assert table.text.split() == ["0x00000002u,", "0x00000003u,", "0x00000004u,"]
+
+
+def test_a_byte_that_begins_other_words_is_an_error() -> None:
+    infer = two_devices()["chest"].infers[0]
+    program = replace(infer.program, weights=(Write(0x1, (1,), width_bytes=1), Write(0x10, (2, 3))))
+    with pytest.raises(ValueError, match="a byte at 0x1 must begin the words at 0x10"):
+        segment_view(replace(infer, program=program), "x")
+
+
+def test_only_the_steps_after_power_up_may_wait() -> None:
+    infer = two_devices()["chest"].infers[0]
+    program = replace(infer.program, start=(WaitBits(0x10, 1, 1),))
+    with pytest.raises(ValueError, match="steps of phase start must store, not wait"):
+        segment_view(replace(infer, program=program), "x")
 
 
 def _with_queue_words(words: int) -> FirmwareSpec:

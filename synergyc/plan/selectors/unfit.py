@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import combinations, islice
 
+import numpy as np
+
 from synergyc.diagnostics import Diagnostic, SynergyError
 from synergyc.plan.instance import Instance
 from synergyc.plan.selectors.base import Budget, first_that_fits, ranking
@@ -52,12 +54,25 @@ def _conflict(instance: Instance, budget: Budget) -> SynergyError:
     if not reasons:
         return _rate_missed(instance, apps)
     names = ", ".join(repr(instance.tables[j].model.app.name) for j in apps)
+    swapped = _reasons_with_swap(part) if instance.problem.weight_swap else ()
+    together = "together, nor where weights are loaded for each run" if swapped else "together"
     head = Diagnostic(
         "apps-conflict",
-        f"apps {names} cannot run together; their best plans break these limits:",
+        f"apps {names} cannot run {together}; their best plans break these limits:",
         hint="add a device, forbid less, or leave one of them out",
     )
-    return SynergyError((head, *reasons))
+    return SynergyError((head, *dict.fromkeys((*reasons, *swapped))))
+
+
+def _reasons_with_swap(part: Instance) -> tuple[Diagnostic, ...]:
+    """Return what stands against the best plans in which all segments load their weights for each run."""
+    rows = []
+    for j, table in enumerate(part.tables):
+        swapping = np.array([all(chain.swapped) and bool(chain.swapped) for chain in table.chain_list])
+        rows.append(next(iter(ranking(part.scores(j, {}), swapping[table.chain])), None))
+    if None in rows:
+        return ()
+    return part.checks.reasons([part.candidate(j, row) for j, row in enumerate(rows) if row is not None])
 
 
 def _smallest_conflict(instance: Instance, budget: Budget) -> tuple[int, ...]:

@@ -14,24 +14,23 @@ static const cnn_step_t init_steps[] = {
 };
 
 /* Layer registers */
-static const cnn_step_t configure_steps[] = {
-    {0x50100010u, 0x00000000u, 0x00010005u}, /* conv: rows */
-    {0x50100014u, 0x00000000u, 0x00000007u}, /* conv: rows */
+static const cnn_write_t configure_steps[] = {
+    {0x50100010u, 0x00010005u}, /* conv: rows */
+    {0x50100014u, 0x00000007u}, /* conv: rows */
 };
 
 /* Start of an inference */
-static const cnn_step_t start_steps[] = {
-    {0x50100000u, 0x00000000u, 0x00100009u}, /* run */
+static const cnn_write_t start_steps[] = {
+    {0x50100000u, 0x00100009u}, /* run */
 };
 
 /* Kernels of all processors */
 static const uint32_t weight_values[] = {
-    0x00000001u, 0x00000000u, 0x00000001u, 0x00000002u, 0x00000003u, 0x00000004u,
+    0x00000000u, 0x00000001u, 0x00000002u, 0x00000003u, 0x00000004u,
 };
 
-static const cnn_block_t weight_blocks[] = { /* address, bytes of a store, first value, values */
-    {0x50180001u, 1, 0, 1}, /* set address */
-    {0x50180000u, 4, 1, 5}, /* conv */
+static const cnn_block_t weight_blocks[] = { /* address, first value, values, begin */
+    {0x50180000u, 0, 5, 1}, /* set address */
 };
 
 /* Bias memories */
@@ -39,8 +38,8 @@ static const uint8_t bias_values[] = {
     0x01, 0xff, 0x03,
 };
 
-static const cnn_block_t bias_blocks[] = { /* address, bytes of a store, first value, values */
-    {0x50108000u, 4, 0, 3}, /* conv */
+static const cnn_block_t bias_blocks[] = { /* address, first value, values, begin */
+    {0x50108000u, 0, 3, 0}, /* conv */
 };
 
 static const cnn_region_t input_regions[] = { /* address, first word, words, bytes that carry values */
