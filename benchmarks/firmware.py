@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -54,10 +54,12 @@ class Sample:
     predicted_alone_ms: float
 
 
-def app_text(cut: int | None) -> str:
-    """Return the example's text with the network cut after layer ``cut``."""
+def app_text(cut: int | None, *, secure: bool = False) -> str:
+    """Return the example's text with the network cut after layer ``cut``, its link secured if wanted."""
     models = EXAMPLE.parent.parent / "models"
     text = EXAMPLE.read_text().replace("../models", str(models))
+    if secure:
+        text = text.replace("rate_kbps: 921.6}", "rate_kbps: 921.6, secure: true}")
     if cut is None:
         text = text.replace("split: 2", "split: 1\n    pin: {layers: 0, to: wrist}")
         text = text.replace("{actuator: display, on: chest}", "{actuator: display, on: wrist}")
@@ -68,10 +70,10 @@ def app_text(cut: int | None) -> str:
     return text.replace("split: 2", f"split: 2\n    pin: {pins}")
 
 
-def measure(cut: int | None, folder: Path) -> Sample:
+def measure(cut: int | None, folder: Path, *, secure: bool = False) -> Sample:
     """Build and run the example with one cut."""
     app_file = folder / "app.yaml"
-    app_file.write_text(app_text(cut))
+    app_file.write_text(app_text(cut, secure=secure))
     manifest = build(app_file, folder / "build", BuildOptions(), lambda _: None)
     outcome = run(folder / "build", RunOptions(runs=RUNS))
     alone = run(folder / "build", RunOptions(runs=4, sequential=True)).apps[0].latency
@@ -121,25 +123,68 @@ def fitted(samples: Sequence[Sample]) -> dict[str, float]:
     }
 
 
+def fitted_seal(samples: Sequence[Sample], secured: Sequence[Sample]) -> dict[str, float]:
+    """Return the figures of ``seal`` in targets/firmware/runtime.yaml: what a secured sender does more.
+
+    Each frame is sealed, and each answer to one opened. The receiver does the same, but then has less time in
+    which it only looks for work: of the two ends the sender shows what sealing takes.
+    """
+    mtu_bytes, mhz = load_medium("uart").mtu_bytes, load_chip("max78000").clocks.cpu_hz / 1e6
+    pairs = [pair for pair in zip(samples, secured, strict=True) if pair[0].payload_bytes]
+    sizes = [clear.payload_bytes for clear, _ in pairs]
+    frames = [-(-size // mtu_bytes) + answers(size, mtu_bytes) for size in sizes]
+    cycles = [mhz * (sealed.sender_us - clear.sender_us) for clear, sealed in pairs]
+    columns = np.stack([np.array(frames, dtype=np.float64), np.array(sizes, dtype=np.float64)], axis=1)
+    frame_cycles, byte_cycles = _fit(columns, np.array(cycles))
+    return {"frame_cycles": frame_cycles, "byte_cycles": byte_cycles}
+
+
+def answers(payload_bytes: int, mtu_bytes: int) -> int:
+    """Return the acknowledgements of a tensor: of its frames and, if it is small, of room again."""
+    frames = -(-payload_bytes // mtu_bytes)
+    return frames + (frames < load_runtime().window_frames)
+
+
 def _fit(columns: npt.NDArray[np.float64], values: npt.NDArray[np.float64]) -> tuple[float, float]:
     weight = 1 / values
     found = np.linalg.lstsq(columns * weight[:, None], values * weight, rcond=None)[0]
     return round(float(found[0]), 1), round(float(found[1]), 1)
 
 
-@click.command()
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def main(as_json: bool) -> None:
-    """Measure what the firmware costs the CPU, and how far predictions are from what the images do."""
+def measure_all(*, secure: bool, say: Callable[[str], None]) -> list[Sample]:
+    """Build and run the example with each cut."""
     samples = []
     for cut in CUTS:
         with tempfile.TemporaryDirectory() as folder:
-            samples.append(measure(cut, Path(folder)))
-            if not as_json:
-                click.echo(str(samples[-1]))
-    cycles = fitted(samples)
-    document = {"samples": [asdict(sample) for sample in samples], "uart_cycles": cycles}
-    click.echo(json.dumps(document, indent=2) if as_json else f"targets/links/uart.yaml: {cycles}")
+            samples.append(measure(cut, Path(folder), secure=secure))
+            say(str(samples[-1]))
+    return samples
+
+
+@click.command()
+@click.option("--secure", is_flag=True, help="Also what a secured link adds.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def main(secure: bool, as_json: bool) -> None:
+    """Measure what the firmware costs the CPU, and how far predictions are from what the images do."""
+
+    def say(text: str) -> None:
+        click.echo(text, err=as_json)
+
+    samples = measure_all(secure=False, say=say)
+    document: dict[str, object] = {
+        "samples": [asdict(sample) for sample in samples],
+        "uart_cycles": fitted(samples),
+    }
+    if secure:
+        secured = measure_all(secure=True, say=say)
+        document["secured"] = [asdict(sample) for sample in secured]
+        document["seal_cycles"] = fitted_seal(samples, secured)
+    if as_json:
+        click.echo(json.dumps(document, indent=2))
+        return
+    click.echo(f"targets/links/uart.yaml: {document['uart_cycles']}")
+    if secure:
+        click.echo(f"targets/firmware/runtime.yaml, seal: {document['seal_cycles']}")
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -79,13 +80,21 @@ class HandOffRecord(_Record):
     payload_bytes: int
 
 
+class SecuredRecord(_Record):
+    """Two devices whose frames are encrypted: the name of their key, and where each image keeps it."""
+
+    key: str
+    symbols: dict[str, str]
+
+
 class LinkRecord(_Record):
-    """A link between two devices and the UART that each end uses."""
+    """A link between devices, the UART that each end uses, and the pairs that share a key."""
 
     name: str
     medium: str
     rate_kbps: float
     ends: dict[str, str]
+    secured: tuple[SecuredRecord, ...] = ()
 
 
 class TermRecord(_Record):
@@ -248,6 +257,17 @@ class Manifest(_Record):
             if device.name == name:
                 return device
         raise KeyError(name)
+
+
+def secured_pairs(manifest: Manifest) -> tuple[SecuredRecord, ...]:
+    """Return the pairs of devices whose frames are encrypted."""
+    return tuple(pair for link in manifest.links for pair in link.secured)
+
+
+def device_keys(manifest: Manifest, device: str, keys: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Return what a device's image must hold, by symbol; ``keys`` by the names of keys."""
+    pairs = [pair for pair in secured_pairs(manifest) if device in pair.symbols]
+    return {pair.symbols[device]: keys[pair.key] for pair in pairs}
 
 
 def find_device(manifest: Manifest, name: str) -> DeviceRecord:

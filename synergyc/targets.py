@@ -303,8 +303,21 @@ class LinkCycles(_Data):
     """The part of ``receive_byte`` that begins when the whole frame is there."""
     begin: float
     """Until a tensor's first frame is on the line."""
+    begin_byte: float = 0.0
+    """For each payload byte of that frame, where they cost more than copying."""
     finish: float
     """From a tensor's last frame until the tensor is in use, without decoding."""
+
+
+class Seal(_Data):
+    """What a secured link adds to each frame: bytes, and CPU cycles at either end."""
+
+    overhead_bytes: int
+    """Counter and tag."""
+    frame_cycles: float
+    """For each frame, whatever its size."""
+    byte_cycles: float
+    """For each byte of payload."""
 
 
 class Runtime(_Data):
@@ -342,6 +355,7 @@ class Runtime(_Data):
     """Kept free of weights and samples: code, register tables and other read-only data, generously."""
     window_frames: int
     """Of a hand-off that may be under way unacknowledged."""
+    seal: Seal
     channel_answer_frames: int
     """Frames that one acknowledgement answers on a shared channel, where each costs air time."""
 
@@ -382,6 +396,30 @@ class Medium(_Data):
         """Return the rate of the UART that drives a link of ``rate_kbps``."""
         return rate_kbps if self.uart_kbps is None else self.uart_kbps
 
+    def secured(self, seal: Seal) -> Medium:
+        """Return the medium with frames that are sealed: longer ones, which cost the CPUs more."""
+        overhead_bytes = self.frame_overhead_bytes + seal.overhead_bytes
+        answer_bytes = round(self.answer_bytes * overhead_bytes / self.frame_overhead_bytes)
+        answer_share = self.answer_bytes / self.frame_overhead_bytes
+        on_line_bytes = overhead_bytes - self.air_overhead_bytes
+        frame = seal.frame_cycles - seal.byte_cycles * on_line_bytes  # bytes count all that is on the line
+        both = frame + answer_share * seal.frame_cycles
+        cpu = self.cpu.model_copy(
+            update={
+                "frame": self.cpu.frame + frame,
+                "send_byte": self.cpu.send_byte + seal.byte_cycles,
+                "send_frame": self.cpu.send_frame + both,
+                "receive_byte": self.cpu.receive_byte + seal.byte_cycles,
+                "receive_frame": self.cpu.receive_frame + both,
+                "decode_byte": self.cpu.decode_byte + seal.byte_cycles,
+                "begin": self.cpu.begin + seal.frame_cycles,
+                "begin_byte": self.cpu.begin_byte + seal.byte_cycles,
+                "finish": self.cpu.finish + frame,
+            }
+        )
+        update = {"frame_overhead_bytes": overhead_bytes, "answer_bytes": answer_bytes, "cpu": cpu}
+        return self.model_copy(update=update)
+
 
 _Model = TypeVar("_Model", bound=_Data)
 
@@ -408,6 +446,12 @@ def load_board(name: str) -> Board:
 def load_medium(name: str) -> Medium:
     """Return the link medium called ``name``; raises SynergyError with the known names."""
     return _load(Medium, "links", name.lower())
+
+
+def link_medium(name: str, *, secure: bool) -> Medium:
+    """Return the medium of a link, secured or not; raises SynergyError with the known names."""
+    medium = load_medium(name)
+    return medium.secured(load_runtime().seal) if secure else medium
 
 
 @cache

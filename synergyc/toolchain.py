@@ -94,6 +94,14 @@ class Library:
     include: tuple[Path, ...]
     defines: tuple[tuple[str, str], ...]
 
+    def with_other(self, other: Library) -> Library:
+        """Return both libraries as one."""
+        return Library(
+            (*self.sources, *other.sources),
+            (*self.include, *other.include),
+            (*self.defines, *other.defines),
+        )
+
     def flags(self, folder: Path) -> list[str]:
         """Return the flags of whoever includes its headers, with paths relative to ``folder``."""
         defines = [f"-D{name}={value}" for name, value in self.defines]

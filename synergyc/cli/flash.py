@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from synergyc.manifest import Manifest
 
 
 @click.command("flash")
@@ -23,11 +30,21 @@ import click
 @click.option(
     "--drive", type=click.Path(path_type=Path), help="Where the drive of a DAPLink probe is mounted."
 )
+@click.option("--key-file", type=click.Path(path_type=Path), help="Keys of secured links (synergyc keys).")
 @click.option("--dry-run", is_flag=True, help="Only print the commands.")
 def command(
-    folder: Path, devices: tuple[str, ...], runner: str, probe: str | None, drive: Path | None, dry_run: bool
+    folder: Path,
+    devices: tuple[str, ...],
+    runner: str,
+    probe: str | None,
+    drive: Path | None,
+    key_file: Path | None,
+    dry_run: bool,
 ) -> None:
-    """Write the image of each device in FOLDER to its board, after a check of the chip."""
+    """Write the image of each device in FOLDER to its board, after a check of the chip.
+
+    Boards with secured links get the keys of --key-file: a private copy of the image holds them meanwhile.
+    """
     from synergyc.firmware.flash import Target, flash, flash_steps
     from synergyc.manifest import checked_bytes, find_device, read_manifest
     from synergyc.targets import load_chip
@@ -37,13 +54,46 @@ def command(
     if len(records) > 1 and not dry_run and (probe or drive):
         raise click.UsageError("--probe and --drive are of one board: name its --device")
     for record in records:
-        checked_bytes(folder, record.elf)
-        target = Target(record.name, load_chip(record.chip), folder / record.elf.path, probe, drive)
-        if dry_run:
-            for step in flash_steps(runner, target):  # type: ignore[arg-type]
-                click.echo(str(step))
-            continue
-        if len(records) > 1:
-            click.confirm(f"Is the board of {record.name!r} ({record.board}) connected?", abort=True)
-        flash(runner, target, lambda purpose: click.echo(purpose, err=True))  # type: ignore[arg-type]
-        click.echo(f"{record.name}: written")
+        image, elf = checked_bytes(folder, record.elf), folder / record.elf.path
+        keys = _keys(manifest, record.name, key_file)
+        with _keyed(image, elf, keys) as keyed:
+            target = Target(record.name, load_chip(record.chip), keyed, probe, drive)
+            if dry_run:
+                if keys:
+                    click.echo(f"# {keyed} is a private copy of {elf} with its keys")
+                for step in flash_steps(runner, target):  # type: ignore[arg-type]
+                    click.echo(str(step))
+                continue
+            if len(records) > 1:
+                click.confirm(f"Is the board of {record.name!r} ({record.board}) connected?", abort=True)
+            flash(runner, target, lambda purpose: click.echo(purpose, err=True))  # type: ignore[arg-type]
+            click.echo(f"{record.name}: written")
+
+
+def _keys(manifest: Manifest, device: str, key_file: Path | None) -> dict[str, bytes]:
+    """Return the keys that a device needs, by symbol of its image."""
+    from synergyc.diagnostics import fail
+    from synergyc.firmware.keys import read_keys
+    from synergyc.manifest import device_keys, secured_pairs
+
+    names = [pair.key for pair in secured_pairs(manifest) if device in pair.symbols]
+    if not names:
+        return {}
+    if key_file is None:
+        message = f"device {device!r} has secured links and needs their keys: {', '.join(names)}"
+        raise fail("flash-keys", message, hint="--key-file FILE; make one: synergyc keys DIR -o FILE")
+    return device_keys(manifest, device, read_keys(key_file, names))
+
+
+@contextmanager
+def _keyed(image: bytes, elf: Path, keys: Mapping[str, bytes]) -> Iterator[Path]:
+    """Give the image to write: with keys, a copy in a folder of our own, removed afterwards."""
+    from synergyc.firmware.keys import keyed_image
+
+    if not keys:
+        yield elf
+        return
+    with tempfile.TemporaryDirectory(prefix="synergyc-") as folder:
+        copy = Path(folder) / elf.name
+        copy.write_bytes(keyed_image(image, elf, keys))
+        yield copy

@@ -17,6 +17,7 @@ _COMMANDS = {
     "build": "synergyc.cli.build",
     "run": "synergyc.cli.run",
     "flash": "synergyc.cli.flash",
+    "keys": "synergyc.cli.keys",
     "plan": "synergyc.cli.plan",
     "bench": "synergyc.cli.bench",
     "kat": "synergyc.cli.kat",

@@ -71,6 +71,9 @@ def _milliseconds(_context: click.Context, _option: click.Parameter, value: str)
 @click.option("--reset", multiple=True, metavar="NAME@TIME", help="Press the reset button: chest@500ms.")
 @click.option("--brown-out", multiple=True, metavar="NAME@TIME", help="Power fails for 50 ms.")
 @click.option("--stuck", multiple=True, metavar="NAME@FROM..TO", help="The core stands still.")
+@click.option(
+    "--key-file", type=click.Path(path_type=Path), help="Keys of secured links (default: ones for emulation)."
+)
 @click.option("--limit-s", type=click.FloatRange(min=0, min_open=True), help="Limit of (virtual) time.")
 @click.option("--trace", type=click.Path(path_type=Path), help="Write a timeline for Chrome or Perfetto.")
 @click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON.")
@@ -81,6 +84,7 @@ def command(
     inputs: dict[str, Path],
     boards: dict[str, str],
     sequential: bool,
+    key_file: Path | None,
     limit_s: float | None,
     trace: Path | None,
     as_json: bool,
@@ -95,7 +99,7 @@ def command(
     scenario = _scenario(**faults)
     if sequential and scenario.incidents:
         raise click.UsageError("--sequential waits for each run: it does not go with lost devices")
-    if boards and (sequential or trace or scenario != type(scenario)()):
+    if boards and (sequential or trace or key_file or scenario != type(scenario)()):
         raise click.UsageError("--board goes only with --runs, --input, --limit-s, --json and --quiet")
     with counted(runs, "results", quiet=quiet) as progress:
         if boards:
@@ -107,7 +111,8 @@ def command(
         else:
             from synergyc.pipeline.run import RunOptions, run
 
-            options = RunOptions(runs, inputs, scenario, sequential, limit_s, trace)
+            keys = _keys(folder, key_file) if key_file else None
+            options = RunOptions(runs, inputs, scenario, sequential, limit_s, trace, keys)
             outcome = run(folder, options, progress=progress)
     if as_json:
         click.echo(json.dumps(_document(outcome), indent=2))
@@ -119,6 +124,13 @@ def command(
         Console().print(outcome_report(outcome))
     if not outcome.ok:
         raise SystemExit(1)
+
+
+def _keys(folder: Path, key_file: Path) -> dict[str, bytes]:
+    from synergyc.firmware.keys import read_keys
+    from synergyc.manifest import read_manifest, secured_pairs
+
+    return read_keys(key_file, [pair.key for pair in secured_pairs(read_manifest(folder))])
 
 
 def _scenario(loss: float, corrupt: float, delay: float, seed: int, **incidents: tuple[str, ...]) -> Scenario:
@@ -206,6 +218,7 @@ def _device(device: DeviceOutcome) -> dict[str, object]:
         "resent_frames": device.resent_frames,
         "dropped_tensors": device.dropped_tensors,
         "lost_peers": device.lost_peers,
+        "refused_frames": device.refused_frames,
         "boots": device.boots,
         "stack_bytes": device.stack_bytes,
         "ram_bytes": device.ram_bytes,

@@ -86,9 +86,9 @@ def _beside(folder: Path, file: str) -> Path:
 
 def _link(table: LinkTable) -> Link:
     if table.between == "all":
-        return Link("all", table.medium, table.rate_kbps)
+        return Link("all", table.medium, table.rate_kbps, table.secure)
     one, other = table.between
-    return Link((one, other), table.medium, table.rate_kbps)
+    return Link((one, other), table.medium, table.rate_kbps, table.secure)
 
 
 def _app(name: str, table: AppTable, folder: Path) -> App:

@@ -62,6 +62,7 @@ class LinkTable(_Table):
     ]
     medium: Text
     rate_kbps: Positive | None = None
+    secure: bool = False
 
 
 class SenseTable(_Table):

@@ -9,7 +9,7 @@ from typing import Literal
 
 from synergyc.config.marks import Marks, Step
 from synergyc.diagnostics import Location
-from synergyc.targets import Board, Chip, Medium, load_board, load_chip, load_medium
+from synergyc.targets import Board, Chip, Medium, link_medium, load_board, load_chip
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,8 @@ class Link:
     medium: str
     rate_kbps: float | None = None
     """None: the medium's own default."""
+    secure: bool = False
+    """Whether frames are encrypted and authenticated, with keys that boards get when they are flashed."""
 
     @property
     def ends(self) -> tuple[str, ...]:
@@ -59,8 +61,8 @@ class Link:
 
     @property
     def medium_data(self) -> Medium:
-        """The medium's description; raises SynergyError if it is unknown."""
-        return load_medium(self.medium)
+        """The medium's description, with what securing frames costs; raises SynergyError if it is unknown."""
+        return link_medium(self.medium, secure=self.secure)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from synergyc.emulate.accelerator_port import AcceleratorModel
 from synergyc.emulate.chip import Chip
 from synergyc.emulate.core import RunEnd
 from synergyc.emulate.elf import ElfImage
-from synergyc.emulate.peripherals import Gpio
+from synergyc.emulate.peripherals import Gpio, RandomGenerator
 from synergyc.emulate.peripherals.uart import Frame, Uart
 from synergyc.emulate.timeline import PS_PER_NS, PS_PER_S
 
@@ -81,6 +81,8 @@ class Board:
         for port, peripheral in self.chip.peripherals.items():
             if isinstance(peripheral, Gpio):
                 self._observe(port, peripheral)
+            elif isinstance(peripheral, RandomGenerator):
+                peripheral.seed(name)
         self.chip.load(image)
         self.chip.reset()
 

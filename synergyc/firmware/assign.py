@@ -101,7 +101,7 @@ def assign(
         policy = (policies or {}).get(app.app, Policy())
         _assign_app(app, programs, samples[app.app], policy, numbers, devices)
     links = link_ends(plan, boards, wires)
-    plan_id = _plan_id(plan, programs)
+    plan_id = _plan_id(plan, programs, links)
     return tuple(
         with_depths(_device_spec(name, boards[name], plan_id, run_limit, links.get(name, ()), tasks))
         for name, tasks in sorted(devices.items())
@@ -196,7 +196,13 @@ def _link_end(wire: Wire, device: str, peer: str, uart: str, numbers: Mapping[st
         payload_bytes=wire.medium.mtu_bytes,
         bits_per_byte=wire.medium.bits_per_byte,
         shared=wire.medium.shared,
+        key=_key_name(wire, device, peer) if wire.secure else None,
     )
+
+
+def _key_name(wire: Wire, device: str, peer: str) -> str:
+    """Return the name of the key that two devices share: of a channel each pair has its own."""
+    return f"{wire.name}:{'+'.join(sorted((device, peer)))}" if wire.medium.shared else wire.name
 
 
 def _sharing(infers: Sequence[Infer], chip: Chip) -> tuple[Infer, ...]:
@@ -353,7 +359,8 @@ def _check_layout(app: AppPlan, made: TensorLayout, read: TensorLayout) -> None:
         )
 
 
-def _plan_id(plan: Plan, programs: Mapping[str, Program]) -> int:
+def _plan_id(plan: Plan, programs: Mapping[str, Program], links: Mapping[str, tuple[Link, ...]]) -> int:
     """Return a number that devices of the same build share: CRC-32 of what they have to agree on."""
-    text = "\n".join([str(plan), *(str(programs[name]) for name in sorted(programs))])
+    keys = sorted({link.key for ends in links.values() for link in ends if link.key})
+    text = "\n".join([str(plan), *(str(programs[name]) for name in sorted(programs)), *keys])
     return zlib.crc32(text.encode())

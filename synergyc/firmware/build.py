@@ -6,9 +6,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from synergyc.diagnostics import Diagnostic, SynergyError
+from synergyc.firmware import sizing
 from synergyc.firmware.msdk import sdk_library
 from synergyc.firmware.render import LINKER_SCRIPT, render
 from synergyc.firmware.spec import FirmwareSpec, Port
+from synergyc.targets import data_folder
 from synergyc.toolchain import CompileResult, CrossCompiler, Library, Sizes, find_cross_compiler
 
 _FLAGS = (
@@ -65,10 +67,19 @@ def build(
     and have), ``sdk`` (the port needs the vendor's SDK), and those of render.
     """
     compiler = compiler or find_cross_compiler()
-    library = sdk_library(spec.chip.part) if port is Port.MSDK else None
+    library = _library(spec, port)
     sources = write_sources(spec, folder / "src", port)
     result = _compile(spec, sources, folder, compiler, library)
     return Firmware(spec.device, result.elf, result.map, result.sizes, sources, port)
+
+
+def _library(spec: FirmwareSpec, port: Port) -> Library:
+    """Return the code of others that the image needs: the vendor's drivers, the cipher of secured links."""
+    library = sdk_library(spec.chip.part) if port is Port.MSDK else Library((), (), ())
+    if sizing.seal_bytes(spec):
+        folder = data_folder("templates") / "monocypher"
+        library = library.with_other(Library((folder / "monocypher.c",), (folder,), ()))
+    return library
 
 
 def _compile(
@@ -76,7 +87,7 @@ def _compile(
     sources: tuple[Path, ...],
     folder: Path,
     compiler: CrossCompiler,
-    library: Library | None,
+    library: Library,
 ) -> CompileResult:
     try:
         return compiler.compile(

@@ -72,13 +72,14 @@ def chip_values(chip: Chip, uarts: Sequence[str], rings: Sequence[Rings]) -> dic
     first_dma = _irq(_peripheral(chip, "dma"), "dma")
     vectors |= {first_dma + channel: f"dma{channel}_handler" for channel in range(len(used))}
     vectors |= {_irq(timer, "tmr1"): "wake_timer_handler", chip.cnn.irq: "cnn_handler"}
-    blocks = ("gcr", "gcfr", "icc0", "tmr0", "tmr1", "dma", "wdt0")
+    blocks = ("gcr", "gcfr", "icc0", "tmr0", "tmr1", "dma", "wdt0", "trng")
     return {
         "chip": chip,
         "base": {name: _hex(_peripheral(chip, name).base) for name in blocks},
         "irq": {"tmr1": _irq(timer, "tmr1"), "dma": first_dma},
         "timer_gates": [_gate(chip, name) for name in ("tmr0", "tmr1", "wdt0")],
         "dma_gate": _gate(chip, "dma"),
+        "trng_gate": _gate(chip, "trng"),
         "cnn_gate": _gate_at(chip, "cnn", *_CNN_GATE),
         "cnn_clock": cnn_clock(chip),
         "cnn_switch_delay_ms": chip.cnn.timing.switch_delay_ms,

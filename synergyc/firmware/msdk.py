@@ -15,7 +15,7 @@ from synergyc.toolchain import Library
 SDK_VARIABLE = "MAXIM_PATH"
 """The SDK's own environment variable for its folder."""
 
-_DRIVERS = ("SYS", "DMA", "GPIO", "ICC", "TMR", "UART", "WDT")
+_DRIVERS = ("SYS", "DMA", "GPIO", "ICC", "TMR", "TRNG", "UART", "WDT")
 """Groups of the SDK's peripheral drivers that the port, or another of them, calls."""
 
 _SOURCE = re.compile(r"C_FILES \+= \$\(SOURCE_DIR\)/(\w+)/(\w+\.c)")

@@ -25,6 +25,7 @@ _DEVICE_FILES = (
     "queue.h",
     "queue.c",
     "link.h",
+    "link_secure.h",
     "link_parts.h",
     "link.c",
     "link_sender.c",
@@ -54,6 +55,9 @@ _DEVICE_FILES = (
     "device.ld.j2",
 )
 
+_SECURE_FILES = ("link_secure.c",)
+"""Of devices with a secured link."""
+
 _PORT_FILES = {
     Port.BAREMETAL: ("port_baremetal.c.j2", "uart_baremetal.c.j2"),
     Port.MSDK: ("port_msdk.c", "uart_msdk.c.j2"),
@@ -68,10 +72,11 @@ def render(spec: FirmwareSpec, port: Port = Port.BAREMETAL) -> dict[str, str]:
     """
     environment = _environment()
     values = _values(spec)
+    secure = _SECURE_FILES if sizing.seal_bytes(spec) else ()
     drivers = sorted({f"sensor_{sense.driver}.c" for sense in spec.senses})
     files = {
         name.removesuffix(".j2"): _render(environment, name, values | {"spec": spec})
-        for name in (*_DEVICE_FILES, *_PORT_FILES[port], *drivers)
+        for name in (*_DEVICE_FILES, *_PORT_FILES[port], *secure, *drivers)
     }
     for segment in values["segments"]:
         for suffix in ("h", "c"):
@@ -90,6 +95,11 @@ def render(spec: FirmwareSpec, port: Port = Port.BAREMETAL) -> dict[str, str]:
         f" plan {spec.plan_id:08x}. Changes will be lost. */\n"
     )
     return {name: head + files[name] for name in sorted(files)}
+
+
+def key_symbol(link: str) -> str:
+    """Return the symbol of the place in flash for the key of a device's link."""
+    return f"synergy_key_{c_name(link)}"
 
 
 def c_name(name: str) -> str:
@@ -144,6 +154,7 @@ def _values(spec: FirmwareSpec) -> dict[str, Any]:
         "console_uart": 0,
         "frame_payload_bytes": sizing.frame_payload_bytes(spec),
         "set_runs": sizing.SET_RUNS,
+        "frame_seal_bytes": sizing.seal_bytes(spec),
         "stack_bytes": sizing.STACK_BYTES,
     }
     _check_names("queue", [queue.name for queue in spec.queues])
@@ -213,6 +224,7 @@ def _link_values(spec: FirmwareSpec, link: Link, queues: Mapping[str, Any]) -> d
         "name": link.name,
         "c_name": c_name(link.name),
         "peer": link.peer,
+        "key_symbol": key_symbol(link.name) if link.key else None,
         "own_number": link.own_number,
         "peer_number": link.peer_number,
         "payload_bytes": link.payload_bytes,

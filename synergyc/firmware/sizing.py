@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from synergyc.firmware.framing import encoded_bytes
+from synergyc.firmware.framing import SEAL_BYTES, encoded_bytes
 from synergyc.firmware.spec import FirmwareSpec, Link, Queue, Receive, Send, Storage
 from synergyc.targets import transfer_us
 
@@ -50,6 +50,20 @@ def frame_payload_bytes(spec: FirmwareSpec) -> int:
     return max([least, *(link.payload_bytes for link in spec.links)])
 
 
+def seal_bytes(spec: FirmwareSpec) -> int:
+    """Return what frames need for sealing on any of the device's links."""
+    return max((_seal_bytes(link) for link in spec.links), default=0)
+
+
+def _seal_bytes(link: Link) -> int:
+    return SEAL_BYTES if link.key else 0
+
+
+def _frame_bytes(link: Link) -> int:
+    """Return what a full fragment takes on the line."""
+    return encoded_bytes(link.payload_bytes + _seal_bytes(link))
+
+
 def _has_host_sensor(spec: FirmwareSpec) -> bool:
     return any(sense.driver == "host" for sense in spec.senses)
 
@@ -72,8 +86,9 @@ def rings(spec: FirmwareSpec) -> tuple[Rings, ...]:
 
 
 def _link_rings(spec: FirmwareSpec, uart: str) -> Rings:
-    frame_bytes = max(encoded_bytes(link.payload_bytes) for link in spec.links if link.uart == uart)
-    answers_bytes = 4 * encoded_bytes(0)
+    links = [link for link in spec.links if link.uart == uart]
+    frame_bytes = max(_frame_bytes(link) for link in links)
+    answers_bytes = 4 * encoded_bytes(seal_bytes(spec))
     return Rings(
         _power_of_two(_FRAMES_OUT * frame_bytes + answers_bytes), _power_of_two(_FRAMES_IN * frame_bytes)
     )
@@ -93,7 +108,7 @@ def answer_us(spec: FirmwareSpec, link: Link) -> float:
 
     That is a full sending buffer in both directions; on a shared channel of all peers.
     """
-    frame_us = transfer_us(encoded_bytes(link.payload_bytes), link.rate_bd / 1000, link.bits_per_byte)
+    frame_us = transfer_us(_frame_bytes(link), link.rate_bd / 1000, link.bits_per_byte)
     peers = sum(other.channel == link.channel for other in spec.links) + 1 if link.shared else 1
     return 2 * (_FRAMES_OUT + 1) * peers * frame_us + _PEER_BUSY_US
 

@@ -24,6 +24,7 @@ class Wire:
     ends: tuple[str, ...]
     medium: Medium
     rate_kbps: float
+    secure: bool = False
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,8 @@ class Link:
     payload_bytes: int
     bits_per_byte: int
     shared: bool = False
+    key: str | None = None
+    """Name of the key that secures it, the same one at both ends; None: frames are in the clear."""
 
 
 class Storage(StrEnum):

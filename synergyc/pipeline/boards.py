@@ -13,6 +13,7 @@ import numpy as np
 from synergyc.diagnostics import fail
 from synergyc.firmware.framing import ConsoleLine
 from synergyc.manifest import AppRecord, Manifest, find_device, read_manifest
+from synergyc.pipeline.consoles import obstacle
 from synergyc.pipeline.expectation import Expected, accuracies, expectation, is_right
 from synergyc.pipeline.feed import Feed, Request, feed, is_fed, parse_request
 from synergyc.pipeline.outcome import latency
@@ -124,6 +125,8 @@ def _take(line: ConsoleLine, console: SerialConsole, watches: Mapping[str, _Watc
         for watch in watches.values():
             if watch.app.sense["on"] == console.device.name:
                 watch.restart()
+    elif line.kind == "K":
+        raise obstacle(console.device.name, line)
     elif line.kind == "R" and line.fields[0] in watches:
         watches[line.fields[0]].take_result(int(line.fields[1]), line.fields[2])
     request = parse_request(line)

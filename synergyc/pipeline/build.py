@@ -194,7 +194,7 @@ def _wires(system: System) -> Iterator[Wire]:
     for link in system.links:
         medium = link.medium_data
         ends = tuple(device.name for device in system.devices) if link.between == "all" else link.ends
-        yield Wire(link.name, ends, medium, link.rate_kbps or medium.default_rate_kbps)
+        yield Wire(link.name, ends, medium, link.rate_kbps or medium.default_rate_kbps, link.secure)
 
 
 def _flash_left(system: System, plan: Plan, programs: Mapping[str, Program], device: str) -> int:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import islice
 
+from synergyc.diagnostics import SynergyError, fail
 from synergyc.emulate.board import Board
 from synergyc.firmware.framing import ConsoleLine, parse_console_line
 
@@ -136,6 +137,19 @@ class SenseReader:
         passed = (self.board.now_ps // 1000 - self.console.boot_ns) * self.console.tick_hz // 10**9
         ticks += max(0, (passed - ticks) // _TICK_RANGE) * _TICK_RANGE
         return self.console.boot_ns + ticks * 10**9 // self.console.tick_hz
+
+
+def obstacle(device: str, line: ConsoleLine) -> SynergyError:
+    """Return the diagnostic for a line of kind K: a secured link that cannot come up."""
+    link, why = line.fields
+    if why == "no key":
+        message = f"device {device!r} has no key for its secured link {link!r}, and keeps it closed"
+        return fail("link-key", message, hint=f"synergyc flash DIR --device {device} --key-file FILE")
+    return fail(
+        "link-key",
+        f"device {device!r}: the peer at link {link!r} does not prove that it has the same key",
+        hint="flash both boards with the same --key-file; else somebody interferes with the link",
+    )
 
 
 def poll_all(consoles: Iterable[ConsoleReader], senses: Iterable[SenseReader]) -> None:

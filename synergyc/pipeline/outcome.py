@@ -143,6 +143,7 @@ def _device_outcome(
 ) -> DeviceOutcome:
     memory = console.reports("memory")
     sends, links = console.reports("send"), console.reports("link")
+    secure = console.reports("secure")
     return DeviceOutcome(
         name=device.name,
         units=tuple(_units(device, manifest, window, console, rounds)),
@@ -151,6 +152,7 @@ def _device_outcome(
         resent_frames=sum(int(line.fields[6]) for line in sends),
         dropped_tensors=sum(int(line.fields[4]) for line in sends),
         lost_peers=sum(int(line.fields[2]) for line in links),
+        refused_frames=sum(int(field) for line in secure for field in line.fields[2:4]),
         boots=console.counts["B"],
         stack_bytes=int(memory[-1].fields[1]) if memory else 0,
         ram_bytes=int(memory[-1].fields[3]) if memory else 0,

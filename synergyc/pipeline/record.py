@@ -9,6 +9,7 @@ from pathlib import Path
 import synergyc
 from synergyc.config import App, System
 from synergyc.firmware.build import Firmware
+from synergyc.firmware.render import key_symbol
 from synergyc.firmware.spec import FirmwareSpec
 from synergyc.ir.network import Tensor
 from synergyc.manifest import (
@@ -24,6 +25,7 @@ from synergyc.manifest import (
     PlacementRecord,
     PredictionRecord,
     RejectedRecord,
+    SecuredRecord,
     SegmentRecord,
     SwitchRecord,
     TensorRecord,
@@ -196,10 +198,20 @@ def _links(system: System, specs: Sequence[FirmwareSpec]) -> tuple[LinkRecord, .
             medium=link.medium,
             rate_kbps=link.rate_kbps or link.medium_data.default_rate_kbps,
             ends=ends[link.name],
+            secured=_secured(link.name, specs),
         )
         for link in system.links
         if link.name in ends
     )
+
+
+def _secured(channel: str, specs: Sequence[FirmwareSpec]) -> tuple[SecuredRecord, ...]:
+    symbols: dict[str, dict[str, str]] = {}
+    for spec in specs:
+        for link in spec.links:
+            if link.channel == channel and link.key is not None:
+                symbols.setdefault(link.key, {})[spec.device] = key_symbol(link.name)
+    return tuple(SecuredRecord(key=key, symbols=symbols[key]) for key in sorted(symbols))
 
 
 def _app(

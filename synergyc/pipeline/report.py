@@ -20,7 +20,7 @@ from synergyc.report.html import Block, BuildReport, MemoryMap
 from synergyc.synth.occupancy import weight_slots
 from synergyc.synth.placed import PlacedNetwork
 from synergyc.synth.resident import place_resident
-from synergyc.targets import load_board, load_chip, load_medium
+from synergyc.targets import link_medium, load_board, load_chip
 
 _SHOWN_RUNS = 12
 """Runs of each app whose schedule is played."""
@@ -48,7 +48,12 @@ def _schedule(manifest: Manifest, networks: dict[str, Network]) -> Schedule:
         board = load_board(item.board)
         devices.append(PlanDevice(item.name, load_chip(item.chip), console_bd=board.console_rate_bd))
     links = tuple(
-        PlanLink(item.name, tuple(item.ends), load_medium(item.medium), item.rate_kbps)
+        PlanLink(
+            item.name,
+            tuple(item.ends),
+            link_medium(item.medium, secure=bool(item.secured)),
+            item.rate_kbps,
+        )
         for item in manifest.links
     )
     apps = tuple(

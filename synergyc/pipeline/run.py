@@ -14,9 +14,17 @@ from synergyc.emulate.radio import Channel
 from synergyc.emulate.simulation import Ending, Simulation
 from synergyc.emulate.trace import Tracer
 from synergyc.emulate.wire import PacketFaults, Wire
-from synergyc.manifest import LinkRecord, Manifest, checked_bytes, read_manifest
+from synergyc.firmware.keys import emulation_keys
+from synergyc.manifest import (
+    LinkRecord,
+    Manifest,
+    checked_bytes,
+    device_keys,
+    read_manifest,
+    secured_pairs,
+)
 from synergyc.pipeline import scenario as scenarios
-from synergyc.pipeline.consoles import ConsoleReader, SenseReader, poll_all
+from synergyc.pipeline.consoles import ConsoleReader, SenseReader, obstacle, poll_all
 from synergyc.pipeline.expectation import Expected, expectation
 from synergyc.pipeline.feed import feed, is_fed, packed_samples, parse_request
 from synergyc.pipeline.outcome import Moment, Window, run_outcome
@@ -26,8 +34,11 @@ from synergyc.targets import load_board, load_medium
 
 RUN_LIMIT_SYMBOL = "synergy_run_limit"
 _ALL_RUNS = 2**32 - 1
-_GRACE_S = 1.0
-"""Virtual time for loading weights and for links to come up, beyond the time that the runs take."""
+_GRACE_S = 3.0
+"""Virtual time for loading weights and for links to come up, beyond the time that the runs take.
+
+Devices wait two seconds for links before they sense without them, and say why.
+"""
 _SLACK = 20
 """How many times longer than predicted the runs may take before the emulation is given up."""
 _POLL_NS = 10**6
@@ -51,6 +62,8 @@ class RunOptions:
     sequential: bool = False
     limit_s: float | None = None
     trace: Path | None = None
+    keys: Mapping[str, bytes] | None = None
+    """Of secured links, by name; None: keys that are known to everybody."""
 
 
 def run(folder: Path, options: RunOptions, *, progress: Callable[[int], None] = lambda _: None) -> RunOutcome:
@@ -98,6 +111,7 @@ class _Session:
         self._progress = progress
         self._simulation = simulation(folder, manifest, options.scenario)
         boards = self._simulation.boards
+        self._set_keys(options.keys)
         self._consoles = {name: ConsoleReader(board) for name, board in boards.items()}
         self._senses = {
             app.name: SenseReader(app.name, boards[app.sense["on"]], self._consoles[app.sense["on"]])
@@ -140,6 +154,13 @@ class _Session:
             sequential=self._options.sequential,
         )
 
+    def _set_keys(self, keys: Mapping[str, bytes] | None) -> None:
+        if keys is None:
+            keys = emulation_keys(pair.key for pair in secured_pairs(self._manifest))
+        for name, board in self._simulation.boards.items():
+            for symbol, key in device_keys(self._manifest, name, keys).items():
+                board.poke(symbol, key)
+
     def _prepare_app(self, board: Board, app: str, folder: Path) -> None:
         self._open(app, 0)  # no run before all devices are ready: each counts in the statistics
         expected = self._expected[app]
@@ -177,6 +198,9 @@ class _Session:
             if console.counts["F"]:
                 line = next(item.line for item in console.lines if item.line.kind == "F")
                 raise fail("device-fault", f"device {name!r} reports a fault: {', '.join(line.fields)}")
+            if console.counts["K"]:
+                line = next(item.line for item in console.lines if item.line.kind == "K")
+                raise obstacle(name, line)
         if self._feed.samples:
             self._answer()
 

@@ -62,11 +62,11 @@ def transfer_cost(size_bytes: float | Values, link: PlanLink, source: Chip, targ
     frames = np.maximum(np.ceil(size / medium.mtu_bytes), 1.0)
     byte_us = medium.bits_per_byte * 1000.0 / link.rate_kbps
     wire_bytes = size + frames * medium.frame_overhead_bytes
+    first_bytes = np.minimum(size, medium.mtu_bytes)
     last_bytes = size - (frames - 1) * medium.mtu_bytes + medium.frame_overhead_bytes
     hop_us = np.zeros_like(size)
     if medium.uart_kbps is not None:
-        first_bytes = np.minimum(size, medium.mtu_bytes) + medium.frame_overhead_bytes
-        on_uart = first_bytes + last_bytes - 2 * medium.air_overhead_bytes
+        on_uart = first_bytes + medium.frame_overhead_bytes + last_bytes - 2 * medium.air_overhead_bytes
         hop_us = on_uart * _UART_BITS * 1000.0 / medium.uart_kbps
     source_mhz, target_mhz = source.clocks.cpu_hz / 1e6, target.clocks.cpu_hz / 1e6
     return TransferCost(
@@ -75,7 +75,7 @@ def transfer_cost(size_bytes: float | Values, link: PlanLink, source: Chip, targ
         send_us=(wire_bytes * cpu.send_byte + frames * cpu.send_frame) / source_mhz,
         receive_us=(wire_bytes * cpu.receive_byte + frames * cpu.receive_frame) / target_mhz,
         answers_us=np.ceil(frames / medium.answered_frames) * medium.answer_bytes * byte_us,
-        begin_us=np.full_like(size, cpu.begin / source_mhz),
+        begin_us=(first_bytes * cpu.begin_byte + cpu.begin) / source_mhz,
         hop_us=hop_us,
         decode_us=(last_bytes * cpu.decode_byte + cpu.finish) / target_mhz,
     )

@@ -83,6 +83,8 @@ class DeviceOutcome:
     resent_frames: int
     dropped_tensors: int
     lost_peers: int
+    refused_frames: int
+    """Of secured links: forged, replayed, or of another session."""
     boots: int
     stack_bytes: int
     ram_bytes: int

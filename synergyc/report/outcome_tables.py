@@ -78,7 +78,9 @@ def verdict(outcome: RunOutcome) -> str:
     total = sum(app.sent for app in outcome.apps)
     if outcome.ok:
         dropped = sum(app.dropped for app in outcome.apps)
-        lost = f", {dropped} of {total} runs were dropped and counted" if dropped else ""
+        refused = sum(device.refused_frames for device in outcome.devices)
+        apart = f", {refused} forged or replayed frames were refused" if refused else ""
+        apart += f", {dropped} of {total} runs were dropped and counted" if dropped else ""
         if outcome.on_boards:
             return f"all {total} results of the boards agree bit for bit ({outcome.virtual_s:.1f} s)"
         predicted_uj = sum(app.predicted_energy_uj for app in outcome.apps)
@@ -87,7 +89,7 @@ def verdict(outcome: RunOutcome) -> str:
             f" {outcome.energy_uj:.1f} uJ a run above idle, {predicted_uj:.1f} predicted"
         )
         return (
-            f"all {total - dropped} results agree bit for bit{lost}"
+            f"all {total - dropped} results agree bit for bit{apart}"
             f" ({outcome.virtual_s:.3f} s of virtual time; {limit})"
         )
     bad = [app for app in outcome.apps if not app.ok(disturbed=outcome.disturbed)]

@@ -53,7 +53,7 @@ static void put16(uint8_t *to, uint16_t value)
     to[1] = (uint8_t)(value >> 8);
 }
 
-static void put32(uint8_t *to, uint32_t value)
+void frame_put32(uint8_t *to, uint32_t value)
 {
     put16(to, (uint16_t)value);
     put16(to + 2, (uint16_t)(value >> 16));
@@ -64,7 +64,7 @@ static uint16_t get16(const uint8_t *from)
     return (uint16_t)(from[0] | from[1] << 8);
 }
 
-static uint32_t get32(const uint8_t *from)
+uint32_t frame_get32(const uint8_t *from)
 {
     return get16(from) | (uint32_t)get16(from + 2) << 16;
 }
@@ -111,7 +111,7 @@ static size_t cobs_end(cobs_t *cobs)
     return (size_t)(cobs->next - cobs->start);
 }
 
-static void put_header(const frame_t *frame, uint8_t *header)
+void frame_put_header(const frame_t *frame, uint8_t *header)
 {
     header[0] = (uint8_t)(FRAME_VERSION << 4 | frame->kind);
     header[1] = frame->from;
@@ -122,16 +122,16 @@ static void put_header(const frame_t *frame, uint8_t *header)
     put16(header + 8, frame->sequence);
     put16(header + 10, frame->fragment);
     put16(header + 12, frame->count);
-    put32(header + 14, frame->run);
+    frame_put32(header + 14, frame->run);
 }
 
 size_t frame_encode(const frame_t *frame, uint8_t *out)
 {
     uint8_t header[FRAME_HEADER_BYTES];
-    put_header(frame, header);
+    frame_put_header(frame, header);
     uint8_t check[FRAME_CRC_BYTES];
     uint32_t crc = frame_crc32(0, header, sizeof header);
-    put32(check, frame_crc32(crc, frame->payload, frame->size_bytes));
+    frame_put32(check, frame_crc32(crc, frame->payload, frame->size_bytes));
 
     cobs_t cobs;
     cobs_begin(&cobs, out);
@@ -148,7 +148,7 @@ static bool decoder_check(decoder_t *decoder)
         return false;
     }
     uint16_t checked = (uint16_t)(decoder->size_bytes - FRAME_CRC_BYTES);
-    if (frame_crc32(0, plain, checked) != get32(plain + checked) || plain[0] >> 4 != FRAME_VERSION) {
+    if (frame_crc32(0, plain, checked) != frame_get32(plain + checked) || plain[0] >> 4 != FRAME_VERSION) {
         return false;
     }
     decoder->frame = (frame_t){
@@ -161,7 +161,7 @@ static bool decoder_check(decoder_t *decoder)
         .sequence = get16(plain + 8),
         .fragment = get16(plain + 10),
         .count = get16(plain + 12),
-        .run = get32(plain + 14),
+        .run = frame_get32(plain + 14),
         .size_bytes = (uint16_t)(checked - FRAME_HEADER_BYTES),
         .payload = plain + FRAME_HEADER_BYTES,
     };

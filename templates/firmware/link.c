@@ -2,6 +2,8 @@
 
 #include "port.h"
 
+#define PLAN_ID_BYTES 4u
+
 bool link_has_passed(uint32_t since_ticks, uint32_t span_ticks)
 {
     return port_ticks() - since_ticks >= span_ticks;
@@ -18,13 +20,17 @@ uint16_t link_fragment_bytes(const link_t *link, const queue_t *queue, uint16_t 
     return (uint16_t)(left < link->payload_bytes ? left : link->payload_bytes);
 }
 
-bool link_send_frame(link_t *link, frame_t *frame)
+void link_address_frame(const link_t *link, frame_t *frame)
 {
-    uint8_t encoded[FRAME_ENCODED_BYTES];
     frame->plan = (uint16_t)link->plan_id;
     frame->from = link->own;
     frame->to = link->peer;
     frame->session = (uint16_t)((link->session & 0xFFu) << 8 | (link->peer_session & 0xFFu));
+}
+
+bool link_write_frame(link_t *link, const frame_t *frame)
+{
+    uint8_t encoded[FRAME_ENCODED_BYTES];
     if (!port_uart_write(link->wire->uart, encoded, frame_encode(frame, encoded))) {
         return false;
     }
@@ -32,8 +38,13 @@ bool link_send_frame(link_t *link, frame_t *frame)
     return true;
 }
 
-/* Nothing of the session before is valid any more; the peer has to be recognised again. */
-static void restart(link_t *link)
+bool link_send_frame(link_t *link, frame_t *frame)
+{
+    link_address_frame(link, frame);
+    return (!link_is_secured(link) || link_seal(link, frame)) && link_write_frame(link, frame);
+}
+
+void link_restart(link_t *link)
 {
     link->losses += link_is_up(link) ? 1u : 0u;
     link->peer_known = false;
@@ -44,28 +55,32 @@ static void restart(link_t *link)
     link_restart_receivers(link);
 }
 
-/* Both ends say hello until the other one has answered. */
+/* Payload of a hello: plan id and, on a secured link, a random number. */
+static uint16_t hello_bytes(const link_t *link)
+{
+    return (uint16_t)(PLAN_ID_BYTES + (link_is_secured(link) ? LINK_NONCE_BYTES : 0u));
+}
+
+/* Both ends, of a secured link one, say hello until the other one has answered. */
 static void send_hello(link_t *link)
 {
-    uint8_t plan[4];
-    for (unsigned i = 0; i < sizeof plan; i++) {
-        plan[i] = (uint8_t)(link->plan_id >> (8u * i));
+    uint8_t payload[PLAN_ID_BYTES + LINK_NONCE_BYTES];
+    frame_put32(payload, link->plan_id);
+    if (link_is_secured(link)) {
+        link_add_nonce(link, payload + PLAN_ID_BYTES);
     }
     static const uint8_t delimiters[FRAME_GROUP_BYTES]; /* end whatever noise the peer has collected */
     port_uart_write(link->wire->uart, delimiters, sizeof delimiters);
-    frame_t hello = {.kind = FRAME_HELLO, .run = link->session, .payload = plan, .size_bytes = sizeof plan};
-    link_send_frame(link, &hello);
+    frame_t hello = {.kind = FRAME_HELLO, .run = link->session, .payload = payload, .size_bytes = hello_bytes(link)};
+    link_address_frame(link, &hello);
+    link_write_frame(link, &hello);
     link->hello_sent = true;
     link->hello_ticks = port_ticks();
 }
 
 static bool is_our_plan(const link_t *link, const frame_t *hello)
 {
-    uint32_t plan = 0;
-    for (unsigned i = 0; i < 4u && hello->size_bytes == 4u; i++) {
-        plan |= (uint32_t)hello->payload[i] << (8u * i);
-    }
-    return hello->size_bytes == 4u && plan == link->plan_id;
+    return hello->size_bytes == hello_bytes(link) && frame_get32(hello->payload) == link->plan_id;
 }
 
 static bool receive_hello(link_t *link, const frame_t *hello)
@@ -74,7 +89,7 @@ static bool receive_hello(link_t *link, const frame_t *hello)
         return false;
     }
     if (!link->peer_known || link->peer_session != hello->run) {
-        restart(link);
+        link_restart(link);
         link->peer_known = true;
         link->peer_session = hello->run;
     }
@@ -109,10 +124,30 @@ static bool receive_in_session(link_t *link, const frame_t *frame)
     }
 }
 
+/* A frame of a secured link: what is refused was counted as forged or replayed, and does not show that the peer
+ * lives; nor does a hello, which anybody can send. */
+static bool receive_secured(link_t *link, frame_t *frame)
+{
+    bool proven = false;
+    if (frame->kind == FRAME_HELLO) {
+        return is_our_plan(link, frame) && link_receive_call(link, frame);
+    }
+    if (frame->kind == FRAME_HELLO_ACK) {
+        proven = link_receive_call_answer(link, frame);
+    } else if (link_unseal(link, frame)) {
+        proven = receive_in_session(link, frame);
+    }
+    link->heard_ticks = proven ? port_ticks() : link->heard_ticks;
+    return true;
+}
+
 /* False if the frame is not for this session of the link. */
-static bool receive_frame(link_t *link, const frame_t *frame)
+static bool receive_frame(link_t *link, frame_t *frame)
 {
     bool taken = false;
+    if (link_is_secured(link)) {
+        return receive_secured(link, frame);
+    }
     if (frame->kind == FRAME_HELLO) {
         taken = receive_hello(link, frame);
     } else if (frame->kind == FRAME_HELLO_ACK) { /* may come before the peer's own hello */
@@ -126,7 +161,7 @@ static bool receive_frame(link_t *link, const frame_t *frame)
 }
 
 /* Frames for others on a shared channel are no concern of ours. */
-static void dispatch(wire_t *wire, const frame_t *frame)
+static void dispatch(wire_t *wire, frame_t *frame)
 {
     for (uint8_t i = 0; i < wire->link_count; i++) {
         link_t *link = &wire->links[i];
@@ -156,15 +191,24 @@ static bool poll_received(wire_t *wire)
     return handled || count == sizeof bytes;
 }
 
+static void open_session(link_t *link)
+{
+    link->session = port_new_session();
+    if (link_is_secured(link)) {
+        link_renew(link);
+    }
+}
+
 /* Says hello, or that we live, when it is time; notices that the peer is lost. */
 static bool poll_presence(link_t *link)
 {
     if (link_is_up(link) && link_has_passed(link->heard_ticks, link->lost_ticks)) {
-        restart(link);
-        link->session = port_new_session();
+        link_restart(link);
+        open_session(link);
         return true;
     }
-    if (!link->peer_knows_us && (!link->hello_sent || link_has_passed(link->hello_ticks, link->answer_ticks))) {
+    bool hello_due = !link->hello_sent || link_has_passed(link->hello_ticks, link->answer_ticks);
+    if (!link->peer_knows_us && hello_due && (!link_is_secured(link) || link_may_call(link))) {
         send_hello(link);
         return true;
     }
@@ -186,7 +230,7 @@ void wire_open(wire_t *wire)
 {
     port_uart_open(wire->uart, wire->rate_bd);
     for (uint8_t i = 0; i < wire->link_count; i++) {
-        wire->links[i].session = port_new_session();
+        open_session(&wire->links[i]);
         wire->links[i].down_ticks = port_ticks();
     }
 }

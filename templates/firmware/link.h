@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "framing.h"
+#include "link_secure.h"
 #include "queue.h"
 
 /* Fragments that an acknowledgement can name one by one; no window is larger. */
@@ -79,6 +80,7 @@ struct link {
     uint8_t sender_count;
     link_receiver_t *receivers;
     uint8_t receiver_count;
+    link_security_t *security; /* NULL: frames are in the clear */
 
     uint32_t session, peer_session;
     bool peer_known, peer_knows_us;
@@ -96,6 +98,16 @@ bool wire_poll(wire_t *wire);
 
 /* True once both ends have recognised each other. */
 bool link_is_up(const link_t *link);
+
+/* Without secured links none of link_secure.c is called, and it is not in the image. */
+static inline bool link_is_secured(const link_t *link)
+{
+    return FRAME_SEAL_BYTES != 0u && link->security != NULL;
+}
+
+/* Why a secured link cannot come up: "no key", or "refused", the peer does not prove that it has the same one;
+ * NULL: nothing is known against it. */
+const char *link_obstacle(const link_t *link);
 
 /* True once the end of all streams, in both directions, has been passed on. */
 bool link_has_ended(const link_t *link);

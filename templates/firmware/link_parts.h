@@ -4,8 +4,15 @@
 
 #include "link.h"
 
-/* Encodes and sends; false if the UART's buffer has no room. */
+/* Addresses, on a secured link seals, encodes and sends; false if the UART's buffer has no room. */
 bool link_send_frame(link_t *link, frame_t *frame);
+
+/* The steps of it: says whose frame it is and for whom; sends one that is complete. */
+void link_address_frame(const link_t *link, frame_t *frame);
+bool link_write_frame(link_t *link, const frame_t *frame);
+
+/* Nothing of the session before is valid any more; the peer has to be recognised again. */
+void link_restart(link_t *link);
 
 /* True once `span_ticks` have passed since a time. The counter wraps: if that was long ago the answer may be
  * wrong, but never for longer than `span_ticks`. */
@@ -25,5 +32,20 @@ void link_restart_receivers(link_t *link);
 void link_receive_ack(link_t *link, const frame_t *ack);
 bool link_poll_senders(link_t *link);
 void link_restart_senders(link_t *link);
+
+/* link_secure.c: a fresh random number for the next session; whether this end begins the handshake and can, and
+ * the number that it says hello with. */
+void link_renew(link_t *link);
+bool link_may_call(link_t *link);
+void link_add_nonce(const link_t *link, uint8_t *nonce);
+
+/* link_secure.c: the handshake's frames; false if they prove nothing. */
+bool link_receive_call(link_t *link, const frame_t *hello);
+bool link_receive_call_answer(link_t *link, const frame_t *answer);
+
+/* link_secure.c: encrypts and authenticates the payload of a frame that is addressed; checks one that came, and
+ * puts what was encrypted in its payload's place. */
+bool link_seal(link_t *link, frame_t *frame);
+bool link_unseal(link_t *link, frame_t *frame);
 
 #endif

@@ -2,7 +2,7 @@
 #include "port.h"
 
 /* Room that data frames leave in the sending buffer, so that answers never wait for them. */
-#define ANSWER_RESERVE_BYTES (4u * (FRAME_HEADER_BYTES + FRAME_CRC_BYTES + 1u + FRAME_GROUP_BYTES))
+#define ANSWER_RESERVE_BYTES (4u * (FRAME_HEADER_BYTES + FRAME_SEAL_BYTES + FRAME_CRC_BYTES + 1u + FRAME_GROUP_BYTES))
 /* The time-out is doubled after each one in a row, so many times at most. */
 #define BACK_OFF_LIMIT 3u
 

@@ -18,6 +18,9 @@ uint32_t port_ticks(void);
 /* A number that was not returned before, by this boot or an earlier one. */
 uint32_t port_new_session(void);
 
+/* Random bytes of the chip's generator, for keys; false if there are none. `count` is a multiple of 4. */
+bool port_random(uint8_t *bytes, size_t count);
+
 /* The main loop goes round; without this for a second the watchdog resets the chip. */
 void port_alive(void);
 

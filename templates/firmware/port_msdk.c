@@ -3,6 +3,7 @@
 #include "mxc_device.h"
 #include "mxc_sys.h"
 #include "tmr.h"
+#include "trng.h"
 #include "wdt.h"
 
 #include "device.h"
@@ -58,6 +59,11 @@ void port_init(void)
 uint32_t port_ticks(void)
 {
     return MXC_TMR_GetCount(MXC_TMR0);
+}
+
+bool port_random(uint8_t *bytes, size_t count)
+{
+    return MXC_TRNG_Init() == E_NO_ERROR && MXC_TRNG_Random(bytes, count) == E_NO_ERROR;
 }
 
 void port_alive(void)

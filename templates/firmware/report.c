@@ -62,6 +62,16 @@ static void report_receiver(const link_t *link, const link_receiver_t *receiver)
     console_end();
 }
 
+static void report_security(const link_t *link)
+{
+    begin("S");
+    console_text("secure");
+    console_text(link->name);
+    console_number(link->security->forged_frames);
+    console_number(link->security->replayed_frames);
+    console_end();
+}
+
 static void report_link(const link_t *link)
 {
     begin("S");
@@ -69,6 +79,9 @@ static void report_link(const link_t *link)
     console_text(link->name);
     console_number(link->losses);
     console_end();
+    if (link_is_secured(link)) {
+        report_security(link);
+    }
     for (uint8_t i = 0; i < link->sender_count; i++) {
         report_sender(link, &link->senders[i]);
     }
@@ -122,10 +135,32 @@ static void end_identity(void)
     console_end();
 }
 
+static void report_obstacle(const link_t *link)
+{
+    const char *obstacle = link_is_secured(link) ? link_obstacle(link) : NULL;
+    if (obstacle != NULL) {
+        begin("K");
+        console_text(link->name);
+        console_text(obstacle);
+        console_end();
+    }
+}
+
+/* Secured links that have no key, or whose peer does not have the same one. */
+static void report_obstacles(void)
+{
+    for (uint8_t i = 0; i < device.wire_count; i++) {
+        for (uint8_t j = 0; j < device.wires[i].link_count; j++) {
+            report_obstacle(&device.wires[i].links[j]);
+        }
+    }
+}
+
 void report_boot(void)
 {
     begin("B");
     end_identity();
+    report_obstacles();
 }
 
 bool report_identity(void)
@@ -135,6 +170,7 @@ bool report_identity(void)
     }
     console_begin("I");
     end_identity();
+    report_obstacles();
     return true;
 }
 
@@ -144,6 +180,7 @@ void report_start(void)
     console_number(device.wire_count);
     console_number(port_ticks());
     console_end();
+    report_obstacles();
 }
 
 void report_end(void)

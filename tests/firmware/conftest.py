@@ -16,3 +16,12 @@ def host_link(tmp_path_factory: pytest.TempPathFactory) -> HostLink:
     if compiler is None:
         pytest.skip("needs a C compiler for this machine")
     return build_host_link(tmp_path_factory.mktemp("host_link"), compiler)
+
+
+@pytest.fixture(scope="session")
+def secure_host_link(tmp_path_factory: pytest.TempPathFactory) -> HostLink:
+    """The same with the code of secured links."""
+    compiler = shutil.which("gcc") or shutil.which("cc")
+    if compiler is None:
+        pytest.skip("needs a C compiler for this machine")
+    return build_host_link(tmp_path_factory.mktemp("secure_host_link"), compiler, secure=True)

@@ -9,9 +9,11 @@ from pathlib import Path
 
 from synergyc.firmware.framing import HEADER_FIELDS, Frame
 from synergyc.firmware.render import render
+from synergyc.targets import data_folder
 from tests.firmware.samples import two_devices
 
 PROTOCOL_SOURCES = ("framing.c", "queue.c", "link.c", "link_sender.c", "link_receiver.c")
+CIPHER = data_folder("templates") / "monocypher"
 _HARNESS = Path(__file__).parent / "host" / "harness.c"
 _ROOM_BYTES = 16384
 
@@ -42,6 +44,23 @@ class HostLink:
         self._c.test_start(
             side, _words(words), depth, payload_bytes, ctypes.c_uint32(plan_id), ctypes.c_uint8(answer_every)
         )
+
+    def set_key(self, side: int, key: bytes | None) -> None:
+        """Secure the link of ``side``, from its next start on, or (None) do not."""
+        self._c.test_set_key(side, key)
+
+    def break_generator(self, *, broken: bool) -> None:
+        self._c.test_break_generator(ctypes.c_bool(broken))
+
+    def refused(self, side: int) -> tuple[int, int]:
+        """Return how many frames were refused as forged and as replayed."""
+        values = (ctypes.c_uint32 * 2)()
+        self._c.test_refused(side, values)
+        return values[0], values[1]
+
+    def obstacle(self, side: int) -> str:
+        self._c.test_obstacle.restype = ctypes.c_char_p
+        return bytes(self._c.test_obstacle(side)).decode()
 
     def set_ticks(self, ticks: int) -> None:
         self._c.test_set_ticks(ctypes.c_uint32(ticks))
@@ -110,17 +129,26 @@ class HostLink:
         return int(self._c.test_crc32(data, ctypes.c_size_t(len(data))))
 
 
-def build_host_link(folder: Path, compiler: str) -> HostLink:
-    """Compile the protocol's sources, with checks for undefined behaviour where the compiler has them."""
-    for name, text in render(two_devices()["chest"]).items():
+def protocol_sources(folder: Path, compiler: str, *, secure: bool) -> list[str]:
+    """Write the protocol's sources into ``folder`` and return what to compile, with folders of headers."""
+    for name, text in render(two_devices(secure=secure)["chest"]).items():
         (folder / name).write_text(text, encoding="utf-8")
+    sources = [str(folder / name) for name in PROTOCOL_SOURCES]
+    if secure:
+        # Without sanitizers, which take long to compile for it: it is not what is under test.
+        cipher = [str(CIPHER / "monocypher.c"), "-o", str(folder / "monocypher.o")]
+        subprocess.run([compiler, "-O1", "-fPIC", "-c", *cipher], check=True)
+        sources += [str(folder / "link_secure.c"), str(folder / "monocypher.o")]
+    return [f"-I{CIPHER}", f"-I{folder}", *sources]
+
+
+def build_host_link(folder: Path, compiler: str, *, secure: bool = False) -> HostLink:
+    """Compile the protocol's sources, with checks for undefined behaviour where the compiler has them."""
+    sources = protocol_sources(folder, compiler, secure=secure)
     library = folder / "link.so"
     flags = ["-std=c11", "-O1", "-g", "-shared", "-fPIC", "-Wall", "-Wextra", "-Werror"]
     trap = ["-fsanitize=undefined", "-fsanitize-undefined-trap-on-error"]
-    sources = [str(folder / name) for name in PROTOCOL_SOURCES]
-    subprocess.run(
-        [compiler, *flags, *trap, f"-I{folder}", *sources, str(_HARNESS), "-o", str(library)], check=True
-    )
+    subprocess.run([compiler, *flags, *trap, *sources, str(_HARNESS), "-o", str(library)], check=True)
     return HostLink(ctypes.CDLL(str(library)))
 
 

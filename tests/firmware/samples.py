@@ -57,7 +57,7 @@ def program(
 
 
 def two_devices(
-    chip: str = "max78000", *, rate_kbps: float = 921.6, driver: str = "replay"
+    chip: str = "max78000", *, rate_kbps: float = 921.6, driver: str = "replay", secure: bool = False
 ) -> dict[str, FirmwareSpec]:
     """Return the specs of ``chest`` (senses, first segment) and ``wrist`` (second segment, result)."""
     boards: Mapping[str, Board] = {name: load_board(_BOARDS[chip]) for name in ("chest", "wrist")}
@@ -66,7 +66,7 @@ def two_devices(
         "beat_s1": program("beat_s1", chip, layout("mid", chip, 0), layout("y", chip, 0x800)),
     }
     samples = np.arange(2 * CHANNELS * PIXELS, dtype=np.int8).reshape(2, CHANNELS, 2, PIXELS // 2)
-    wires = (Wire("chest-wrist", ("chest", "wrist"), load_medium("uart"), rate_kbps),)
+    wires = (Wire("chest-wrist", ("chest", "wrist"), load_medium("uart"), rate_kbps, secure),)
     policies = {"beat": Policy(driver=driver)}
     specs = assign(
         two_device_plan(), programs, boards, wires, {"beat": samples}, run_limit=3, policies=policies

@@ -10,6 +10,7 @@ import pytest
 
 from synergyc.config.system import SENSOR_DRIVERS
 from synergyc.firmware.build import write_sources
+from tests.firmware.host_link import CIPHER
 from tests.firmware.samples import two_devices
 
 _ARM = (
@@ -35,10 +36,24 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def secured(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Sources of a device whose link is secured."""
+    folder = tmp_path_factory.mktemp("secured")
+    write_sources(two_devices(secure=True)["chest"], folder)
+    return folder
+
+
 def _complaints(command: list[str], folder: Path) -> str:
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     lines = (done.stdout + done.stderr).splitlines()
     return "\n".join(line for line in lines if "warning:" in line or "error:" in line)
+
+
+def _files(sources: Path, which: str) -> list[str]:
+    """Return the files to look at: of a secured device those that differ by that."""
+    files = sorted(path.name for path in sources.glob("*.c"))
+    return files if which == "sources" else ["device.c", "framing.c", "link.c", "link_secure.c", "report.c"]
 
 
 def _tool(name: str) -> str:
@@ -48,16 +63,20 @@ def _tool(name: str) -> str:
     return found
 
 
-def test_cppcheck_finds_nothing(sources: Path) -> None:
+@pytest.mark.parametrize("which", ["sources", "secured"])
+def test_cppcheck_finds_nothing(request: pytest.FixtureRequest, which: str) -> None:
+    sources: Path = request.getfixturevalue(which)
     options = ["--enable=warning,style,performance,portability", "--std=c11", "--quiet", "-I."]
-    files = sorted(path.name for path in sources.glob("*.c"))
+    files = _files(sources, which)
     command = [_tool("cppcheck"), *options, "--suppress=missingIncludeSystem", *files]
     assert _complaints(command, sources) == ""
 
 
-def test_clang_tidy_finds_nothing(sources: Path) -> None:
-    includes = [word for path in _HEADERS for word in ("-isystem", path)]
-    files = sorted(path.name for path in sources.glob("*.c"))
+@pytest.mark.parametrize("which", ["sources", "secured"])
+def test_clang_tidy_finds_nothing(request: pytest.FixtureRequest, which: str) -> None:
+    sources: Path = request.getfixturevalue(which)
+    includes = [word for path in (*_HEADERS, str(CIPHER)) for word in ("-isystem", path)]
+    files = _files(sources, which)
     command = [_tool("clang-tidy"), "--quiet", f"--checks={','.join(_CHECKS)}", *files]
     assert _complaints([*command, "--", *_ARM, "-std=c11", "-I.", *includes], sources) == ""
 

@@ -1,7 +1,7 @@
 """The ``msdk`` port: the same firmware over the drivers of the vendor's SDK, which run unchanged.
 
 Truth: the SDK's own sources (MAXIM_PATH), compiled here, and ``synergyc.reference`` for the results. One
-device is a MAX78000 whose link is the low-power UART, the other one a MAX78002.
+device is a MAX78000 whose link is the low-power UART, the other one a MAX78002; the link is secured.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ import pytest
 from synergyc.diagnostics import SynergyError
 from synergyc.firmware.build import build
 from synergyc.firmware.framing import ConsoleLine
+from synergyc.firmware.keys import KEY_BYTES
 from synergyc.firmware.msdk import SDK_VARIABLE, find_sdk
+from synergyc.firmware.render import key_symbol
 from synergyc.firmware.spec import FirmwareSpec, Port
 from synergyc.ir.types import Array
 from tests.firmware.samples import two_devices
@@ -35,7 +37,11 @@ class Built:
     samples: Array
 
     def power_up(self, corrupt: float = 0.0) -> Devices:
-        return join(self.specs, self.images, corrupt=corrupt)
+        devices = join(self.specs, self.images, corrupt=corrupt)
+        for name, spec in self.specs.items():
+            for link in spec.links:
+                devices.board(name).poke(key_symbol(link.name), bytes(range(KEY_BYTES)))
+        return devices
 
 
 @pytest.fixture(scope="module")
@@ -46,11 +52,15 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
         pytest.skip(str(error))
     folder = tmp_path_factory.mktemp("msdk")
     samples = np.random.default_rng(3).integers(-128, 128, (3, 3, 8, 8)).astype(np.int8)
-    by_name = {spec.device: spec for spec in specs(SCENES["there and back"], samples)}
+    by_name = {spec.device: _secured(spec) for spec in specs(SCENES["there and back"], samples)}
     wrist = by_name["wrist"]
     by_name["wrist"] = replace(wrist, links=tuple(replace(link, uart="uart3") for link in wrist.links))
     images = {name: build(spec, folder / name, port=Port.MSDK).elf for name, spec in by_name.items()}
     return Built(by_name, images, samples)
+
+
+def _secured(spec: FirmwareSpec) -> FirmwareSpec:
+    return replace(spec, links=tuple(replace(link, key=link.name) for link in spec.links))
 
 
 @pytest.mark.e2e

@@ -35,4 +35,4 @@ KINDS: dict[str, type[Peripheral]] = {
 }
 """Class of each ``kind`` in the target files; ``gcfr``, ``dma`` and ``accelerator`` need more of the chip."""
 
-__all__ = ["KINDS", "Gpio", "Peripheral", "Services", "Uart"]
+__all__ = ["KINDS", "Gpio", "Peripheral", "RandomGenerator", "Services", "Uart"]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import random
 from typing import ClassVar
 
-from synergyc.emulate.peripherals.base import Peripheral, Storage
+from synergyc import targets
+from synergyc.emulate.peripherals.base import Peripheral, Services, Storage
 
 
 class CacheController(Storage):
@@ -52,14 +53,24 @@ class Semaphores(Peripheral):
 
 
 class RandomGenerator(Peripheral):
-    """TRNG: a number is always ready, and the sequence is the same in each run (MSDK trng_regs.h)."""
+    """TRNG: a number is always ready (MSDK trng_regs.h).
+
+    The sequence is the same in each run, but goes on over resets, and each board has its own.
+    """
 
     registers: ClassVar[dict[int, str]] = {0x0: "CTRL", 0x4: "STATUS", 0x8: "DATA"}
+
+    def __init__(self, name: str, block: targets.Peripheral, services: Services) -> None:
+        self.seed(name)
+        super().__init__(name, block, services)
+
+    def seed(self, seed: str) -> None:
+        """Begin another sequence."""
+        self._random = random.Random(seed)  # noqa: S311 - wanted: the same in each run
 
     def reset(self) -> None:
         """See :class:`Peripheral`."""
         self._control = 0
-        self._random = random.Random(self.block.base)  # noqa: S311 - wanted: the same in each run
         self._update_irq()
 
     def read(self, offset: int) -> int:

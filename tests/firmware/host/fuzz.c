@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "link.h"
+
 #define SIDES 2u
 #define WORDS 40u
 #define MOST_TENSORS 4096u
@@ -20,6 +22,8 @@ bool test_send(unsigned side, unsigned stream, uint32_t run, const uint32_t *wor
 int test_receive(unsigned side, unsigned stream, uint32_t *run, uint32_t *words);
 size_t test_take_sent(unsigned side, uint8_t *bytes, size_t count);
 void test_deliver(unsigned side, const uint8_t *bytes, size_t count);
+
+void test_set_key(unsigned side, const uint8_t *key);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -48,6 +52,10 @@ static uint32_t word_of(unsigned side, uint32_t run, uint32_t index)
 static void restart(unsigned side)
 {
     const uint32_t words[2] = {WORDS, 1};
+#if FRAME_SEAL_BYTES
+    static const uint8_t key[LINK_KEY_BYTES] = {1};
+    test_set_key(side, key);
+#endif
     test_start(side, words, 2, 64, 7, 1);
 }
 

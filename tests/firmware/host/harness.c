@@ -26,6 +26,12 @@ static uint32_t now_ticks, sessions;
 static pipe_t sent[2], arrived[2];
 static end_t ends[2];
 
+/* Keys of secured links, and random numbers that are not random; none while the generator is broken. */
+static uint8_t keys[2][LINK_KEY_BYTES];
+static link_security_t security[2];
+static bool is_secured[2], is_generator_broken;
+static uint32_t numbers;
+
 uint32_t port_ticks(void)
 {
     return now_ticks;
@@ -34,6 +40,15 @@ uint32_t port_ticks(void)
 uint32_t port_new_session(void)
 {
     return ++sessions;
+}
+
+bool port_random(uint8_t *bytes, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        numbers = numbers * 1664525u + 1013904223u;
+        bytes[i] = (uint8_t)(numbers >> 24);
+    }
+    return !is_generator_broken;
 }
 
 void port_uart_open(uint8_t uart, uint32_t rate_bd)
@@ -78,6 +93,27 @@ static void set_up_queue(queue_t *queue, tensor_t *slots, uint32_t words, uint8_
     queue->storage = calloc((size_t)words * depth, sizeof *queue->storage);
 }
 
+/* From its next start on, end `side` secures its link with a key, or (NULL) does not. */
+void test_set_key(unsigned side, const uint8_t *key)
+{
+    is_secured[side] = key != NULL;
+    if (key != NULL) {
+        memcpy(keys[side], key, LINK_KEY_BYTES);
+    }
+}
+
+void test_break_generator(bool broken)
+{
+    is_generator_broken = broken;
+}
+
+/* forged, replayed */
+void test_refused(unsigned side, uint32_t *counts)
+{
+    counts[0] = security[side].forged_frames;
+    counts[1] = security[side].replayed_frames;
+}
+
 /* (Re)starts end `side`; both ends send and receive streams 0 and 1 of `words[stream]` words. */
 void test_start(unsigned side, const uint32_t *words, uint8_t depth, uint16_t payload_bytes, uint32_t plan_id,
                 uint8_t answer_every)
@@ -114,6 +150,8 @@ void test_start(unsigned side, const uint32_t *words, uint8_t depth, uint16_t pa
     end->link.sender_count = STREAMS;
     end->link.receivers = end->receivers;
     end->link.receiver_count = STREAMS;
+    security[side] = (link_security_t){.key = keys[side]};
+    end->link.security = is_secured[side] ? &security[side] : NULL;
     sent[side].count = 0;
     arrived[side].count = 0;
     wire_open(&end->wire);
@@ -258,6 +296,15 @@ int test_decode(const uint8_t *bytes, size_t count, uint32_t *fields, uint8_t *p
     }
     return good;
 }
+
+#if FRAME_SEAL_BYTES
+/* Why a secured link cannot come up; "" for no reason. */
+const char *test_obstacle(unsigned side)
+{
+    const char *obstacle = link_obstacle(&ends[side].link);
+    return obstacle != NULL ? obstacle : "";
+}
+#endif
 
 uint32_t test_crc32(const uint8_t *bytes, size_t count)
 {

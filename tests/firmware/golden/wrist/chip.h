@@ -110,6 +110,11 @@ typedef struct {
 #define WATCHDOG_FEED_1 0xA5u
 #define WATCHDOG_FEED_2 0x5Au
 
+/* ---- Random numbers (MSDK trng_regs.h) ---- */
+#define TRNG_STATUS REGISTER(0x4004d000u + 0x04u)
+#define TRNG_DATA REGISTER(0x4004d000u + 0x08u)
+#define TRNG_STATUS_RDY (1u << 0)
+
 /* ---- Pins ---- */
 typedef struct {
     volatile uint32_t en0, en0_set, en0_clr;

@@ -17,8 +17,11 @@
 /* Largest payload of one frame on any link, a multiple of 4. */
 #define FRAME_PAYLOAD_BYTES 256u
 
+/* What a secured link adds to a payload (link_secure.c); 0: this device has none. */
+#define FRAME_SEAL_BYTES 0u
+
 /* A frame before COBS, and after it: one code byte for each 254 bytes begun, and delimiters. */
-#define FRAME_PLAIN_BYTES (FRAME_HEADER_BYTES + FRAME_PAYLOAD_BYTES + FRAME_CRC_BYTES)
+#define FRAME_PLAIN_BYTES (FRAME_HEADER_BYTES + FRAME_PAYLOAD_BYTES + FRAME_SEAL_BYTES + FRAME_CRC_BYTES)
 #define FRAME_ENCODED_BYTES (FRAME_PLAIN_BYTES + FRAME_PLAIN_BYTES / 254u + 1u + FRAME_GROUP_BYTES)
 
 typedef enum {
@@ -61,6 +64,13 @@ typedef struct {
 
 /* CRC-32 as in IEEE 802.3 (reflected, polynomial 0x04C11DB7). Start with 0, feed results back in. */
 uint32_t frame_crc32(uint32_t crc, const uint8_t *bytes, size_t count);
+
+/* Numbers in frames are little-endian. */
+void frame_put32(uint8_t *to, uint32_t value);
+uint32_t frame_get32(const uint8_t *from);
+
+/* Writes the header (FRAME_HEADER_BYTES). */
+void frame_put_header(const frame_t *frame, uint8_t *header);
 
 /* Writes the frame with its delimiter to `out` (FRAME_ENCODED_BYTES); returns the number of bytes. */
 size_t frame_encode(const frame_t *frame, uint8_t *out);
