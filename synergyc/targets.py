@@ -320,10 +320,22 @@ class Seal(_Data):
     """For each byte of payload."""
 
 
+class TailCycles(_Data):
+    """CPU cycles of one function behind the network, for each position and for each of its steps.
+
+    Steps are values that are read, of moves the axes.
+    """
+
+    position: float
+    value: float = 0.0
+
+
 class Runtime(_Data):
     """CPU cycles and sizes of the firmware's parts that are not links, with their sources in the YAML."""
 
     sense_cycles: float
+    tail_cycles: dict[str, TailCycles]
+    """By the name of the function."""
     infer_cycles: float
     """Start, end and polling of one inference, beside the words that are moved."""
     result_character_cycles: float

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from synergyc.diagnostics import fail
-from synergyc.firmware.layout import pack_tensor, same_layout
+from synergyc.firmware.layout import pack_tensor, same_layout, word_layout
 from synergyc.firmware.sizing import with_depths
 from synergyc.firmware.spec import (
     FirmwareSpec,
@@ -26,8 +26,11 @@ from synergyc.firmware.spec import (
     Send,
     Sense,
     Storage,
+    TailTask,
     Wire,
 )
+from synergyc.ir.network import Network
+from synergyc.ir.tail import stages
 from synergyc.ir.types import Array
 from synergyc.plan.types import AppPlan, HandOff, Plan, Segment
 from synergyc.synth.program import Program, TensorLayout
@@ -44,6 +47,7 @@ class _Tasks:
     infers: list[Infer] = field(default_factory=list)
     sends: list[Send] = field(default_factory=list)
     receives: list[Receive] = field(default_factory=list)
+    tails: list[TailTask] = field(default_factory=list)
     interacts: list[Interact] = field(default_factory=list)
 
 
@@ -82,11 +86,13 @@ def assign(
     *,
     run_limit: int = 0,
     policies: Mapping[str, Policy] | None = None,
+    networks: Mapping[str, Network] | None = None,
 ) -> tuple[FirmwareSpec, ...]:
     """Return what each device of the plan does, in order of device name.
 
     ``programs`` by segment name, ``boards`` by device name, ``samples`` by app: integers (N, *input shape).
     ``run_limit`` is how many runs each replay sensor delivers, 0: without end. ``policies`` by app.
+    ``networks`` by app, of those that may have a tail.
 
     Raises SynergyError: ``layout-mismatch``, ``hand-off-tensors``, ``hand-off-path`` (plan and programs do
     not fit together), ``link-medium``, ``link-uarts`` (not enough of them), ``sample-shape``,
@@ -99,7 +105,8 @@ def assign(
         if len(samples.get(app.app, ())) == 0:
             raise fail("no-samples", f"app {app.app!r} has no samples for its replay sensor")
         policy = (policies or {}).get(app.app, Policy())
-        _assign_app(app, programs, samples[app.app], policy, numbers, devices)
+        queue, layouts = _assign_app(app, programs, samples[app.app], policy, numbers, devices)
+        _assign_end(app, (networks or {}).get(app.app), queue, layouts, devices[app.interact_device])
     links = link_ends(plan, boards, wires)
     plan_id = _plan_id(plan, programs, links)
     return tuple(
@@ -124,6 +131,7 @@ def _device_spec(
         infers=_sharing(tasks.infers, chip),
         sends=tuple(tasks.sends),
         receives=tuple(tasks.receives),
+        tails=tuple(tasks.tails),
         interacts=tuple(tasks.interacts),
     )
 
@@ -224,7 +232,8 @@ def _assign_app(
     policy: Policy,
     numbers: Mapping[tuple[str, int], int],
     devices: dict[str, _Tasks],
-) -> None:
+) -> tuple[str, tuple[TensorLayout, ...]]:
+    """Add an app's tasks but its last ones; return the queue of the network's outputs, and how they lie."""
     chain = [programs[segment.name] for segment in app.segments]
     joints = list(_joints(app, chain))
     first = joints[0].tensors
@@ -242,8 +251,23 @@ def _assign_app(
             _infer(app, segment, program, source, queue, (joints[index], joints[index + 1]), policy)
         )
     last = len(chain)
-    queue = _carry(devices, app, last, joints[last], queue, numbers)
-    devices[app.interact_device].interacts.append(Interact(app.app, queue, joints[last].tensors))
+    return _carry(devices, app, last, joints[last], queue, numbers), joints[last].tensors
+
+
+def _assign_end(
+    app: AppPlan, network: Network | None, queue: str, layouts: tuple[TensorLayout, ...], tasks: _Tasks
+) -> None:
+    """Add the tail of an app, if there is one, and the report of its results."""
+    if network is not None and network.tail:
+        result = word_layout(network.result)
+        comment = f"app {app.app}: {result.tensor.name}"
+        target = f"{app.app}_result"
+        tasks.queues.append(Queue(target, result.words, 2, Storage.RAM, comment))
+        source = layouts[0].tensor
+        work = stages(network.tail, source.shape, source.fraction_bits, source.width_bits)
+        tasks.tails.append(TailTask(app.app, queue, target, layouts[0], work, result.tensor))
+        queue, layouts = target, (result,)
+    tasks.interacts.append(Interact(app.app, queue, layouts))
 
 
 def _infer(

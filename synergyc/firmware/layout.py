@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from synergyc.diagnostics import fail
+from synergyc.ir.network import Tensor
 from synergyc.ir.types import Array, describe_shape
-from synergyc.synth.program import TensorLayout
+from synergyc.synth.program import Region, TensorLayout
 
 
 def pack_tensor(layout: TensorLayout, values: Array) -> tuple[int, ...]:
@@ -58,6 +61,12 @@ def unpack_tensor(layout: TensorLayout, stream: bytes) -> Array:
     positions = np.asarray(layout.elements, dtype=np.int64)
     flat = np.stack([content[positions + byte] for byte in range(width)], axis=1)
     return np.ascontiguousarray(flat).view(f"<i{width}").reshape(layout.tensor.shape)
+
+
+def word_layout(tensor: Tensor) -> TensorLayout:
+    """Return the layout of a 32-bit tensor that the CPU makes: its values in C order."""
+    words = math.prod(tensor.shape)
+    return TensorLayout(tensor, (Region(0, words),), tuple(range(0, 4 * words, 4)))
 
 
 def same_layout(made: TensorLayout, read: TensorLayout) -> bool:

@@ -14,6 +14,9 @@ from synergyc.firmware import sizing
 from synergyc.firmware.chip_view import chip_values
 from synergyc.firmware.segment_view import SegmentView, hex_rows, segment_view
 from synergyc.firmware.spec import FirmwareSpec, Infer, Link, Port, Storage
+from synergyc.firmware.tail_view import tail_view
+from synergyc.ir import fixed_point
+from synergyc.ir.tail import MOST_AXES
 from synergyc.targets import data_folder
 
 LINKER_SCRIPT = "device.ld"
@@ -30,6 +33,12 @@ _DEVICE_FILES = (
     "link.c",
     "link_sender.c",
     "link_receiver.c",
+    "timing.h",
+    "fixed_point.h.j2",
+    "fixed_point.c.j2",
+    "tail.h.j2",
+    "tail.c",
+    "tail_functions.c",
     "cnn.h",
     "cnn.c",
     "console.h",
@@ -82,6 +91,11 @@ def render(spec: FirmwareSpec, port: Port = Port.BAREMETAL) -> dict[str, str]:
         for suffix in ("h", "c"):
             files[f"cnn_{segment.c_name}.{suffix}"] = _render(
                 environment, f"segment.{suffix}.j2", {"segment": segment}
+            )
+    for tail in values["tails"]:
+        for suffix in ("h", "c"):
+            files[f"tail_{tail['c_name']}.{suffix}"] = _render(
+                environment, f"tail_app.{suffix}.j2", {"tail": tail["view"]}
             )
     for sense in values["senses"]:
         if sense["driver"] != "replay":
@@ -147,6 +161,17 @@ def _values(spec: FirmwareSpec) -> dict[str, Any]:
             [segments[infer.program.name] for infer in spec.infers if infer.residency == number]
             for number in sorted({infer.residency for infer in spec.infers})
         ],
+        "tails": [
+            {
+                "app": item.app,
+                "c_name": c_name(item.app),
+                "queues": (queues[item.source], queues[item.target]),
+                "view": tail_view(item, c_name(item.app)),
+            }
+            for item in spec.tails
+        ],
+        "fixed": fixed_point,
+        "most_axes": MOST_AXES,
         "interacts": [
             {"app": item.app, "queue": queues[item.queue], "held": _held(spec, item.queue, segments)}
             for item in spec.interacts

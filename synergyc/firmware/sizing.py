@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from synergyc.firmware.framing import SEAL_BYTES, encoded_bytes
 from synergyc.firmware.spec import FirmwareSpec, Link, Queue, Receive, Send, Storage
+from synergyc.firmware.tail_view import scratch_values
 from synergyc.targets import transfer_us
 
 STACK_BYTES = 3072
@@ -143,6 +144,7 @@ def with_depths(spec: FirmwareSpec) -> FirmwareSpec:
     usual = [queue for queue in spec.queues if queue.storage is Storage.RAM]
     spec = _deeper_set_queues(spec)
     buffers = sum(ring.out_bytes + ring.in_bytes for ring in rings(spec))
+    buffers += 4 * sum(sum(scratch_values(task.stages)) for task in spec.tails)
     available = spec.chip.sram.size_bytes - STACK_BYTES - _OTHER_RAM_BYTES - buffers
     shortened = [replace(queue, depth=1) for queue in spec.queues if queue.storage is Storage.RAM]
     kept = [replace(queue, storage=Storage.ACCELERATOR) for queue in shortened if may_stay(spec, queue)]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from synergyc.ir.network import Tensor
+from synergyc.ir.tail import Stage
 from synergyc.synth.program import Program, Step, TensorLayout
 from synergyc.targets import Board, Chip, Medium
 
@@ -162,6 +164,21 @@ class Receive:
 
 
 @dataclass(frozen=True)
+class TailTask:
+    """The CPU's work behind a network: takes outputs from one queue, puts results into another.
+
+    ``layout`` tells how to read outputs; a ``result`` is one word for each value, in C order.
+    """
+
+    app: str
+    source: str
+    target: str
+    layout: TensorLayout
+    stages: tuple[Stage, ...]
+    result: Tensor
+
+
+@dataclass(frozen=True)
 class Interact:
     """Reports what is in the queue as an app's result; ``layouts`` tell how to read it."""
 
@@ -185,6 +202,7 @@ class FirmwareSpec:
     infers: tuple[Infer, ...] = ()
     sends: tuple[Send, ...] = ()
     receives: tuple[Receive, ...] = ()
+    tails: tuple[TailTask, ...] = ()
     interacts: tuple[Interact, ...] = ()
 
     def queue(self, name: str) -> Queue:

@@ -15,7 +15,7 @@ import numpy as np
 from synergyc.frontend import pools, shapes, weighted
 from synergyc.frontend.builder import Call, UnsupportedOperatorError, Value
 from synergyc.ir.graph import Abs, BatchNorm, Convolution, Operator, Relu
-from synergyc.ir.preparation import TailOp
+from synergyc.ir.tail import TailOp
 from synergyc.ir.types import EltwiseOp, PoolKind, Shape, frozen_array
 
 Reader = Callable[[Call], Value | tuple[Value, ...]]
@@ -300,11 +300,33 @@ def _finish(op: TailOp) -> Reader:
         source = _source(call)
         if op in {TailOp.SIGMOID, TailOp.TANH}:
             return shapes.finish(call, source, op)
-        if op is TailOp.ARGMAX and (call.arguments.get("dim") is None or call.arguments.get("keepdim")):
-            raise UnsupportedOperatorError("the largest value must be looked for among the classes (dim=1)")
         return shapes.finish(call, source, op, _axis(call, default=-1))
 
     return read
+
+
+def _argmax(call: Call) -> Value:
+    source = _source(call)
+    if call.arguments.get("dim") is None:
+        raise UnsupportedOperatorError("the largest value must be looked for along an axis (dim=1)")
+    return shapes.pick_largest(call, source, _axis(call))
+
+
+def _largest(call: Call) -> tuple[Value, ...]:
+    source, axis = _source(call), _axis(call)
+    return tuple(shapes.pick_largest(call, source, axis, op) for op in (TailOp.MAX, TailOp.ARGMAX))
+
+
+def _bilinear(call: Call) -> Value:
+    source, scales = _source(call), call.arguments.get("scale_factors") or ()
+    for size, target, scale in zip(source.shape[1:], call.shape[1:], scales, strict=False):
+        if size * float(scale) != target:
+            raise UnsupportedOperatorError("the new size must be the old one times scale_factor")
+    return shapes.enlarge(call, source, corners=bool(call.arguments.get("align_corners")))
+
+
+def _pixel_shuffle(call: Call) -> Value:
+    return shapes.unfold(call, _source(call), int(call.arguments["upscale_factor"]))
 
 
 def _pass_through(call: Call) -> Value:
@@ -375,6 +397,10 @@ READERS: dict[str, Reader] = {
     "pad.default": _pad,
     "upsample_nearest2d.default": _upsample,
     "upsample_nearest2d.vec": _upsample,
+    "upsample_nearest1d.vec": _upsample,
+    "upsample_bilinear2d.vec": _bilinear,
+    "upsample_linear1d.vec": _bilinear,
+    "pixel_shuffle.default": _pixel_shuffle,
     "pixel_unshuffle.default": _unshuffle,
     "channel_shuffle.default": _shuffle_channels,
     "softmax.int": _finish(TailOp.SOFTMAX),
@@ -383,7 +409,8 @@ READERS: dict[str, Reader] = {
     "_log_softmax.default": _finish(TailOp.LOG_SOFTMAX),
     "sigmoid.default": _finish(TailOp.SIGMOID),
     "tanh.default": _finish(TailOp.TANH),
-    "argmax.default": _finish(TailOp.ARGMAX),
+    "argmax.default": _argmax,
+    "max.dim": _largest,
     "clone.default": _pass_through,
     "alias.default": _pass_through,
     "detach.default": _pass_through,

@@ -13,7 +13,8 @@ from typing import Any
 
 from synergyc.diagnostics import Diagnostic, SynergyError, fail
 from synergyc.ir.graph import Graph, GraphInput, Node, Operator
-from synergyc.ir.preparation import Preparation, Step, Tail
+from synergyc.ir.preparation import Preparation, Step
+from synergyc.ir.tail import Tail, behind
 from synergyc.ir.types import Array, Origin, Shape
 
 INPUT = "input"
@@ -38,12 +39,13 @@ class Value:
 
 @dataclass(frozen=True)
 class _Aside:
-    """Work of the CPU: what it reads, and where the model says so."""
+    """Work of the CPU: what it reads, where the model says so, and what to do where it has no place."""
 
-    work: Step | Tail
+    work: Step | tuple[Tail, ...]
     source: Value
     shape: Shape
     origin: Origin
+    hint: str | None
 
 
 class GraphBuilder:
@@ -62,11 +64,21 @@ class GraphBuilder:
         self._nodes.append(Node(value.name, operator, tuple(item.name for item in sources), shape, origin))
         return value
 
-    def set_aside(self, work: Step | Tail, source: Value, shape: Shape, origin: Origin) -> Value:
+    def set_aside(
+        self, work: Step | tuple[Tail, ...], source: Value, shape: Shape, origin: Origin, hint: str | None
+    ) -> Value:
         """Note work of the CPU and return its result."""
         value = Value(self._unique(origin.module), shape)
-        self._aside[value.name] = _Aside(work, source, shape, origin)
+        self._aside[value.name] = _Aside(work, source, shape, origin, hint)
         return value
+
+    def is_finished(self, value: Value) -> bool:
+        """Return whether ``value`` is made by work that can only stand at the model's end."""
+        while (item := self._aside.get(value.name)) is not None:
+            if not isinstance(item.work, Step):
+                return True
+            value = item.source
+        return False
 
     def unmoved(self, value: Value) -> tuple[Value, tuple[Step, ...]]:
         """Return what ``value`` is made of by reordering that was set aside, and the steps of it."""
@@ -79,8 +91,8 @@ class GraphBuilder:
     def graph(self, output: Value) -> Graph:
         """Return the graph; raises SynergyError for work of the CPU between layers of the accelerator."""
         tail: list[Tail] = []
-        while (last := self._aside.get(output.name)) is not None and isinstance(last.work, Tail):
-            tail.insert(0, last.work)
+        while (last := self._aside.get(output.name)) is not None:
+            tail[:0] = behind(last.work, last.source.shape) if isinstance(last.work, Step) else last.work
             output = last.source
         kept = _needed(self._nodes, output.name)
         start, steps = self._head(kept)
@@ -128,16 +140,7 @@ class GraphBuilder:
         start = start or self._head(nodes)[0]
         read = {name for node in nodes for name in node.inputs} | {output.name if output else ""}
         names = self._aside_chain(read - {start.name})
-        return [
-            Diagnostic(
-                "cpu-place",
-                f"{item.work} must stand at the {where} of the model: the accelerator cannot do it",
-                layer=item.origin.module,
-                location=item.origin.location,
-            )
-            for item in (self._aside[name] for name in names)
-            for where in ("beginning" if isinstance(item.work, Step) else "end",)
-        ]
+        return [_misplaced(self._aside[name]) for name in names]
 
     def _aside_chain(self, names: set[str]) -> list[str]:
         """Return ``names`` that were set aside, with those that they read, in order."""
@@ -158,6 +161,19 @@ class GraphBuilder:
             name = f"{stem}_{count}"
         self._taken.add(name)
         return name
+
+
+def _misplaced(item: _Aside) -> Diagnostic:
+    either = isinstance(item.work, Step)
+    what = item.work if isinstance(item.work, Step) else ", ".join(map(str, item.work))
+    return Diagnostic(
+        "cpu-place",
+        f"{what} must stand at the {'beginning or the ' if either else ''}end of the model:"
+        " the accelerator cannot do it",
+        layer=item.origin.module,
+        location=item.origin.location,
+        hint=item.hint,
+    )
 
 
 def _needed(nodes: list[Node], output: str) -> list[Node]:
@@ -214,6 +230,6 @@ class Call:
         """Add an operator to the graph, with the call's shape where none is given."""
         return self.builder.emit(operator, sources, self.shape if shape is None else shape, self.origin)
 
-    def set_aside(self, work: Step | Tail, source: Value) -> Value:
-        """Leave work to the CPU."""
-        return self.builder.set_aside(work, source, self.shape, self.origin)
+    def set_aside(self, work: Step | tuple[Tail, ...], source: Value, hint: str | None = None) -> Value:
+        """Leave work to the CPU; ``hint``: what to do where it has no place."""
+        return self.builder.set_aside(work, source, self.shape, self.origin, hint)

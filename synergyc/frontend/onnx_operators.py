@@ -5,7 +5,6 @@ Spellings of opsets 7 to 24 are read: what became an input in a later opset is l
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -15,7 +14,7 @@ from synergyc.frontend import pools, shapes, weighted
 from synergyc.frontend.builder import UnsupportedOperatorError, Value
 from synergyc.frontend.onnx_call import OnnxCall
 from synergyc.ir.graph import Abs, BatchNorm, Convolution, Operator, Relu
-from synergyc.ir.preparation import TailOp
+from synergyc.ir.tail import TailOp
 from synergyc.ir.types import Array, EltwiseOp, PoolKind, Shape, frozen_array
 
 _FLOAT32 = 1
@@ -279,13 +278,24 @@ def _pad(node: OnnxCall) -> Value:
 
 
 def _resize(node: OnnxCall) -> Value:
+    source, target = node.source(), node.call.shape
     mode = node.attributes.get("mode", "nearest")
-    if mode != "nearest":
+    old = node.opset < 11  # before it had attributes for the places of pixels
+    places = node.attributes.get("coordinate_transformation_mode", "asymmetric" if old else "half_pixel")
+    nearest = node.attributes.get("nearest_mode", "floor" if old else "round_prefer_floor")
+    scales = node.optional(2) if len(node.inputs) > 2 else None
+    whole = all(new % size == 0 for size, new in zip(source.shape, target, strict=True))
+    if mode == "nearest" and (whole or (places, nearest) == ("asymmetric", "floor")):
+        return shapes.upsample(node.call, source)
+    linear = mode == "linear" and places in {"half_pixel", "pytorch_half_pixel", "align_corners"}
+    exact = scales is None or not scales.size or np.array_equal(scales[1:] * source.shape, target)
+    if not linear or not exact or node.attributes.get("antialias", 0):
         raise UnsupportedOperatorError(
-            f"maps can be enlarged by nearest neighbours only, not {mode}",
+            "maps can be enlarged by nearest neighbours, or linearly (half_pixel or align_corners, without"
+            f" antialias, by what scales them exactly), not {mode} {places}",
             "use nearest neighbours, or enlarge the result after inference",
         )
-    return shapes.upsample(node.call, node.source())
+    return shapes.enlarge(node.call, source, corners=places == "align_corners")
 
 
 def _fold(node: OnnxCall) -> Value:
@@ -298,6 +308,11 @@ def _fold(node: OnnxCall) -> Value:
     return shapes.pick(node.call, folded, order.tolist())
 
 
+def _unfold(node: OnnxCall) -> Value:
+    mode, size = node.attributes.get("mode", "DCR"), int(node.attributes["blocksize"])
+    return shapes.unfold(node.call, node.source(), size, channels_first=mode != "DCR")
+
+
 def _finish(op: TailOp) -> Reader:
     def read(node: OnnxCall) -> Value:
         source = node.source()
@@ -305,9 +320,10 @@ def _finish(op: TailOp) -> Reader:
             return shapes.finish(node.call, source, op)
         default = -1 if node.opset >= 13 and op is not TailOp.ARGMAX else 1
         number = int(node.attributes.get("axis", 0 if op is TailOp.ARGMAX else default))
-        if op is TailOp.ARGMAX and math.prod(node.call.shape) > 1 and node.attributes.get("keepdims", 1):
-            raise UnsupportedOperatorError("the largest value must be looked for with keepdims=0")
-        return shapes.finish(node.call, source, op, node.axis(number, len(source.shape) + 1))
+        axis = node.axis(number, len(source.shape) + 1)
+        if op is TailOp.ARGMAX:
+            return shapes.pick_largest(node.call, source, axis)
+        return shapes.finish(node.call, source, op, axis)
 
     return read
 
@@ -360,6 +376,7 @@ READERS: dict[str, Reader] = {
     "Resize": _resize,
     "Upsample": _resize,
     "SpaceToDepth": _fold,
+    "DepthToSpace": _unfold,
     "Softmax": _finish(TailOp.SOFTMAX),
     "LogSoftmax": _finish(TailOp.LOG_SOFTMAX),
     "Sigmoid": _finish(TailOp.SIGMOID),

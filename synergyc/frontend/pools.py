@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from synergyc.frontend.builder import Call, UnsupportedOperatorError, Value
+from synergyc.frontend.shapes import pick_largest
 from synergyc.frontend.weighted import of_rank, pad
 from synergyc.ir.graph import Flatten, Pooling, Reshape
+from synergyc.ir.tail import TailOp
 from synergyc.ir.types import Pool, PoolKind, Shape
 
 
@@ -96,7 +98,12 @@ def pool_evenly(call: Call, source: Value, kind: PoolKind, wanted: Shape) -> Val
 
 
 def pool_axes(call: Call, source: Value, kind: PoolKind, axes: set[int]) -> Value:
-    """Emit the mean or maximum over ``axes`` (1: the first behind the channels); one pixel is left."""
+    """Emit the mean or maximum over ``axes`` (1: the first behind the channels); one pixel is left.
+
+    The maximum over channels alone is work of the CPU, at the model's end.
+    """
+    if axes == {0} and kind is PoolKind.MAX:
+        return pick_largest(call, source, 0, TailOp.MAX)
     if not axes or 0 in axes or len(source.shape) == 1:
         raise UnsupportedOperatorError(
             "it must be over rows and columns", "channels are mixed by convolutions only"

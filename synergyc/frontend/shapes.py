@@ -11,7 +11,8 @@ import numpy as np
 from synergyc.frontend.builder import Call, UnsupportedOperatorError, Value
 from synergyc.frontend.weighted import pad
 from synergyc.ir.graph import Concatenation, Copy, Flatten, Pooling, Reshape
-from synergyc.ir.preparation import PreparationStep, Step, Tail, TailOp
+from synergyc.ir.preparation import PreparationStep, Step
+from synergyc.ir.tail import MOST_AXES, Tail, TailOp, unfolded
 from synergyc.ir.types import Pool, PoolKind, frozen_array
 
 
@@ -20,6 +21,8 @@ def reshape(call: Call, source: Value) -> Value:
     target = call.shape
     if target == source.shape:
         return source
+    if call.builder.is_finished(source):
+        return call.set_aside(Step(PreparationStep.RESHAPE, target), source)
     if call.builder.unmoved(source)[1]:
         return _moved(call, source, Step(PreparationStep.RESHAPE, target))
     if math.prod(target) != math.prod(source.shape):
@@ -58,6 +61,10 @@ def transpose(call: Call, source: Value, order: Sequence[int]) -> Value:
     moved = [axis for axis in order if source.shape[axis] > 1]
     if tuple(order) == tuple(range(len(order))):
         return source
+    if len(order) > MOST_AXES:
+        raise UnsupportedOperatorError(f"more than {MOST_AXES} axes cannot be put in another order")
+    if call.builder.is_finished(source):
+        return call.set_aside(Step(PreparationStep.TRANSPOSE, tuple(order)), source)
     if moved == sorted(moved) and source.shape[0] == call.shape[0]:
         return call.emit(Reshape(), source)
     return _moved(call, source, Step(PreparationStep.TRANSPOSE, tuple(order)))
@@ -68,9 +75,23 @@ def fold(call: Call, source: Value, factor: int) -> Value:
     return call.set_aside(Step(PreparationStep.FOLD, (factor,) * (len(source.shape) - 1)), source)
 
 
+def unfold(call: Call, source: Value, factor: int, *, channels_first: bool = True) -> Value:
+    """Emit the unfolding of channels into ``factor`` x ``factor`` pixels, at the model's end."""
+    work = unfolded(source.shape, factor, channels_first=channels_first)
+    return call.set_aside(work, source, "use nn.ConvTranspose2d or nn.Upsample with nearest neighbours")
+
+
 def finish(call: Call, source: Value, op: TailOp, axis: int = 0) -> Value:
     """Emit a function that only the CPU can compute, at the model's end."""
-    return call.set_aside(Tail(op, axis), source)
+    return call.set_aside((Tail(op, axis),), source)
+
+
+def pick_largest(call: Call, source: Value, axis: int, op: TailOp = TailOp.ARGMAX) -> Value:
+    """Emit the largest value along ``axis``, or its place; the axis is kept if the call's shape has it."""
+    tail = Tail(op, axis)
+    found = tail.shape(source.shape)
+    kept = (Tail(TailOp.RESHAPE, sizes=call.shape),) if call.shape != found else ()
+    return call.set_aside((tail, *kept), source)
 
 
 def concatenate(call: Call, operands: Sequence[object], axis: int) -> Value:
@@ -118,6 +139,8 @@ def slice_axis(call: Call, source: Value, axis: int, start: int, stop: int, step
         return source
     if not chosen:
         raise UnsupportedOperatorError("nothing is left of its input")
+    if call.builder.is_finished(source) and step > 0:
+        return call.set_aside((Tail(TailOp.SLICE, axis, (chosen.start, chosen.stop, chosen.step)),), source)
     if axis == 0:
         return pick(call, source, list(chosen))
     rank = len(source.shape) - 1
@@ -140,13 +163,16 @@ def _thinned(call: Call, source: Value, axis: int, chosen: range) -> Value:
 
 
 def upsample(call: Call, source: Value) -> Value:
-    """Emit every pixel repeated twice (four times ...) along rows and columns, as nearest neighbours."""
-    factors = {target / size for target, size in zip(call.shape[1:], source.shape[1:], strict=True)}
-    factor = factors.pop()
-    if factors or factor not in {1, 2, 4, 8} or len(source.shape) != 3:
-        raise UnsupportedOperatorError(
-            "maps can be enlarged by 2, 4 or 8 only, in both axes", "choose scale_factor=2"
-        )
+    """Emit nearest neighbours: by 2, 4 or 8 in layers of repeated pixels, else by the CPU, at the end."""
+    sizes = call.shape[1:]
+    factors = {target / size for target, size in zip(sizes, source.shape[1:], strict=True)}
+    if len(factors) > 1 or factors - {1, 2, 4, 8} or len(source.shape) != 3:
+        hint = "choose scale_factor=2: maps can be enlarged by 2, 4 or 8 in both axes between layers"
+        if not all(_is_nearest(size, target) for size, target in zip(source.shape[1:], sizes, strict=True)):
+            raise UnsupportedOperatorError("the place of a pixel is not that of its nearest neighbour", hint)
+        return call.set_aside((Tail(TailOp.NEAREST, sizes=sizes),), source, hint)
+    if call.builder.is_finished(source):
+        return call.set_aside((Tail(TailOp.NEAREST, sizes=sizes),), source)
     channels, rows, columns = source.shape
     weight = np.zeros((channels, 1, 3, 3), dtype=np.int8)
     weight[:, :, 1:, 1:] = 1
@@ -155,3 +181,19 @@ def upsample(call: Call, source: Value) -> Value:
         rows, columns = 2 * rows, 2 * columns
         source = call.emit(copy, source, shape=(channels, rows, columns))
     return source
+
+
+def _is_nearest(before: int, after: int) -> bool:
+    """Return whether single precision, in which torch counts, gives the places that whole numbers give."""
+    target = np.arange(after)
+    places = np.floor(target.astype(np.float32) * np.float32(before / after))
+    return np.array_equal(places, target * before // after)
+
+
+def enlarge(call: Call, source: Value, *, corners: bool) -> Value:
+    """Emit pixels between pixels, by the CPU, at the model's end."""
+    if len(source.shape) not in {2, 3} or call.shape[0] != source.shape[0]:
+        raise UnsupportedOperatorError("only rows and columns can be enlarged")
+    tail = Tail(TailOp.BILINEAR, sizes=call.shape[1:], corners=corners)
+    hint = "use nearest neighbours (scale_factor=2), or enlarge the result"
+    return call.set_aside((tail,), source, hint)

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from synergyc.ir.preparation import Preparation, Tail
+from synergyc.ir.preparation import Preparation
+from synergyc.ir.tail import Tail
 from synergyc.ir.types import Array, EltwiseOp, Origin, Pool, Shape, describe_array, describe_shape
 
 

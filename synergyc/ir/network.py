@@ -10,6 +10,7 @@ import math
 from dataclasses import dataclass
 from enum import StrEnum
 
+from synergyc.ir.tail import Tail
 from synergyc.ir.types import (
     Activation,
     Array,
@@ -159,12 +160,25 @@ class Layer:
 
 @dataclass(frozen=True, eq=False)
 class Network:
-    """Layers in execution order. ``inputs`` come from outside, ``outputs`` are names of tensors to keep."""
+    """Layers in execution order. ``inputs`` come from outside, ``outputs`` are names of tensors to keep.
+
+    ``tail`` is what the CPU makes of the single output of a whole network.
+    """
 
     name: str
     inputs: tuple[Tensor, ...]
     layers: tuple[Layer, ...]
     outputs: tuple[str, ...]
+    tail: tuple[Tail, ...] = ()
+
+    @property
+    def result(self) -> Tensor:
+        """What an app reports: the output, or what ``tail`` makes of it, which has 32 bits."""
+        tensor = self.tensor(self.outputs[0])
+        for item in self.tail:
+            bits = item.fraction_bits(tensor.fraction_bits, tensor.width_bits)
+            tensor = Tensor(f"{self.outputs[0]}_result", item.shape(tensor.shape), bits, 32)
+        return tensor
 
     def tensor(self, name: str) -> Tensor:
         """Return the input or intermediate tensor called ``name``; raises KeyError."""
@@ -211,5 +225,7 @@ class Network:
         lines = [f"network {self.name}"]
         lines += [f"  {tensor}" for tensor in self.inputs]
         lines += [f"  {layer}" for layer in self.layers]
-        lines.append(f"  return {', '.join(f'%{name}' for name in self.outputs)}")
+        outputs = ", ".join(f"%{name}" for name in self.outputs)
+        lines.append(f"  return {' of '.join([*map(str, reversed(self.tail)), outputs])}")
+        lines += [f"  {self.result}"] if self.tail else []
         return "\n".join([*lines, ""])

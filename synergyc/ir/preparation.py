@@ -1,7 +1,7 @@
-"""What happens to a sample before the accelerator reads it, and to a result after: work of the CPU.
+"""What happens to a sample before the accelerator reads it: work of the CPU of the device that senses.
 
-A model may begin by reordering its input (a transposition, pixels folded into channels) and end with a
-function that the accelerator does not have (softmax). Both are taken off the network and done beside it.
+A model may begin by reordering its input (a transposition, pixels folded into channels). That is taken off
+the network and done before it.
 """
 
 from __future__ import annotations
@@ -69,43 +69,6 @@ class Preparation:
 
     def __str__(self) -> str:
         return f"{describe_shape(self.source_shape)}, " + ", ".join(map(str, self.steps))
-
-
-class TailOp(StrEnum):
-    """What follows the network's output, per sample, on real numbers."""
-
-    SOFTMAX = "softmax"
-    LOG_SOFTMAX = "log_softmax"
-    SIGMOID = "sigmoid"
-    TANH = "tanh"
-    ARGMAX = "argmax"
-
-
-@dataclass(frozen=True)
-class Tail:
-    """One function after the network; ``axis`` counts without the batch axis (not for element-wise ones)."""
-
-    op: TailOp
-    axis: int = 0
-
-    def apply(self, values: Array) -> Array:
-        """Return real results (N, *shape), float32, or class numbers, int64, after this function."""
-        axis = self.axis + 1
-        match self.op:
-            case TailOp.SIGMOID:
-                return np.asarray(1 / (1 + np.exp(-values)), dtype=np.float32)
-            case TailOp.TANH:
-                return np.asarray(np.tanh(values), dtype=np.float32)
-            case TailOp.ARGMAX:
-                return np.asarray(values.argmax(axis))
-        shifted = values - values.max(axis, keepdims=True)
-        sums = np.exp(shifted).sum(axis, keepdims=True)
-        if self.op is TailOp.LOG_SOFTMAX:
-            return np.asarray(shifted - np.log(sums), dtype=np.float32)
-        return np.asarray(np.exp(shifted) / sums, dtype=np.float32)
-
-    def __str__(self) -> str:
-        return str(self.op)
 
 
 def folded_shape(shape: Shape, factors: tuple[int, ...]) -> Shape:

@@ -29,6 +29,7 @@ from synergyc.ir.graph import (
 )
 from synergyc.ir.kernels import COPY_BITS, COPY_SHIFT
 from synergyc.ir.network import Layer, LayerOp, Network, Tensor
+from synergyc.ir.tail import Tail, TailOp
 from synergyc.ir.types import Activation, Origin, Pool, Shape, frozen_array
 from synergyc.targets import Cnn
 
@@ -84,7 +85,15 @@ class _Fuser:
             raise fail("legalize-empty", "the model must compute something")
         source = self._graph.input
         tensor = Tensor(source.name, source.shape, self._graph.fraction_bits[source.name])
-        return Network(self._graph.name, (tensor,), tuple(self._layers), output.tensors)
+        network = Network(self._graph.name, (tensor,), tuple(self._layers), output.tensors)
+        return replace(network, tail=self._tail(network))
+
+    def _tail(self, network: Network) -> tuple[Tail, ...]:
+        """Return the graph's tail, which reads the output in the shape that the model gives it."""
+        tail, shape = self._graph.tail, self._graph.node(self._graph.output).shape
+        if not tail or shape == network.tensor(network.outputs[0]).shape:
+            return tail
+        return (Tail(TailOp.RESHAPE, sizes=shape), *tail)
 
     def _read(self, node: Node) -> _Reading:
         operator = node.operator

@@ -8,13 +8,11 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-
 from synergyc.diagnostics import fail
 from synergyc.firmware.framing import ConsoleLine
 from synergyc.manifest import AppRecord, Manifest, find_device, read_manifest
 from synergyc.pipeline.consoles import obstacle
-from synergyc.pipeline.expectation import Expected, accuracies, expectation, is_right
+from synergyc.pipeline.expectation import Expected, accuracies, answer_of, expectation, is_right
 from synergyc.pipeline.feed import Feed, Request, feed, is_fed, parse_request
 from synergyc.pipeline.outcome import latency
 from synergyc.pipeline.run import check_inputs
@@ -198,7 +196,8 @@ class _Watch:
             self._latencies_s.append(now_s - self._pending_s.pop(run))
         labels = self._expected.labels
         if labels is not None and values is not None:
-            self._hits.append(int(np.argmax(values)) == int(labels[self._expected.index(run)]))
+            answer = answer_of(values, self._expected.network)
+            self._hits.append(answer == int(labels[self._expected.index(run)]))
 
     def _is_ours(self, run: int) -> bool:
         if self._fed:

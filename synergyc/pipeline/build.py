@@ -146,7 +146,9 @@ def firmware_specs(
     policies = {
         app.name: Policy(app.sense.rate_hz, app.priority or 0, app.sense.driver) for app in system.apps
     }
-    return assign(plan, programs, boards, tuple(_wires(system)), samples, policies=policies)
+    networks = {name: model.network for name, model in models.items()}
+    wires = tuple(_wires(system))
+    return assign(plan, programs, boards, wires, samples, policies=policies, networks=networks)
 
 
 def compile_all(

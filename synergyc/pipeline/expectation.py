@@ -16,17 +16,19 @@ from synergyc.firmware.layout import pack_elements
 from synergyc.ir import store
 from synergyc.ir.graph import Graph
 from synergyc.ir.network import Network
+from synergyc.ir.tail import TailOp
 from synergyc.ir.types import Array
 from synergyc.manifest import AppRecord, checked_bytes
 from synergyc.pipeline.accuracy import STAGES
 from synergyc.pipeline.models import read_samples, reference_outputs
+from synergyc.reference.tail import finish
 
 
 @dataclass(frozen=True, eq=False)
 class Expected:
     """What an app's runs must deliver: run r replays sample ``r % len(outputs)``.
 
-    ``samples`` int8 (N, *input shape); ``outputs`` (N, *shape) by the integer reference;
+    ``samples`` int8 (N, *input shape); ``outputs`` (N, *shape) by the integer reference, tail included;
     ``accuracy``: share of right answers on these samples by stage; ``elements`` maps values to bytes of the
     result as it is reported (see ``TensorLayout``).
     """
@@ -66,7 +68,7 @@ def expectation(folder: Path, app: AppRecord, runs: int, samples_file: Path | No
     return Expected(
         network=network,
         samples=samples,
-        outputs=reference_outputs(network, samples),
+        outputs=finish(network, reference_outputs(network, samples)),
         accuracy=_stage_accuracy(folder, app, labels),
         labels=labels,
         elements=_array(checked_bytes(folder, app.output_elements)).astype(np.int64),
@@ -95,6 +97,12 @@ def is_right(content: str, run: int, expected: Expected) -> tuple[bool, Array | 
         return content == f"#{zlib.crc32(packed(wanted, expected)):08x}", None
     values = unpack(bytes.fromhex(content), expected, wanted)
     return values is not None and np.array_equal(values, wanted), values
+
+
+def answer_of(values: Array, network: Network) -> int:
+    """Return the class number in a result of ``network``: where its largest value is, unless it is one."""
+    is_number = values.size == 1 and any(item.op is TailOp.ARGMAX for item in network.tail)
+    return int(values.reshape(-1)[0]) if is_number else int(np.argmax(values))
 
 
 def unpack(content: bytes, expected: Expected, like: Array) -> Array | None:

@@ -12,7 +12,7 @@ import numpy as np
 from synergyc.emulate.board import UnitStatistics
 from synergyc.manifest import AppRecord, DeviceRecord, LinkRecord, Manifest
 from synergyc.pipeline.consoles import ConsoleReader, SenseReader
-from synergyc.pipeline.expectation import Expected, accuracies, is_right
+from synergyc.pipeline.expectation import Expected, accuracies, answer_of, is_right
 from synergyc.pipeline.scenario import Scenario
 from synergyc.plan.energy import bus_energy_uj, layer_energy_uj, running_energy_uj
 from synergyc.report.outcome import AppOutcome, DeviceOutcome, Latency, RunOutcome, UnitOutcome
@@ -105,7 +105,8 @@ def _app_outcome(
         if began_ns is not None:
             latencies_ns.append(item.at_ns - began_ns)
         if expected.labels is not None and values is not None:
-            hits.append(int(np.argmax(values)) == int(expected.labels[expected.index(item.run)]))
+            label = int(expected.labels[expected.index(item.run)])
+            hits.append(answer_of(values, expected.network) == label)
     sent = sense.sensed
     span_ns = sum(latencies_ns) if sequential else (results[-1].at_ns - results[0].at_ns if results else 0)
     counted = len(latencies_ns) if sequential else len(results) - 1

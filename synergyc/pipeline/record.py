@@ -225,7 +225,7 @@ def _app(
         sense={"sensor": app.sense.sensor, "on": plan.sense_device, "driver": app.sense.driver},
         interact={"actuator": app.interact.actuator, "on": plan.interact_device},
         input=tensor_record(network.inputs[0]),
-        output=tensor_record(network.tensor(network.outputs[0])),
+        output=tensor_record(network.result),
         cut_after=tuple(network.layers[segment.last].name for segment in plan.segments[:-1]),
         graph=record_file(folder, f"{base}/graph.safetensors"),
         network=record_file(folder, f"{base}/network.safetensors"),
@@ -242,7 +242,7 @@ def _app(
         predicted=_prediction(plan.predicted),
         sensor_shape=model.graph.input.source_shape,
         preparation=tuple(map(str, source.steps)) if source is not None else (),
-        tail=tuple(map(str, model.graph.tail)),
+        tail=tuple(map(str, network.tail)),
     )
 
 

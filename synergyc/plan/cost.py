@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from synergyc.ir.network import Layer, Network
+from synergyc.ir.tail import stages
 from synergyc.plan.cycles import START_CYCLES, layer_cycles, network_cycles, offset_matters
 from synergyc.plan.energy import bus_energy_uj, layer_energy_uj, running_energy_uj
 from synergyc.plan.layout import WORD_BYTES, travel_bytes
@@ -49,7 +50,7 @@ class Costing:
     work: tuple[Work, ...]
     cycles: Mapping[str, int]
     result_bytes: int
-    """The result as it is read from the last accelerator."""
+    """The result as it is reported."""
     weights_us: Mapping[str, float]
     """Loading of each segment's weights, once when its device boots, by segment name."""
 
@@ -112,6 +113,7 @@ class CostModel:
                 self._hand_off(len(hand_offs), place, candidate.interact_device, self.network.outputs)
             )
             work += self._transfer(hand_offs[-1])
+        work += self._tail(candidate)
         work += self._report(candidate)
         result_bytes = self._result_bytes(candidate)
         return Costing(candidate, tuple(hand_offs), tuple(work), cycles, result_bytes, weights_us)
@@ -258,7 +260,19 @@ class CostModel:
             wire_us * medium.receive_mw / 1000,
         )
 
+    def _tail(self, candidate: Candidate) -> Iterator[Work]:
+        """Yield the CPU's work behind the network, on the device that interacts."""
+        if self.network.tail:
+            chip, unit = (
+                self.problem.device(candidate.interact_device).chip,
+                f"{candidate.interact_device}.cpu",
+            )
+            tail_us = tail_cycles(self.network) * 1e6 / chip.clocks.cpu_hz
+            yield Work("tail", (unit,), tail_us, tail_us, "tail_cycles of runtime.yaml", "emulated")
+
     def _result_bytes(self, candidate: Candidate) -> int:
+        if self.network.tail:
+            return self.network.result.size_bytes
         return self.size_bytes(self.network.outputs, self.problem.device(candidate.devices[-1]).chip)
 
     def _report(self, candidate: Candidate) -> Iterator[Work]:
@@ -273,6 +287,16 @@ class CostModel:
         line_us = characters * CONSOLE_BITS * 1e6 / device.console_bd
         source = f"bits of {characters} characters / console rate"
         yield Work("interact", (f"{device.name}.console",), line_us, 0.0, source, "formula", error=0.0)
+
+
+def tail_cycles(network: Network) -> float:
+    """Return the CPU cycles that the tail of ``network`` takes for one run."""
+    output, costs = network.tensor(network.outputs[0]), load_runtime().tail_cycles
+    total = 0.0
+    for stage in stages(network.tail, output.shape, output.fraction_bits, output.width_bits):
+        cost = costs[str(stage.tail.op)]
+        total += stage.positions * (cost.position + stage.steps * cost.value)
+    return total
 
 
 CONSOLE_BITS = 10

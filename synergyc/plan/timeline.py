@@ -51,6 +51,10 @@ _LOOK_US = 8.0
 """What is asked of one task in the main loop: so long something new waits for its turn, at most."""
 
 
+_TAIL_PIECE_US = 100.0
+"""What the firmware computes of a tail before it looks after its other tasks (templates/firmware/tail.c)."""
+
+
 class _Queue:
     """A bounded queue; an item's place stays taken until ``pop``."""
 
@@ -198,6 +202,9 @@ class _Player:
                         if source is not head:
                             source.deepen(self.runtime.set_runs)
                     yield self._infer(costing, segments[i], source, queue)
+            if any(work.task == "tail" for work in costing.work):
+                source, queue = queue, self._queue()
+                yield self._tail(costing, source, queue)
             yield self._interact(costing, queue)
         yield self._sense(costing, heads)
 
@@ -339,6 +346,20 @@ class _Player:
                     left_us -= part_us
                 self.note(f"{device}.cpu", who, "weights", part_begin_us)
         self.spans.append(Span(f"{device}.accelerator", *who, "weights", begin_us, self.env.now))
+
+    def _tail(self, costing: Costing, source: _Queue, target: _Queue) -> Process:
+        """Compute the tail piece by piece, so that other tasks of the main loop take their turns."""
+        candidate = costing.candidate
+        tail_us = sum(work.duration_us for work in _whole(costing) if work.task == "tail")
+        pieces = max(1, round(tail_us / _TAIL_PIECE_US))
+        while True:
+            run = yield source.front()
+            yield target.room()
+            who = (candidate.app, run)
+            for _ in range(pieces):
+                yield from self.work(f"{candidate.interact_device}.cpu", who, "tail", tail_us / pieces)
+            source.pop()
+            target.push(run)
 
     def _interact(self, costing: Costing, source: _Queue) -> Process:
         candidate = costing.candidate

@@ -33,6 +33,10 @@ static bool poll_all(bool sensing)
         busy = sense_poll(&device.senses[i]) || busy;
         busy = infer_poll() || busy;
     }
+    for (uint8_t i = 0; i < device.tail_count; i++) {
+        busy = tail_poll(&device.tails[i]) || busy;
+        busy = infer_poll() || busy;
+    }
     for (uint8_t i = 0; i < device.interact_count; i++) {
         busy = interact_poll(&device.interacts[i]) || busy;
         busy = infer_poll() || busy;
@@ -48,6 +52,9 @@ static bool tasks_have_ended(void)
     }
     for (uint8_t i = 0; i < device.infer_count; i++) {
         ended = ended && device.infers[i].ended;
+    }
+    for (uint8_t i = 0; i < device.tail_count; i++) {
+        ended = ended && device.tails[i].ended;
     }
     for (uint8_t i = 0; i < device.interact_count; i++) {
         ended = ended && device.interacts[i].ended;

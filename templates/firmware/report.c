@@ -197,6 +197,9 @@ void report_end(void)
     if (device.set_count > 1u) {
         report_swaps();
     }
+    for (uint8_t i = 0; i < device.tail_count; i++) {
+        report_task(device.tails[i].app, "tail", &device.tails[i].timing);
+    }
     for (uint8_t i = 0; i < device.interact_count; i++) {
         report_task(device.interacts[i].app, "interact", &device.interacts[i].timing);
     }

@@ -9,14 +9,7 @@
 #include "cnn.h"
 #include "queue.h"
 #include "sensor.h"
-
-/* How often something was done, and how long it took. */
-typedef struct {
-    uint32_t count, longest_ticks;
-    uint64_t ticks;
-} timing_t;
-
-void timing_add(timing_t *timing, uint32_t began_ticks, uint32_t ended_ticks);
+#include "timing.h"
 
 /* When the last runs were sensed, for a debugger (or the emulator) that reads it along: entry
  * `count % SENSE_LOG_ENTRIES` is the next one to be written. */

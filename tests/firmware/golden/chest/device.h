@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "link.h"
+#include "tail.h"
 #include "tasks.h"
 
 /* Peripheral clock, which the timer counts. */
@@ -23,8 +24,9 @@ typedef struct {
     sense_t *senses;
     infer_t *infers;
     const cnn_set_t *sets; /* the first one is loaded at boot */
+    tail_t *tails;
     interact_t *interacts;
-    uint8_t wire_count, sense_count, infer_count, set_count, interact_count;
+    uint8_t wire_count, sense_count, infer_count, set_count, tail_count, interact_count;
 } device_t;
 
 extern const device_t device;
