@@ -8,7 +8,7 @@ from itertools import pairwise
 from synergyc.frontend.builder import Call, UnsupportedOperatorError, Value
 from synergyc.frontend.shapes import pick_largest
 from synergyc.frontend.weighted import of_rank, pad
-from synergyc.ir.graph import Flatten, Pooling, Reshape
+from synergyc.ir.graph import Flatten, Pooling, Reshape, Thinning
 from synergyc.ir.tail import TailOp
 from synergyc.ir.types import Pool, PoolKind, Shape
 
@@ -61,19 +61,21 @@ def pool(call: Call, source: Value, form: PoolForm) -> Value:
 def _emit(
     call: Call, source: Value, kind: PoolKind, window: Shape, stride: Shape, dilation: Shape = ()
 ) -> Value:
-    """Emit pooling without padding; the hardware has one stride for rows and columns."""
+    """Emit pooling without padding; where rows and columns differ in stride, they are thinned afterwards."""
     rows, columns = (window[0], window[1]) if len(window) == 2 else (window[0], 1)
     several = {step for step, count in zip(stride, call.shape[1:], strict=True) if count > 1}
     step = several.pop() if several else max(stride)
     gaps = (*dilation, 1, 1)
-    found = tuple(
-        (size - (width - 1) * gap - 1) // step + 1
-        for size, width, gap in zip(source.shape[1:], window, gaps, strict=False)
-    )
-    if several or found != call.shape[1:]:
-        raise UnsupportedOperatorError(f"pooling stride must be equal for rows and columns, not {stride}")
-    spread = (*dilation, 1, 1)[:2]
-    return call.emit(Pooling(Pool(kind, (rows, columns), step, (spread[0], spread[1]))), source)
+    extents = [(width - 1) * gap + 1 for width, gap in zip(window, gaps, strict=False)]
+    spread = (gaps[0], gaps[1])
+    found = tuple((size - extent) // step + 1 for size, extent in zip(source.shape[1:], extents, strict=True))
+    if not several and found == call.shape[1:]:
+        return call.emit(Pooling(Pool(kind, (rows, columns), step, spread)), source)
+    full = tuple(size - extent + 1 for size, extent in zip(source.shape[1:], extents, strict=True))
+    if (rows, columns) != (1, 1):
+        shape = (source.shape[0], *full)
+        source = call.emit(Pooling(Pool(kind, (rows, columns), 1, spread)), source, shape=shape)
+    return call.emit(Thinning(stride), source)
 
 
 def pool_evenly(call: Call, source: Value, kind: PoolKind, wanted: Shape) -> Value:

@@ -10,7 +10,7 @@ import numpy as np
 
 from synergyc.frontend.builder import Call, UnsupportedOperatorError, Value
 from synergyc.frontend.weighted import pad
-from synergyc.ir.graph import Concatenation, Copy, Flatten, Pooling, Reshape
+from synergyc.ir.graph import Concatenation, Copy, Flatten, Pooling, Reshape, Thinning, doubling
 from synergyc.ir.preparation import PreparationStep, Step
 from synergyc.ir.tail import MOST_AXES, Tail, TailOp, unfolded
 from synergyc.ir.types import Pool, PoolKind, frozen_array
@@ -152,34 +152,67 @@ def slice_axis(call: Call, source: Value, axis: int, start: int, stop: int, step
 
 
 def _thinned(call: Call, source: Value, axis: int, chosen: range) -> Value:
-    """Emit every n-th pixel: pooling with a window of one, where the other axis has one pixel."""
-    others = [size for index, size in enumerate(source.shape) if index not in {0, axis}]
-    if chosen.start != 0 or any(size > 1 for size in others):
-        raise UnsupportedOperatorError(
-            "a slice with a step must start at 0, of data with one spatial axis", "use pooling instead"
-        )
+    """Emit every n-th pixel, after cutting off those before the first and those too many behind the last."""
+    size, rank = source.shape[axis], len(source.shape) - 1
+    if rank > 2 or chosen.step < 1:
+        raise UnsupportedOperatorError("a slice must run forward, over rows, columns or channels")
+    many = -(-(size - chosen.start) // chosen.step) > len(chosen)
+    start = [0] * rank
+    stop = [0] * rank
+    start[axis - 1] = -chosen.start
+    stop[axis - 1] = chosen[-1] + 1 - size if many else 0
+    source = pad(call, source, tuple(start), tuple(stop))
+    steps = tuple(chosen.step if index == axis - 1 else 1 for index in range(rank))
     shape = tuple(len(chosen) if index == axis else size for index, size in enumerate(source.shape))
-    return call.emit(Pooling(Pool(PoolKind.MAX, (1, 1), chosen.step)), source, shape=shape)
+    return call.emit(Thinning(steps), source, shape=shape)
 
 
 def upsample(call: Call, source: Value) -> Value:
-    """Emit nearest neighbours: by 2, 4 or 8 in layers of repeated pixels, else by the CPU, at the end."""
+    """Emit nearest neighbours: by powers of two in layers of repeated pixels, else by the CPU, at the end."""
     sizes = call.shape[1:]
-    factors = {target / size for target, size in zip(sizes, source.shape[1:], strict=True)}
-    if len(factors) > 1 or factors - {1, 2, 4, 8} or len(source.shape) != 3:
+    factors = [target / size for target, size in zip(sizes, source.shape[1:], strict=True)]
+    if len(factors) not in {1, 2} or factors[0] not in {1, factors[-1]} or factors[-1] not in _ENLARGEMENTS:
         hint = "choose scale_factor=2: maps can be enlarged by 2, 4 or 8 in both axes between layers"
         if not all(_is_nearest(size, target) for size, target in zip(source.shape[1:], sizes, strict=True)):
             raise UnsupportedOperatorError("the place of a pixel is not that of its nearest neighbour", hint)
         return call.set_aside((Tail(TailOp.NEAREST, sizes=sizes),), source, hint)
     if call.builder.is_finished(source):
         return call.set_aside((Tail(TailOp.NEAREST, sizes=sizes),), source)
+    if len(factors) == 1:
+        return _repeated(call, source, int(factors[0]))
+    if factors[0] < factors[1]:
+        return _repeated_columns(call, source, int(factors[1]))
     channels, rows, columns = source.shape
-    weight = np.zeros((channels, 1, 3, 3), dtype=np.int8)
-    weight[:, :, 1:, 1:] = 1
-    copy = Copy(frozen_array(weight), (1, 1), channels, transposed=True)
     while rows < call.shape[1]:
         rows, columns = 2 * rows, 2 * columns
-        source = call.emit(copy, source, shape=(channels, rows, columns))
+        source = call.emit(doubling(channels), source, shape=(channels, rows, columns))
+    return source
+
+
+_ENLARGEMENTS = (1, 2, 4, 8, 16)
+
+
+def _repeated_columns(call: Call, source: Value, factor: int) -> Value:
+    """Emit columns repeated: in a map read as one sequence, each pixel is."""
+    channels, rows, columns = source.shape
+    line = call.emit(Reshape(), source, shape=(channels, rows * columns))
+    return call.emit(Reshape(), _repeated(call, line, factor))
+
+
+def _repeated(call: Call, source: Value, factor: int) -> Value:
+    """Emit the pixels of a sequence repeated, ``factor`` a power of two.
+
+    A column of pixels doubled in both directions reads as each pixel four times in a row.
+    """
+    channels, size = source.shape
+    while factor > 1:
+        column = call.emit(Reshape(), source, shape=(channels, size, 1))
+        doubled = call.emit(doubling(channels), column, shape=(channels, 2 * size, 2))
+        if factor == 2:
+            pairs = Pooling(Pool(PoolKind.MAX, (1, 2), 1))  # the second column repeats the first
+            doubled = call.emit(pairs, doubled, shape=(channels, 2 * size, 1))
+        size, factor = math.prod(doubled.shape[1:]), factor // min(factor, 4)
+        source = call.emit(Reshape(), doubled, shape=(channels, size))
     return source
 
 

@@ -48,11 +48,6 @@ def convolve(
     if rank > 2:
         raise UnsupportedOperatorError("three-dimensional convolution cannot be carried out")
     of_rank(source, rank + 1)
-    if operator.transposed and rank == 1:
-        raise UnsupportedOperatorError(
-            "transposed convolution of one-dimensional data cannot be carried out",
-            "use nn.ConvTranspose2d on maps of one column",
-        )
     if asymmetric is None:
         return call.emit(operator, source)
     padded = pad(call, source, *asymmetric)

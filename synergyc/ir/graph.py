@@ -196,6 +196,14 @@ class Copy:
         return f"{kind} {kernel} pad {describe_shape(self.padding)}, {describe_array(self.weight)}"
 
 
+def doubling(channels: int, *, rows: bool = True, columns: bool = True) -> Copy:
+    """Return a copy that makes maps twice as large: pixels repeated along an axis, or with zeros between."""
+    weight = np.zeros((channels, 1, 3, 3), dtype=np.int8)
+    weight[:, :, 1 : 3 if rows else 2, 1 : 3 if columns else 2] = 1
+    weight.setflags(write=False)
+    return Copy(weight, (1, 1), channels, transposed=True)
+
+
 @dataclass(frozen=True)
 class Padding:
     """Pixels put around a map, or cut off where negative; (rows, columns) or (length,).
@@ -210,6 +218,19 @@ class Padding:
     def __str__(self) -> str:
         sizes = ", ".join(f"{a}+{b}" for a, b in zip(self.before, self.after, strict=True))
         return f"pad {sizes}{' lowest' if self.lowest else ''}"
+
+
+@dataclass(frozen=True)
+class Thinning:
+    """Every n-th row and column from the first on; (rows, columns) or (length,).
+
+    Rewritten before quantization.
+    """
+
+    steps: tuple[int, ...]
+
+    def __str__(self) -> str:
+        return f"thin {describe_shape(self.steps)}"
 
 
 @dataclass(frozen=True)
@@ -247,6 +268,7 @@ Operator = (
     | Reshape
     | Copy
     | Padding
+    | Thinning
     | Clamp
     | LeakyRelu
 )

@@ -27,10 +27,11 @@ def dense_groups(weight: Array, groups: int) -> Array:
 
 
 def plain_kernel(weight: Array, groups: int) -> Array:
-    """Return transposed-convolution weights (in, out/groups, kh, kw) as (out, in/groups, kh, kw), flipped.
+    """Return transposed-convolution weights (in, out/groups, *kernel) as (out, in/groups, *kernel), flipped.
 
     Correlating the spread data with them, padded by kernel - 1 - padding, is the transposed convolution.
     """
     inputs, outputs, *kernel = weight.shape
     grouped = weight.reshape(groups, inputs // groups, outputs, *kernel).swapaxes(1, 2)
-    return grouped.reshape(groups * outputs, inputs // groups, *kernel)[:, :, ::-1, ::-1]
+    plain = grouped.reshape(groups * outputs, inputs // groups, *kernel)
+    return np.flip(plain, axis=tuple(range(2, plain.ndim)))

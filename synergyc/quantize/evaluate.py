@@ -28,6 +28,7 @@ from synergyc.ir.graph import (
     Relu,
     Reshape,
     Saturation,
+    Thinning,
 )
 from synergyc.ir.kernels import plain_kernel
 from synergyc.ir.types import Activation, Array, EltwiseOp, Pool, PoolKind
@@ -121,6 +122,8 @@ def evaluate_float(node: Node, inputs: list[Array]) -> Array:
         result = np.where(inputs[0] < 0, inputs[0] * slope, inputs[0])
     elif isinstance(operator, Padding):
         result = _padded_float(inputs[0], operator)
+    elif isinstance(operator, Thinning):
+        result = inputs[0][(slice(None), slice(None), *(slice(None, None, step) for step in operator.steps))]
     elif isinstance(operator, BatchNorm):
         result = _normalized(inputs[0], operator)
     else:

@@ -46,6 +46,10 @@ def up(*arguments: int, **options: object) -> Callable[[], nn.Module]:
     return lambda: nn.ConvTranspose2d(*arguments, **options)  # type: ignore[arg-type]
 
 
+def up1(*arguments: int, **options: object) -> Callable[[], nn.Module]:
+    return lambda: nn.ConvTranspose1d(*arguments, **options)  # type: ignore[arg-type]
+
+
 def chain(x: torch.Tensor, *parts: nn.Module) -> torch.Tensor:
     for part in parts:
         x = part(x)
@@ -168,12 +172,34 @@ CASES = {
     "strided line": Case(
         (1, 64), (line(1, 4, 16, stride=4), nn.ReLU, line(4, 4, 3, stride=2, padding=1), nn.ReLU), chain
     ),
+    "strided columns": Case((2, 6, 9), (conv(2, 3, 1), conv(3, 4, 3, stride=(1, 2), padding=1)), chain),
+    "strided rows": Case((2, 7, 6), (conv(2, 3, 1), conv(3, 4, 3, stride=(2, 1), padding=1), nn.ReLU), chain),
+    "strided by 4 and 2": Case((2, 8, 8), (conv(2, 3, 1), conv(3, 4, 3, stride=(4, 2), padding=1)), chain),
+    "pooled columns": Case((2, 6, 8), (conv(2, 3, 1), lambda: nn.MaxPool2d((1, 2)), conv(3, 2, 3)), chain),
+    "pooled rows": Case((2, 8, 6), (conv(2, 3, 1), lambda: nn.AvgPool2d((2, 1)), conv(3, 2, 3)), chain),
+    "pooled 4x2": Case((2, 8, 8), (conv(2, 3, 1), lambda: nn.MaxPool2d((4, 2))), chain),
+    "every second": Case((2, 8, 7), (conv(2, 3, 1), conv(3, 2, 1)), lambda x, a, b: b(a(x)[:, :, ::2, ::2])),
+    "every third column": Case((2, 4, 9), (conv(2, 3, 1),), lambda x, a: a(x)[..., ::3]),
+    "phases": Case(
+        (2, 8, 8),
+        (conv(2, 3, 1), conv(12, 4, 3)),
+        lambda x, a, b: b(torch.cat([a(x)[..., i::2, j::2] for i in (0, 1) for j in (0, 1)], 1)),
+    ),
+    "odd steps": Case((2, 21), (line(2, 3, 1),), lambda x, a: a(x)[:, :, 1:18:4]),
     "transposed 2x2": Case((2, 4, 4), (up(2, 3, 2, stride=2), nn.ReLU), chain),
     "transposed 4x4": Case((2, 4, 4), (up(2, 3, 4, stride=2, padding=1), nn.ReLU), chain),
     "transposed 3x3, no stride": Case((2, 4, 4), (up(2, 3, 3, padding=1),), chain),
     "transposed 3x3, odd": Case((2, 4, 5), (up(2, 3, 3, stride=2), nn.ReLU, conv(3, 2, 1)), chain),
     "transposed 3x3, odd and padded": Case((2, 4, 5), (up(2, 3, 3, stride=2, padding=1),), chain),
     "transposed groups": Case((4, 4, 4), (up(4, 4, 4, stride=2, padding=1, groups=2),), chain),
+    "transposed by four": Case((2, 3, 4), (up(2, 3, 4, stride=4), nn.ReLU, conv(3, 2, 1)), chain),
+    "transposed line": Case((2, 9), (up1(2, 3, 2, stride=2), nn.ReLU, line(3, 2, 3)), chain),
+    "transposed line of 4": Case((2, 9), (up1(2, 3, 4, stride=2, padding=1),), chain),
+    "transposed line of 8": Case((2, 9), (up1(2, 3, 8, stride=4, padding=2),), chain),
+    "transposed line, no stride": Case((2, 9), (up1(2, 3, 3, padding=1),), chain),
+    "nearest line": Case((2, 9), (line(2, 3, 1), lambda: nn.Upsample(scale_factor=2), line(3, 2, 3)), chain),
+    "nearest line by four": Case((2, 9), (line(2, 3, 1), lambda: nn.Upsample(scale_factor=4)), chain),
+    "nearest columns": Case((2, 4, 5), (conv(2, 3, 1), lambda: nn.Upsample(scale_factor=(1, 2))), chain),
     "nearest": Case((3, 4, 4), (lambda: nn.Upsample(scale_factor=2), conv(3, 2, 3, padding=1)), chain),
     "nearest by four": Case((3, 4, 4), (conv(3, 2, 1), lambda: nn.Upsample(scale_factor=4)), chain),
     "relu6": Case(

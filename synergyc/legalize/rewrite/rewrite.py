@@ -17,6 +17,7 @@ from synergyc.legalize.rewrite import (
     padding,
     pools,
     strides,
+    thinning,
     transposed,
 )
 from synergyc.legalize.rewrite.editing import Rule, apply
@@ -49,7 +50,9 @@ _STEPS: tuple[Callable[[Graph], Graph], ...] = (
     fold_batch_norm,
     padding.zeros_for_lowest,
     strides.fold_input,
+    _each(thinning.padded_first, thinning.joined, padding.join),
     _each(transposed.transposed, padding.join, padding.into_convolution, strides.thin_out),
+    _each(thinning.pooled),
     _each(padding.crop_before_convolution, padding.join, kernels.along_one_axis, kernels.fitted),
     _each(padding.even_out, padding.join, copies.copied, pools.in_two_steps),
     _each(channels.picked_by_weights),

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from synergyc.ir.graph import Abs, Convolution, Graph, Node, Padding, Pooling, Relu, Saturation
+from synergyc.ir.graph import Abs, Convolution, Graph, Node, Padding, Pooling, Relu, Saturation, Thinning
 from synergyc.ir.kernels import dense_groups
 from synergyc.ir.preparation import Preparation, PreparationStep, Step, folded_shape
 from synergyc.ir.types import Array, Pool, PoolKind, Shape, frozen_array
@@ -121,6 +121,8 @@ def thin_out(node: Node, editor: Editor) -> str | None:
     if isinstance(node.operator, Relu | Abs | Saturation):
         return _thinned_behind(node, editor)
     operator = node.operator
+    if isinstance(operator, Convolution) and _differ(node):
+        return _thinned_apart(node, operator, editor)
     step = _step(node)
     if not isinstance(operator, Convolution) or step is None:
         return None
@@ -171,6 +173,31 @@ def _one_more(operator: Convolution, full: Shape, counts: Shape, step: int, befo
     return tuple(more)
 
 
+def _differ(node: Node) -> bool:
+    """Return whether rows and columns of a convolution have different strides."""
+    operator = node.operator
+    if not isinstance(operator, Convolution) or operator.transposed:
+        return False
+    return len({step for step, count in zip(operator.stride, node.shape[1:], strict=True) if count > 1}) > 1
+
+
+def _thinned_apart(node: Node, operator: Convolution, editor: Editor) -> str:
+    """Compute a convolution everywhere; rows and columns are thinned by different numbers behind it."""
+    full = tuple(
+        size + 2 * pad - (taps - 1) * gap
+        for size, pad, taps, gap in zip(
+            editor.shape(node.inputs[0])[1:],
+            operator.padding,
+            operator.weight.shape[2:],
+            operator.dilation,
+            strict=True,
+        )
+    )
+    plain = replace(operator, stride=(1,) * len(full))
+    name = editor.emit(plain, node.inputs, (node.shape[0], *full), node.origin, name=f"{node.name}_all")
+    return editor.emit(Thinning(operator.stride), (name,), node.shape, node.origin, name=node.name)
+
+
 def _step(node: Node) -> int | None:
     """Return the stride of a convolution, None if it is 1, or differs between rows and columns."""
     operator = node.operator
@@ -178,7 +205,7 @@ def _step(node: Node) -> int | None:
         return None
     steps = {step for step, count in zip(operator.stride, node.shape[1:], strict=True) if count > 1}
     if len(steps) > 1:
-        return None  # the rule of strides refuses it
+        return None
     step = steps.pop() if steps else max(operator.stride)
     return None if step == 1 else step
 

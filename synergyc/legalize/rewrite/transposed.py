@@ -6,13 +6,15 @@ from dataclasses import replace
 
 import numpy as np
 
-from synergyc.ir.graph import Convolution, Copy, Node, Padding
+from synergyc.ir.graph import Convolution, Node, Padding, Pooling, Reshape, doubling
 from synergyc.ir.kernels import plain_kernel
-from synergyc.ir.types import frozen_array
+from synergyc.ir.types import Pool, PoolKind, frozen_array
 from synergyc.legalize.rewrite.editing import Editor
 from synergyc.legalize.rewrite.maps import MAX_PAD, TAPS
 
 _STRIDE = 2
+_STRIDES = (1, 2, 4, 8)
+"""Strides that doubling the distance of pixels makes, and so often."""
 
 
 def transposed(node: Node, editor: Editor) -> str | None:
@@ -24,11 +26,12 @@ def transposed(node: Node, editor: Editor) -> str | None:
     if native is not None:
         return None if native is operator else editor.keep(replace(node, operator=native))
     strides = set(operator.stride)
-    if len(strides) != 1 or strides.pop() not in {1, _STRIDE}:
+    if len(strides) != 1 or operator.stride[0] not in _STRIDES:
         return None
     source = node.inputs[0]
-    if operator.stride[0] == _STRIDE:
-        source = _spread(node, editor)
+    spread = _spread if len(operator.stride) == 2 else _spread_line
+    for _ in range(_STRIDES.index(operator.stride[0])):
+        source = spread(node, source, editor)
     plain = plain_kernel(operator.weight, operator.groups)
     shape = editor.shape(source)
     before = [
@@ -40,8 +43,9 @@ def transposed(node: Node, editor: Editor) -> str | None:
         wanted + reach - size - low
         for wanted, reach, size, low in zip(node.shape[1:], extent, shape[1:], before, strict=True)
     ]
+    rank = len(operator.stride)
     convolution = Convolution(
-        frozen_array(plain), operator.bias, (1, 1), (0, 0), operator.dilation, operator.groups
+        frozen_array(plain), operator.bias, (1,) * rank, (0,) * rank, operator.dilation, operator.groups
     )
     padded = tuple(size + a + b for size, a, b in zip(shape[1:], before, after, strict=True))
     name = editor.emit(
@@ -56,7 +60,7 @@ def transposed(node: Node, editor: Editor) -> str | None:
 
 def _as_native(operator: Convolution) -> Convolution | None:
     """Return an equal operator with a kernel of 3x3, stride 2 and output padding 1, if there is one."""
-    if set(operator.stride) != {_STRIDE} or set(operator.dilation) != {1}:
+    if operator.stride != (_STRIDE, _STRIDE) or set(operator.dilation) != {1}:
         return None
     taps, padding = operator.weight.shape[2:], operator.padding
     target: list[int] = []
@@ -76,11 +80,25 @@ def _as_native(operator: Convolution) -> Convolution | None:
     return replace(operator, weight=frozen_array(weight), padding=tuple(target), output_padding=(1, 1))
 
 
-def _spread(node: Node, editor: Editor) -> str:
+def _spread(node: Node, source: str, editor: Editor) -> str:
     """Emit a layer that puts a zero behind each pixel, in both directions."""
-    channels, rows, columns = editor.shape(node.inputs[0])
-    weight = np.zeros((channels, 1, TAPS, TAPS), dtype=np.int8)
-    weight[:, :, 1, 1] = 1
-    copy = Copy(frozen_array(weight), (1, 1), channels, transposed=True)
+    channels, rows, columns = editor.shape(source)
+    copy = doubling(channels, rows=False, columns=False)
     shape = (channels, _STRIDE * rows, _STRIDE * columns)
-    return editor.emit(copy, node.inputs, shape, node.origin, name=f"{node.name}_spread")
+    return editor.emit(copy, (source,), shape, node.origin, name=f"{node.name}_spread")
+
+
+def _spread_line(node: Node, source: str, editor: Editor) -> str:
+    """Emit layers that put a zero behind each pixel of a sequence: as rows of two equal columns."""
+    channels, size = editor.shape(source)
+    column = editor.emit(Reshape(), (source,), (channels, size, 1), node.origin, name=f"{node.name}_column")
+    wide = editor.emit(
+        doubling(channels, rows=False),
+        (column,),
+        (channels, _STRIDE * size, _STRIDE),
+        node.origin,
+        name=f"{node.name}_spread",
+    )
+    pairs = Pooling(Pool(PoolKind.MAX, (1, _STRIDE), 1))
+    narrow = editor.emit(pairs, (wide,), (channels, 2 * size, 1), node.origin, name=f"{node.name}_narrow")
+    return editor.emit(Reshape(), (narrow,), (channels, 2 * size), node.origin, name=f"{node.name}_line")
