@@ -36,6 +36,10 @@ class Checks:
         """Return whether each segment fits a chip of its own."""
         return not any(self._ask(segment.device, (segment,)) for segment in candidate.segments)
 
+    def segment_fits(self, app: str, device: str, first: int, last: int) -> bool:
+        """Return whether layers ``first`` to ``last`` of ``app`` fit a chip of their own."""
+        return not self._ask(device, (Segment(app, 0, device, first, last),))
+
     def together(self, candidates: Sequence[Candidate]) -> bool:
         """Return whether all segments of ``candidates`` can be resident at once."""
         by_device = self._by_device(candidates)

@@ -152,6 +152,36 @@ class ChainCosts:
                 value += getattr(one, name) / (1 if name == "size_bytes" else len(chain.devices))
         return total.where(self._in_time(total))
 
+    def inference_taken(self, device: str) -> Floats:
+        """Return what resident inference between two boundaries takes, (B, B, K): see ``plan.labels``."""
+        work, size = self._inference(device, swapped=False), len(self.lasts)
+        taken = np.zeros((size, size, self._width))
+        taken[:, :, work.units] = work.busy_us
+        taken[:, :, len(self.units) + work.place] = work.energy_uj
+        taken[:, :, -2] = work.latency_us
+        return taken
+
+    def move_taken(self, source: str, target: str) -> Floats:
+        """Return what a hand-off takes by boundary, (B, K)."""
+        move = self._move(source, target)
+        taken = np.zeros((len(self.lasts), self._width))
+        taken[:, move.units] = move.busy_us
+        taken[:, len(self.units) + move.places] = move.energy_uj
+        taken[:, -2], taken[:, -1] = move.latency_us, move.size_bytes
+        return taken
+
+    def report_taken(self, last: str, interact: str) -> Floats:
+        """Return what reporting the result of device ``last`` on ``interact`` takes, (K,)."""
+        taken = np.zeros(self._width)
+        for unit, busy_us in self._report(last, interact).items():
+            taken[self.units[unit]] = busy_us
+        return taken
+
+    @property
+    def _width(self) -> int:
+        """Number of units and devices, and latency and bytes."""
+        return len(self.units) + len(self.places) + 2
+
     def _in_time(self, block: Block) -> Mask:
         deadline_ms = self.model.app.deadline_ms
         limit_us = math.inf if deadline_ms is None else deadline_ms * 1000
@@ -196,14 +226,18 @@ class ChainCosts:
         block.size_bytes[:] += move.size_bytes[boundary]
 
     def _add_report(self, block: Block, last: str, interact: str) -> None:
+        for unit, busy_us in self._report(last, interact).items():
+            block.busy_us[:, self.units[unit]] += busy_us
+
+    def _report(self, last: str, interact: str) -> dict[str, float]:
+        """Return the time of each unit for reporting a result."""
         device = self.model.problem.device(interact)
         if device.console_bd is None:
-            return
+            return {}
         characters = result_characters(self.model.app.name, int(self._table(last).crossing_bytes[-1]))
         cpu_us = characters * load_runtime().result_character_cycles * 1e6 / device.chip.clocks.cpu_hz
         line_us = characters * CONSOLE_BITS * 1e6 / device.console_bd
-        block.busy_us[:, self.units[f"{interact}.cpu"]] += cpu_us
-        block.busy_us[:, self.units[f"{interact}.console"]] += line_us
+        return {f"{interact}.cpu": cpu_us, f"{interact}.console": line_us}
 
     def _pinned(self, devices: tuple[str, ...], lasts: npt.NDArray[np.int32]) -> Mask:
         keep = np.ones(len(lasts), dtype=np.bool_)

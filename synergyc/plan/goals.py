@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -146,6 +146,15 @@ def app_figures(
         table.size_bytes[rows],
         table.drain[rows],
     )
+
+
+def best_of(several: Sequence[Figures]) -> Figures:
+    """Return the best of each figure on its own."""
+    values = {
+        name: (np.max if name == "rate_hz" else np.min)([getattr(item, name) for item in several], axis=0)
+        for name in Figures.__dataclass_fields__
+    }
+    return Figures(**values)
 
 
 def optimistic(figures: Figures, allowed: Mask | None = None) -> Figures:

@@ -19,7 +19,7 @@ from synergyc.plan.layout import travel_bytes
 from synergyc.plan.problem import Objective, PlanApp, PlanProblem
 from synergyc.plan.residency import as_played, with_residency
 from synergyc.plan.space import Candidate
-from synergyc.plan.table import CandidateTable, candidate_table, unit_index
+from synergyc.plan.table import MAX_CANDIDATES, CandidateTable, candidate_table, unit_index
 from synergyc.plan.timeline import schedule
 from synergyc.plan.types import AppPlan, Schedule
 
@@ -266,12 +266,19 @@ class Instance:
 
 
 def make_instance(
-    problem: PlanProblem, networks: Mapping[str, Network], fits: Fits, objective: Objective
+    problem: PlanProblem,
+    networks: Mapping[str, Network],
+    fits: Fits,
+    objective: Objective,
+    max_candidates: int = MAX_CANDIDATES,
 ) -> Instance:
-    """Return the tables of all apps; raises SynergyError where an app has no candidate."""
+    """Return the tables of all apps, each of up to ``max_candidates``, the shortest chains first.
+
+    Raises SynergyError where an app has no candidate.
+    """
     units = unit_index(problem)
     models = [CostModel(problem, app, networks[app.name]) for app in problem.apps]
-    tables = tuple(candidate_table(model, units) for model in models)
+    tables = tuple(candidate_table(model, units, max_candidates) for model in models)
     scorer = Scorer(objective, Figures(), idle_drain(problem), problem.battery_h)
     draft = Instance(problem, tables, Checks(problem, networks, fits), scorer)
     best = Figures()

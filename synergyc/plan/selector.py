@@ -106,7 +106,7 @@ def choose(
         raise SynergyError(outside)
     instance = make_instance(problem, networks, fits, objective)
     selection = select_rows(instance, Budget.of(time_budget_s))
-    return _result(instance, selection, selector, started)
+    return _result(selection.grown or instance, selection, selector, started)
 
 
 def _result(instance: Instance, selection: Selection, selector: str, started: float) -> PlanResult:
@@ -125,7 +125,7 @@ def _result(instance: Instance, selection: Selection, selector: str, started: fl
         solve_s=solve_s,
         value=instance.scorer.value(instance.score(selection.rows)[0]),
         longest_chain={
-            table.model.app.name: table.longest for table in instance.tables if not table.complete
+            table.model.app.name: table.unlisted[0] - 1 for table in instance.tables if table.unlisted
         },
     )
 

@@ -109,19 +109,19 @@ def chain_sizes(problem: PlanProblem, app: PlanApp, network: Network) -> tuple[i
     if app.split:
         return (app.split,)
     cuts = legal_cuts(network, several=problem.multi_tensor_cuts)
-    return tuple(range(1, min(len(_allowed(problem, app)), len(cuts) + 1) + 1))
+    return tuple(range(1, min(len(allowed_devices(problem, app)), len(cuts) + 1) + 1))
 
 
 def chains(problem: PlanProblem, app: PlanApp, sizes: Sequence[int]) -> Iterator[Chain]:
     """Yield every chain of linked devices of ``sizes``, then the sets of devices that take runs in turn."""
-    senses, interacts = _sense_devices(problem, app), _interact_devices(problem, app)
+    senses, interacts = sense_devices(problem, app), interact_devices(problem, app)
     linked = {
         (a.name, b.name)
         for a, b in product(problem.devices, repeat=2)
         if a.name == b.name or problem.link(a.name, b.name)
     }
     for size in sizes:
-        for devices in permutations(_allowed(problem, app), size):
+        for devices in permutations(allowed_devices(problem, app), size):
             if all(pair in linked for pair in pairwise(devices)):
                 for sense, interact in product(senses, interacts):
                     if (sense, devices[0]) in linked and (devices[-1], interact) in linked:
@@ -132,9 +132,11 @@ def chains(problem: PlanProblem, app: PlanApp, sizes: Sequence[int]) -> Iterator
 
 
 def _replicas(problem: PlanProblem, app: PlanApp, linked: set[tuple[str, str]]) -> Iterator[Chain]:
-    for sense, interact in product(_sense_devices(problem, app), _interact_devices(problem, app)):
+    for sense, interact in product(sense_devices(problem, app), interact_devices(problem, app)):
         reached = [
-            name for name in _allowed(problem, app) if (sense, name) in linked and (name, interact) in linked
+            name
+            for name in allowed_devices(problem, app)
+            if (sense, name) in linked and (name, interact) in linked
         ]
         for count in range(2, min(len(reached), MOST_REPLICAS) + 1):
             for devices in combinations(reached, count):
@@ -150,13 +152,13 @@ def _swaps(problem: PlanProblem, size: int) -> Iterator[tuple[bool, ...]]:
 
 def explain_empty(problem: PlanProblem, app: PlanApp, network: Network) -> SynergyError:
     """Return the error that says why ``app`` has no candidate at all."""
-    allowed = _allowed(problem, app)
+    allowed = allowed_devices(problem, app)
     cuts = legal_cuts(network, several=problem.multi_tensor_cuts)
     parts = len(cuts) + 1
     problems = {
-        "no-device-with-sensor": (not _sense_devices(problem, app), f"no device can sense {app.sensor!r}"),
+        "no-device-with-sensor": (not sense_devices(problem, app), f"no device can sense {app.sensor!r}"),
         "no-device-with-actuator": (
-            not _interact_devices(problem, app),
+            not interact_devices(problem, app),
             f"no device can interact by {app.actuator!r}",
         ),
         "no-device-left": (not allowed, "every device is forbidden"),
@@ -179,17 +181,20 @@ def explain_empty(problem: PlanProblem, app: PlanApp, network: Network) -> Syner
     return SynergyError(Diagnostic("no-route", message, app.location, hint="add a link or loosen a pin"))
 
 
-def _sense_devices(problem: PlanProblem, app: PlanApp) -> list[str]:
+def sense_devices(problem: PlanProblem, app: PlanApp) -> list[str]:
+    """Return the devices on which ``app`` may sense."""
     able = [device.name for device in problem.devices if app.sensor in device.sensors]
     return [name for name in able if app.sense_on in (None, name)]
 
 
-def _interact_devices(problem: PlanProblem, app: PlanApp) -> list[str]:
+def interact_devices(problem: PlanProblem, app: PlanApp) -> list[str]:
+    """Return the devices on which ``app`` may interact."""
     able = [device.name for device in problem.devices if app.actuator in device.actuators]
     return [name for name in able if app.interact_on in (None, name)]
 
 
-def _allowed(problem: PlanProblem, app: PlanApp) -> list[str]:
+def allowed_devices(problem: PlanProblem, app: PlanApp) -> list[str]:
+    """Return the devices that may run layers of ``app``."""
     return [device.name for device in problem.devices if device.name not in app.forbid]
 
 

@@ -9,6 +9,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,7 @@ from synergyc.plan.cost import CostModel, link_unit
 from synergyc.plan.energy import wanted_rate_hz
 from synergyc.plan.problem import PlanProblem
 from synergyc.plan.space import (
+    MOST_SWAPPING,
     Candidate,
     Chain,
     chain_sizes,
@@ -49,8 +51,8 @@ class CandidateTable:
 
     ``busy_us`` (n, U) is what one run takes of each unit, ``energy_uj`` (n, D) of each device above idle,
     ``mask`` (n) one bit for each device that infers,
-    ``model_us`` the latency without reaching the first and leaving the last device, ``longest`` the largest
-    number of devices of a candidate, ``complete`` whether longer chains were left out.
+    ``model_us`` the latency without reaching the first and leaving the last device. ``unlisted`` are the
+    numbers of devices of chains that are left out, ascending.
     """
 
     model: CostModel
@@ -64,8 +66,7 @@ class CandidateTable:
     size_bytes: Floats
     segments: Floats
     mask: npt.NDArray[np.uint64]
-    longest: int
-    complete: bool
+    unlisted: tuple[int, ...] = ()
 
     def __len__(self) -> int:
         return len(self.chain)
@@ -118,47 +119,55 @@ def candidate_table(
     """
     parts: list[Block] = []
     chain_list: list[Chain] = []
-    longest, total, complete = 0, 0, True
+    total = 0
     costs = ChainCosts(model, units)
-    for size in chain_sizes(model.problem, model.app, model.network):
-        cuts = costs.cut_rows(size)
-        expected = len(cuts) * math.perm(len(model.problem.devices), size)
-        if parts and total + expected > max_candidates:
-            complete = False
+    unlisted = chain_sizes(model.problem, model.app, model.network)
+    while unlisted:
+        size, *longer = unlisted
+        count = math.comb(len(costs.lasts) - 2, size - 1) * math.perm(len(model.problem.devices), size)
+        swapping = model.problem.weight_swap and size <= MOST_SWAPPING
+        if parts and total + count > max_candidates and not swapping:
             break
+        cuts, unlisted = costs.cut_rows(size), tuple(longer)
         for chain in chains(model.problem, model.app, (size,)):
             block = costs.replicas(chain) if chain.replicated else costs.block(chain, cuts)
             if len(block.cuts):
-                parts.append(replace(block, chain=np.full(len(block.cuts), len(chain_list), dtype=np.intp)))
+                parts.append(block)
                 chain_list.append(chain)
                 total += len(block.cuts)
-                longest = max(longest, len(chain.devices))
     if not parts:
         raise explain_empty(model.problem, model.app, model.network)
-    return _joined(model, parts, tuple(chain_list), longest, complete)
+    return _joined(model, parts, chain_list, unlisted)
+
+
+def with_blocks(table: CandidateTable, blocks: Sequence[Block], added: Sequence[Chain]) -> CandidateTable:
+    """Return ``table`` with the candidates of further chains, one block for each, at its end."""
+    new = _joined(table.model, blocks, added, table.unlisted)
+    both = stacked([table, replace(new, chain=new.chain + len(table.chain_list))])
+    return replace(both, chain_list=(*table.chain_list, *added))
+
+
+def stacked(tables: Sequence[CandidateTable]) -> CandidateTable:
+    """Return the rows of all ``tables``, which have the same chains, in order."""
+    width = max(table.cuts.shape[1] for table in tables)
+    return replace(tables[0], **_columns([replace(t, cuts=_padded(t.cuts, width)) for t in tables]))
 
 
 def _joined(
-    model: CostModel,
-    parts: Sequence[Block],
-    chain_list: tuple[Chain, ...],
-    longest: int,
-    complete: bool,
+    model: CostModel, blocks: Sequence[Block], chain_list: Sequence[Chain], unlisted: tuple[int, ...]
 ) -> CandidateTable:
-    width = max(part.cuts.shape[1] for part in parts)
-    cuts = [np.pad(part.cuts, ((0, 0), (0, width - part.cuts.shape[1]))) for part in parts]
-    return CandidateTable(
-        model,
-        chain_list,
-        np.concatenate([part.chain for part in parts]),
-        np.concatenate(cuts),
-        np.concatenate([part.busy_us for part in parts]),
-        np.concatenate([part.energy_uj for part in parts]),
-        np.concatenate([part.latency_us for part in parts]),
-        np.concatenate([part.model_us for part in parts]),
-        np.concatenate([part.size_bytes for part in parts]),
-        np.concatenate([part.segments for part in parts]),
-        np.concatenate([part.mask for part in parts]),
-        longest,
-        complete,
-    )
+    width = max(block.cuts.shape[1] for block in blocks)
+    parts = [
+        replace(block, cuts=_padded(block.cuts, width), chain=np.full(len(block.cuts), i, dtype=np.intp))
+        for i, block in enumerate(blocks)
+    ]
+    return CandidateTable(model, tuple(chain_list), unlisted=unlisted, **_columns(parts))
+
+
+def _columns(parts: Sequence[Block] | Sequence[CandidateTable]) -> dict[str, Any]:
+    """Return the rows of all ``parts`` by column; typed as what ``replace`` takes."""
+    return {name: np.concatenate([getattr(part, name) for part in parts]) for name in _COLUMNS}
+
+
+def _padded(cuts: npt.NDArray[np.int32], width: int) -> npt.NDArray[np.int32]:
+    return np.pad(cuts, ((0, 0), (0, width - cuts.shape[1])))

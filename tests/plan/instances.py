@@ -5,11 +5,12 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 
 from synergyc.diagnostics import Diagnostic
 from synergyc.ir.network import Network
 from synergyc.plan.checks import Fits
-from synergyc.plan.problem import Objective, PlanApp, PlanProblem
+from synergyc.plan.problem import Objective, PlanApp, PlanPin, PlanProblem
 from synergyc.targets import Chip
 from tests.plan.problems import chain, device, residual, wire
 
@@ -100,3 +101,43 @@ def random_case(seed: int) -> RandomCase:
     )
     fits = at_most_together(draw.choice((2, 3, 5, 9)), bans)
     return RandomCase(problem, networks, fits, draw.choice(OBJECTIVES))
+
+
+def long_case(seed: int) -> RandomCase:
+    """Return a case whose apps may need chains of four and five devices: small chips, links all over."""
+    draw = random.Random(seed)  # noqa: S311 - not for secrets
+    apps = draw.choice((1, 1, 2))
+    names = "abcde" if apps == 1 else "abcd"
+    devices = tuple(
+        device(
+            name, ("imu",) if i == 0 or draw.random() < 0.3 else (), ("led",) if draw.random() < 0.6 else ()
+        )
+        for i, name in enumerate(names[:-1])
+    )
+    devices += (device(names[-1], (), ("led",)),)
+    pairs = [pair for pair in combinations(names, 2) if draw.random() < 0.9]
+    links = tuple(wire(one, other, draw.choice((19.2, 921.6, 12_000.0))) for one, other in pairs)
+    layers = 6 if apps == 1 else 4
+    networks = {
+        f"app{i}": chain(f"n{i}", (2, *(draw.choice((2, 4, 16)) for _ in range(layers)))) for i in range(apps)
+    }
+    asked = tuple(
+        PlanApp(
+            name,
+            "imu",
+            "led",
+            rate_hz=draw.choice((None, 50.0)),
+            wanted_hz=draw.choice((None, None, 1.0)),
+            deadline_ms=draw.choice((None, None, 500.0)),
+            forbid=("b",) if draw.random() < 0.1 else (),
+            split=draw.choice((None, None, None, 4)),
+            pins=(PlanPin(1, 2, draw.choice(names)),) if draw.random() < 0.2 else (),
+        )
+        for name in networks
+    )
+    # Without a choice of layers that are refused, a chain of a few devices would always do.
+    bans = frozenset(f"n{i}_{k}_{k + 1}" for i in range(apps) for k in range(layers) if draw.random() < 0.2)
+    problem = PlanProblem(devices, links, asked, shared_accelerators=draw.random() < 0.7)
+    return RandomCase(
+        problem, networks, at_most_together(draw.choice((1, 2, 3, 4)), bans), draw.choice(OBJECTIVES)
+    )

@@ -40,11 +40,15 @@ class Budget:
 
 @dataclass(frozen=True)
 class Selection:
-    """One row for each app. ``bound`` is a proven lower bound of the primary score, None without a proof."""
+    """One row for each app. ``bound`` is a proven lower bound of the primary score, None without a proof.
+
+    ``grown`` is the instance with candidates that the search has added behind those of the tables.
+    """
 
     rows: tuple[int, ...]
     bound: float | None = None
     optimal: bool = False
+    grown: Instance | None = None
 
 
 class Selector(Protocol):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from heapq import heappop, heappush
 from itertools import combinations, count, cycle
 
@@ -13,6 +13,7 @@ from synergyc.plan.goals import WORST, Score
 from synergyc.plan.instance import Choice, Instance
 from synergyc.plan.selectors import baselines
 from synergyc.plan.selectors.base import Budget, Selection, improved, one_by_one, ranking
+from synergyc.plan.selectors.growth import grown
 from synergyc.plan.selectors.multipliers import load_bound
 from synergyc.plan.selectors.progressive import progressive
 from synergyc.plan.selectors.reduction import Part, halves, reduced, whole
@@ -49,23 +50,58 @@ _PART_NODES = 100
 _LONGER = 4
 """A search that did not end gets so many times the nodes when it comes again."""
 
+_SEEDS = 500
+"""Begins of long chains of one app that are kept where no plan of short ones fits."""
+
+_LISTED_SHARE = 0.4
+"""Share of the time that is left for the search among short chains, where there are longer ones."""
+
+_GROWTH_SHARE = 0.7
+"""Share of the time that is left then for building longer ones."""
+
 _IMPROVED = 2
 """So many of them, the best ones, are improved app by app before the search."""
 
 
 def exact(instance: Instance, budget: Budget) -> Selection:
-    """Return the best plan, proven, or the best that was found in time with a bound on all others."""
+    """Return the best plan, proven, or the best that was found in time with a bound on all others.
+
+    The tables list short chains. When these are searched, longer ones with which a plan may be better are
+    added (``growth``), and the search goes on with them.
+    """
+    unlisted = any(table.unlisted for table in instance.tables)
+    search = _started(instance, budget)
+    if search.rows is None and unlisted:
+        search = _started(grown(instance, math.inf, budget, _SEEDS).instance, budget)
+    if unlisted:
+        search = replace(search, budget=Budget.of(budget.left_s * _LISTED_SHARE))
+    bound = _searched(search)
+    if search.rows is None:
+        raise nothing_fits(search.instance, budget)
+    rows, score = search.rows, search.score
+    longer = grown(search.instance, score[0], Budget.of(budget.left_s * _GROWTH_SHARE))
+    if longer.instance.size > search.instance.size:
+        search = Search(longer.instance, budget, rows, score)
+        bound = by_parts(search)
+        rows, score = search.rows or rows, search.score
+    bound = min(bound, longer.bound)
+    if math.isfinite(bound):
+        bound = max(bound, load_bound(longer.instance))
+    return Selection(rows, min(bound, score[0]), optimal=bound >= score[0], grown=longer.instance)
+
+
+def _started(instance: Instance, budget: Budget) -> Search:
+    """Return a search that has the best plan of the quick selectors, improved; none if they find none."""
     search = Search(instance, budget)
     starts = sorted({rows: instance.score(rows) for rows in _starts(instance, budget)}.items(), key=_score_of)
     for rows, _ in starts[:_IMPROVED]:
         search.offer(rows)
         search.offer(improved(instance, rows, Budget.of(budget.left_s * _START_SHARE)))
-    bound = search.run() if search.rows is None else by_parts(search)
-    if search.rows is None:
-        raise nothing_fits(instance, budget)
-    if math.isfinite(bound):
-        bound = max(bound, load_bound(instance))
-    return Selection(search.rows, min(bound, search.score[0]), optimal=bound >= search.score[0])
+    return search
+
+
+def _searched(search: Search) -> float:
+    return search.run() if search.rows is None else by_parts(search)
 
 
 def by_parts(search: Search) -> float:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from synergyc.plan.columns import Indices
-from synergyc.plan.goals import Figures
+from synergyc.plan.columns import Floats, Indices
+from synergyc.plan.goals import Figures, best_of
 from synergyc.plan.instance import Bracket, Instance
+from synergyc.plan.table import CandidateTable
 
 _TOLERANCE = 1e-8
 """Sums of another order may differ by so much: the best plan's own candidates must stay."""
 
-_KEPT = 0.9
+KEPT = 0.9
 """A round that leaves more of the candidates than this was the last one."""
 
 _WIDTH = 1.02
@@ -37,6 +39,13 @@ class Part:
         """Return the rows of this part's plan as rows of the whole instance."""
         return tuple(int(kept[row]) for kept, row in zip(self.kept, rows, strict=True))
 
+    def only(self, rows: Sequence[Indices]) -> Part:
+        """Return the part with these rows of each of its tables."""
+        pairs = list(zip(self.instance.tables, rows, strict=True))
+        tables = tuple(table.only(kept) for table, kept in pairs)
+        kept = tuple(before[now] for before, now in zip(self.kept, rows, strict=True))
+        return Part(replace(self.instance, tables=tables), kept, self.bound)
+
     def holds(self, rows: tuple[int, ...]) -> bool:
         """Return whether every row of a plan of the whole instance is kept."""
         return all(row in kept for kept, row in zip(self.kept, rows, strict=True))
@@ -47,6 +56,65 @@ def whole(instance: Instance) -> Part:
     return Part(instance, tuple(np.arange(len(table), dtype=np.intp) for table in instance.tables))
 
 
+def within(best: float) -> float:
+    """Return the largest score of what may be as good as ``best``."""
+    return best + _TOLERANCE * abs(best)
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """What every app of an instance needs at least, and can at best reach beside the others.
+
+    ``floors`` has a table of one row for each app: the least that it takes of everything.
+    """
+
+    floors: Instance
+    alone: tuple[Figures, ...]
+
+    def scores(self, j: int, table: CandidateTable) -> Floats:
+        """Return lower bounds (n,) of the scores of all plans in which app ``j`` takes a row of ``table``."""
+        if not len(table):
+            return np.zeros(0)
+        tables = self.floors.tables
+        mine = replace(self.floors, tables=(*tables[:j], table, *tables[j + 1 :]))
+        others = [i for i in range(len(tables)) if i != j]
+        rest = sum((self.alone[i] for i in others), start=Figures())
+        return np.asarray(mine.scorer.scores(mine.figures(j, {}, others) + rest)[:, 0])
+
+
+def outlook(instance: Instance, more: Mapping[int, CandidateTable] | None = None) -> Outlook | None:
+    """Return the outlook of ``instance``, with ``more`` candidates of some apps.
+
+    None if an app has no candidate beside the others.
+    """
+    groups = [[table] for table in instance.tables]
+    for j, table in (more or {}).items():
+        groups[j].append(table)
+    groups = [[table for table in group if len(table)] for group in groups]
+    if not all(groups):
+        return None
+    floors = replace(instance, tables=tuple(_least(group) for group in groups))
+    alone = []
+    for j, group in enumerate(groups):
+        found = [figures for table in group if (figures := _alone(floors, j, table)) is not None]
+        if not found:
+            return None
+        alone.append(best_of(found))
+    return Outlook(floors, tuple(alone))
+
+
+def _least(tables: Sequence[CandidateTable]) -> CandidateTable:
+    """Return one row: the least that any candidate takes of each unit."""
+    busy_us = np.min([table.busy_us.min(axis=0) for table in tables], axis=0)
+    return replace(tables[0].only(np.zeros(1, dtype=np.intp)), busy_us=busy_us[None, :])
+
+
+def _alone(floors: Instance, j: int, table: CandidateTable) -> Figures | None:
+    tables = floors.tables
+    mine = replace(floors, tables=(*tables[:j], table, *tables[j + 1 :]))
+    return mine.rest((j,), {}, [i for i in range(len(tables)) if i != j])
+
+
 def reduced(part: Part, best: float) -> Part | None:
     """Return ``part`` without the candidates whose every plan has a score above ``best``; None if empty.
 
@@ -54,49 +122,49 @@ def reduced(part: Part, best: float) -> Part | None:
     """
     while True:
         before = sum(map(len, part.kept))
-        smaller = _round(part, best + _TOLERANCE * abs(best))
-        if smaller is None or sum(map(len, smaller.kept)) > _KEPT * before:
+        smaller = _round(part, within(best))
+        if smaller is None or sum(map(len, smaller.kept)) > KEPT * before:
             return smaller
         part = smaller
 
 
 def _round(part: Part, limit: float) -> Part | None:
-    instance, apps = part.instance, range(len(part.kept))
-    others = [[i for i in apps if i != j] for j in apps]
-    alone = [found for j in apps if (found := instance.rest((j,), {}, others[j])) is not None]
-    if len(alone) < len(apps):
+    view = outlook(part.instance)
+    if view is None:
         return None
-    tables, kept, bound = [], [], part.bound
-    for j in apps:
-        rest = sum((alone[i] for i in others[j]), start=Figures())
-        scores = instance.scorer.scores(instance.figures(j, {}, others[j]) + rest)[:, 0]
+    kept, bound = [], part.bound
+    for j, table in enumerate(part.instance.tables):
+        scores = view.scores(j, table)
         rows = np.flatnonzero(np.isfinite(scores) & (scores <= limit))
         if not len(rows):
             return None
         bound = max(bound, float(scores[rows].min()))
-        tables.append(instance.tables[j].only(rows))
-        kept.append(part.kept[j][rows])
-    return Part(replace(instance, tables=tuple(tables)), tuple(kept), bound)
+        kept.append(rows)
+    return replace(part.only(kept), bound=bound)
 
 
 def halves(part: Part) -> tuple[Part, ...]:
-    """Return two parts, with a smaller and with a larger load of the unit that is needed most; or none.
-
-    A sum of rates is bounded well only where the load that slows all users of a channel is nearly known.
-    """
+    """Return two parts, with a smaller and with a larger load of the unit that is needed most; or none."""
     instance = part.instance
+    largest_us = np.sum([table.busy_us.max(axis=0) for table in instance.tables], axis=0)
+    brackets = halved(instance, instance.floors_us.sum(axis=0), largest_us)
+    return tuple(replace(part, instance=replace(instance, bracket=bracket)) for bracket in brackets)
+
+
+def halved(instance: Instance, floors_us: Floats, largest_us: Floats) -> tuple[Bracket, ...]:
+    """Return two brackets that hold all plans of the bracket of ``instance``; none if that is narrow.
+
+    ``floors_us`` is what all apps need at least of each unit, ``largest_us`` about the most. A sum of rates
+    is bounded well only where the load that slows all users of a channel is nearly known.
+    """
     first = instance.objective[0] if isinstance(instance.objective, tuple) else instance.objective
     if first != "throughput":
         return ()
-    floors_us = instance.floors_us.sum(axis=0)
     bracket = instance.bracket or Bracket(int(floors_us.argmax()), 0.0, math.inf)
     unit = bracket.unit
-    largest_us = sum(float(table.busy_us[:, unit].max()) for table in instance.tables)
-    least_us, most_us = max(bracket.least_us, float(floors_us[unit])), min(bracket.most_us, largest_us)
+    least_us = max(bracket.least_us, float(floors_us[unit]))
+    most_us = min(bracket.most_us, float(largest_us[unit]))
     if least_us <= 0 or most_us <= _WIDTH * least_us:
         return ()
     middle_us = math.sqrt(least_us * most_us)
-    return tuple(
-        replace(part, instance=replace(instance, bracket=Bracket(unit, *ends)))
-        for ends in ((least_us, middle_us), (middle_us, most_us))
-    )
+    return Bracket(unit, least_us, middle_us), Bracket(unit, middle_us, bracket.most_us)

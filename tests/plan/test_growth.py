@@ -1,0 +1,134 @@
+"""Chains that tables do not list: ``exact`` with few listed against ``exhaustive`` with all of them."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from synergyc.diagnostics import SynergyError
+from synergyc.plan.columns import ChainCosts
+from synergyc.plan.cost import CostModel, app_plans
+from synergyc.plan.instance import Instance, make_instance
+from synergyc.plan.labels import LongChains
+from synergyc.plan.selectors import Budget, Selection, find_selector
+from synergyc.plan.selectors.growth import grown
+from synergyc.plan.space import Candidate, enumerate_candidates
+from synergyc.plan.table import MAX_CANDIDATES, unit_index
+from tests.plan.instances import RandomCase, long_case, random_case
+
+MOST_PLANS = 5_000
+"""Larger instances are left to the benchmark."""
+
+
+def instance_of(case: RandomCase, max_candidates: int = MAX_CANDIDATES) -> Instance | None:
+    try:
+        return make_instance(case.problem, case.networks, case.fits, case.objective, max_candidates)
+    except SynergyError:
+        return None
+
+
+def selection(instance: Instance, name: str) -> Selection | None:
+    try:
+        return find_selector(name)(instance, Budget.of(60.0))
+    except SynergyError:
+        return None
+
+
+@pytest.mark.parametrize("make", [long_case, random_case])
+def test_exact_finds_the_best_of_all_lengths(make: Callable[[int], RandomCase]) -> None:
+    # 500 instances: python -m benchmarks.exact
+    solved, longest = 0, 0
+    for seed in range(40):
+        case = make(seed)
+        everything, few = instance_of(case), instance_of(case, 1)
+        assert (everything is None) == (few is None), seed
+        if everything is None or few is None or everything.size > MOST_PLANS:
+            continue
+        truth, found = selection(everything, "exhaustive"), selection(few, "exact")
+        assert (truth is None) == (found is None), seed
+        if truth is None or found is None or found.grown is None:
+            continue
+        solved += 1
+        assert found.optimal, seed
+        assert not any(table.unlisted for table in found.grown.tables)
+        best = everything.score(truth.rows)[0]
+        assert found.grown.score(found.rows)[0] == pytest.approx(best, rel=1e-8), seed
+        assert not found.grown.reasons_of(found.rows), seed
+        longest = max(longest, *(len(everything.candidate(j, r).devices) for j, r in enumerate(truth.rows)))
+    assert solved > 10
+    assert longest > 3 or make is random_case
+
+
+@pytest.mark.parametrize("seed", range(0, 24, 2))
+def test_without_a_limit_every_chain_grows(seed: int) -> None:
+    # Truth: enumerate_candidates, one candidate at a time, without those that fit no chip of their own.
+    case = long_case(seed)
+    few = instance_of(case, 1)
+    if few is None:
+        return
+    everything = grown(few, math.inf, Budget.of(60.0))
+    assert math.isinf(everything.bound)
+    for table in everything.instance.tables:
+        app, model = table.model.app, table.model
+        found = [table.candidate(row) for row in range(len(table))]
+        assert len(set(found)) == len(found)
+        fit = {item for item in found if few.checks.alone(item)}
+        listed = set(enumerate_candidates(case.problem, app, model.network))
+        if app.deadline_ms is not None:
+            listed = {c for c in listed if _latency_ms(table.model, c) <= app.deadline_ms}
+        assert fit == {item for item in listed if few.checks.alone(item)}
+
+
+def _latency_ms(model: CostModel, candidate: Candidate) -> float:
+    (plan,) = app_plans((model.cost(candidate),))
+    return plan.predicted.latency_ms
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_labels_bound_what_begins_with_them(seed: int) -> None:
+    # Truth: the costs of every listed candidate.
+    everything = instance_of(long_case(seed))
+    if everything is None:
+        return
+    table = everything.tables[0]
+    costs = ChainCosts(table.model, unit_index(everything.problem))
+    chains = LongChains(costs, 2, 5)
+    labels, places, lasts = chains.start(), costs.places, costs.lasts
+    bounds = chains.bounds(labels, table)
+    draw = random.Random(seed)  # noqa: S311 - not for secrets
+    long = [row for row in range(len(table)) if len(table.candidate(row).devices) > 1]
+    for row in draw.sample(long, min(60, len(long))):
+        candidate = table.candidate(row)
+        begins = np.flatnonzero(
+            (labels.senses == places[candidate.sense_device])
+            & (labels.devices[:, 0] == places[candidate.devices[0]])
+            & (labels.ends[:, 0] == lasts.index(candidate.cuts[0]))
+        )
+        (begin,) = begins
+        slack = 1e-9
+        assert (bounds.busy_us[begin] <= table.busy_us[row] + slack).all()
+        assert (bounds.energy_uj[begin] <= table.energy_uj[row] + slack).all()
+        assert bounds.latency_us[begin] <= table.latency_us[row] + slack
+        assert bounds.size_bytes[begin] <= table.size_bytes[row] + slack
+
+
+def test_what_is_left_out_is_bounded() -> None:
+    left_out = 0
+    for seed in range(20):
+        case = long_case(seed)
+        everything, few = instance_of(case), instance_of(case, 1)
+        truth = selection(everything, "exact") if everything else None
+        if everything is None or few is None or truth is None or len(everything.tables) > 1:
+            continue
+        best = everything.score(truth.rows)[0]
+        for most, seconds in ((1, 60.0), (3, 60.0), (3, -1.0)):
+            part = grown(few, math.inf, Budget.of(seconds), most)
+            left_out += math.isfinite(part.bound)
+            alone = selection(part.instance, "exhaustive")
+            reached = part.instance.score(alone.rows)[0] if alone else math.inf
+            assert min(part.bound, reached) <= best + 1e-8 * abs(best), seed
+    assert left_out > 10
