@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 from synergyc.config.marks import KeyPath
 from synergyc.config.system import (
     SENSOR_DRIVERS,
+    SENSORS_WITHOUT_DRIVER,
     App,
     CheckpointModel,
     ExportedModel,
@@ -139,11 +141,7 @@ def _check_data(system: System, app: App) -> Iterator[Diagnostic]:
         place = system.locate("apps", app.name, "sense", "rate_hz")
         message = f"apps.{app.name}.sense.rate_hz must be more than 0, not {app.sense.rate_hz:g}"
         yield Diagnostic("schema-value", message, place)
-    if app.sense.driver not in SENSOR_DRIVERS:
-        place = system.locate("apps", app.name, "sense", "driver")
-        wanted = f"a driver {app.sense.driver!r} for the sensor {app.sense.sensor!r}"
-        message = f"{wanted} is not on this port"
-        yield Diagnostic("sensor-driver", message, place, hint=f"driver: {' or '.join(SENSOR_DRIVERS)}")
+    yield from _check_driver(system, app)
     if app.labels and not app.samples:
         place = system.locate("apps", app.name, "labels")
         yield Diagnostic("labels-without-samples", "labels need samples", place, hint="samples: FILE.npy")
@@ -158,6 +156,29 @@ def _check_data(system: System, app: App) -> Iterator[Diagnostic]:
         yield Diagnostic("model-without-quantize", message, place, hint=hint)
     if app.quantize:
         yield from _check_quantize(system, app.name, app.quantize)
+
+
+def _check_driver(system: System, app: App) -> Iterator[Diagnostic]:
+    """A driver is one of those of every port, or a C file whose name can be part of a symbol."""
+    place = system.locate("apps", app.name, "sense", "driver")
+    driver, file, name = app.sense.driver, app.sense.driver_file, app.sense.driver_name
+    if file is None:
+        if driver not in SENSOR_DRIVERS:
+            way = SENSORS_WITHOUT_DRIVER.get(driver)
+            by = f" (by {way})" if way else ""
+            message = f"a driver {driver!r}{by} for the sensor {app.sense.sensor!r} is not on this port"
+            hint = f"driver: {', '.join(SENSOR_DRIVERS)}, or a C file of your own (docs/firmware.md)"
+            yield Diagnostic("sensor-driver", message, place, hint=hint)
+    elif not re.fullmatch(r"[A-Za-z]\w*", name, re.ASCII) or name in SENSOR_DRIVERS:
+        message = f"the name of a driver's file becomes part of a C symbol: {file.name!r} cannot"
+        hint = f"letters, digits and underscores, and not {' or '.join(SENSOR_DRIVERS)}"
+        yield Diagnostic("sensor-driver", message, place, hint=hint)
+    else:
+        others = (other for other in system.apps if other.sense.driver_name == name)
+        twin = next((other for other in others if other.sense.driver_file != file), None)
+        if twin is not None:
+            message = f"apps {twin.name!r} and {app.name!r} name different drivers {file.name!r}"
+            yield Diagnostic("sensor-driver", message, place, hint="rename one of the files")
 
 
 def _check_quantize(system: System, app: str, quantize: Quantize) -> Iterator[Diagnostic]:
@@ -193,6 +214,7 @@ def _check_files(system: System, app: App) -> Iterator[Diagnostic]:
     if app.quantize:
         files.append((("quantize", "calibrate"), app.quantize.calibrate))
         files.append((("quantize", "trained"), app.quantize.trained))
+    files.append((("sense", "driver"), app.sense.driver_file))
     files += _model_files(app.model)
     for path, file in files:
         if file is not None and not file.is_file():

@@ -22,6 +22,7 @@ from synergyc.config.schema import (
     OnnxTable,
     PinTable,
     QuantizeTable,
+    SenseTable,
 )
 from synergyc.config.system import (
     App,
@@ -94,7 +95,7 @@ def _link(table: LinkTable) -> Link:
 def _app(name: str, table: AppTable, folder: Path) -> App:
     return App(
         name=name,
-        sense=Sense(table.sense.sensor, table.sense.on, table.sense.rate_hz, table.sense.driver),
+        sense=_sense(table.sense, folder),
         model=_model(table.model, folder),
         interact=Interact(table.interact.actuator, table.interact.on),
         quantize=None if table.quantize is None else _quantize(table.quantize, folder),
@@ -107,6 +108,11 @@ def _app(name: str, table: AppTable, folder: Path) -> App:
         rate_hz=table.rate_hz,
         priority=table.priority,
     )
+
+
+def _sense(table: SenseTable, folder: Path) -> Sense:
+    driver = str(_beside(folder, table.driver)) if table.driver.endswith(".c") else table.driver
+    return Sense(table.sensor, table.on, table.rate_hz, driver)
 
 
 def _quantize(table: QuantizeTable, folder: Path) -> Quantize:

@@ -127,6 +127,13 @@ _SOURCES = (PythonModel, OnnxModel, ExportedModel, CheckpointModel, ModuleModel)
 SENSOR_DRIVERS = ("replay", "host")
 """Those of every port, templates/firmware/sensor_*.c: samples in flash, or from a host."""
 
+SENSORS_WITHOUT_DRIVER = {
+    "microphone": "I2S",
+    "camera": "the camera interface",
+    "imu": "I2C or SPI",
+}
+"""Sensors of the boards that no port has a driver for, and what would have to be driven."""
+
 
 @dataclass(frozen=True)
 class Sense:
@@ -136,7 +143,17 @@ class Sense:
     on: str | None = None
     rate_hz: float | None = None
     driver: str = "replay"
-    """Where its samples come from, one of SENSOR_DRIVERS."""
+    """Where its samples come from: one of SENSOR_DRIVERS, or the C file of a driver of one's own."""
+
+    @property
+    def driver_file(self) -> Path | None:
+        """The file of a driver of one's own."""
+        return Path(self.driver) if self.driver.endswith(".c") else None
+
+    @property
+    def driver_name(self) -> str:
+        """What the driver is called in C, and in reports."""
+        return self.driver_file.stem if self.driver_file is not None else self.driver
 
 
 @dataclass(frozen=True)

@@ -53,11 +53,15 @@ class _Tasks:
 
 @dataclass(frozen=True)
 class Policy:
-    """How an app's runs come about: the sensor's rate (None: as fast as it goes) and driver, and priority."""
+    """How an app's runs come about: the sensor's rate (None: as fast as it goes) and driver, and priority.
+
+    ``driver_text`` is the C source of a driver of the user's own.
+    """
 
     rate_hz: float | None = None
     priority: int = 0
     driver: str = "replay"
+    driver_text: str | None = None
 
 
 @dataclass(frozen=True)
@@ -242,7 +246,7 @@ def _assign_app(
     in_flash = policy.driver == "replay"
     queue = _queue(devices, app, 0, app.sense_device, joints[0], Storage.FLASH if in_flash else Storage.RAM)
     packed = tuple(pack_tensor(first[0], sample) for sample in samples) if in_flash else ()
-    sense = Sense(app.app, queue, first[0], packed, policy.rate_hz, policy.driver)
+    sense = Sense(app.app, queue, first[0], packed, policy.rate_hz, policy.driver, policy.driver_text)
     devices[app.sense_device].senses.append(sense)
     for index, (segment, program) in enumerate(zip(app.segments, chain, strict=True)):
         source = _carry(devices, app, index, joints[index], queue, numbers)

@@ -81,8 +81,9 @@ class Queue:
 class Sense:
     """A sensor: puts samples into a queue, each as words of ``layout``.
 
-    ``driver`` names the file that gives them: ``replay`` (the packed ``samples`` in flash) or ``host`` (asked
-    for over the console). ``rate_hz`` None: as fast as they are taken.
+    ``driver`` names the file that gives them: ``replay`` (the packed ``samples`` in flash), ``host`` (asked
+    for over the console), or one of the user's own, whose text is ``driver_text``. ``rate_hz`` None: as fast
+    as they are taken.
     """
 
     app: str
@@ -91,6 +92,7 @@ class Sense:
     samples: tuple[tuple[int, ...], ...]
     rate_hz: float | None = None
     driver: str = "replay"
+    driver_text: str | None = None
 
 
 @dataclass(frozen=True)

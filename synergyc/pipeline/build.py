@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from synergyc import config
-from synergyc.config import System
+from synergyc.config import Sense, System
+from synergyc.diagnostics import fail, file_location
 from synergyc.firmware.assign import Policy, assign
 from synergyc.firmware.build import Firmware
 from synergyc.firmware.build import build as build_firmware
@@ -144,11 +145,23 @@ def firmware_specs(
         budget_bytes = _flash_left(system, plan, programs, app.sense_device)
         samples[app.app] = models[app.app].samples[: max(1, budget_bytes // sample_bytes)]
     policies = {
-        app.name: Policy(app.sense.rate_hz, app.priority or 0, app.sense.driver) for app in system.apps
+        app.name: Policy(app.sense.rate_hz, app.priority or 0, app.sense.driver_name, _driver_text(app.sense))
+        for app in system.apps
     }
     networks = {name: model.network for name, model in models.items()}
     wires = tuple(_wires(system))
     return assign(plan, programs, boards, wires, samples, policies=policies, networks=networks)
+
+
+def _driver_text(sense: Sense) -> str | None:
+    """Return the source of a driver of the user's own; raises SynergyError (``missing-file``)."""
+    if sense.driver_file is None:
+        return None
+    try:
+        return sense.driver_file.read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        message = f"driver cannot be read: {error.strerror}"
+        raise fail("missing-file", message, location=file_location(sense.driver_file)) from error
 
 
 def compile_all(

@@ -222,7 +222,7 @@ def _app(
     senses = [sense for spec in specs for sense in spec.senses if sense.app == app.name]
     return AppRecord(
         name=app.name,
-        sense={"sensor": app.sense.sensor, "on": plan.sense_device, "driver": app.sense.driver},
+        sense={"sensor": app.sense.sensor, "on": plan.sense_device, "driver": app.sense.driver_name},
         interact={"actuator": app.interact.actuator, "on": plan.interact_device},
         input=tensor_record(network.inputs[0]),
         output=tensor_record(network.result),

@@ -102,7 +102,16 @@ MESSAGES = {
     "sensor driver that is not there": (
         changed(("sense: imu", "sense: {sensor: imu, driver: i2s}")),
         "app.yaml:9:34: error: a driver 'i2s' for the sensor 'imu' is not on this port"
-        " [sensor-driver]\n  hint: driver: replay or host",
+        " [sensor-driver]\n  hint: driver: replay, host, or a C file of your own (docs/firmware.md)",
+    ),
+    "sensor that no port has a driver for": (
+        changed(("sense: imu", "sense: {sensor: imu, driver: microphone}")),
+        "app.yaml:9:34: error: a driver 'microphone' (by I2S) for the sensor 'imu' is not on this port"
+        " [sensor-driver]\n  hint: driver: replay, host, or a C file of your own (docs/firmware.md)",
+    ),
+    "sensor driver's file that is not there": (
+        changed(("sense: imu", "sense: {sensor: imu, driver: mine.c}")),
+        "app.yaml:9:34: error: driver file 'mine.c' does not exist [missing-file]",
     ),
     "actuator of another device": (
         changed(("on: chest", "on: wrist")),
@@ -293,6 +302,36 @@ def test_systems_made_in_python_are_checked(tmp_path: Path) -> None:
         "missing-file",
     ]
     assert [item.rule for item in check(System(devices=(), apps=()))] == ["no-device", "no-app"]
+
+
+@pytest.mark.parametrize("name", ["2nd.c", "a-b.c", "host.c", "replay.c", ".c"])
+def test_driver_files_need_names_for_c(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("")
+    (found,) = problems(tmp_path, changed(("sense: imu", f"sense: {{sensor: imu, driver: {name}}}")))
+    assert found.rule == "sensor-driver"
+    assert "C symbol" in found.message
+
+
+def test_a_driver_of_ones_own(tmp_path: Path) -> None:
+    (tmp_path / "mine.c").write_text("")
+    sense = (
+        loaded(tmp_path, changed(("sense: imu", "sense: {sensor: imu, driver: mine.c}"))).app("digits").sense
+    )
+    assert (sense.driver_file, sense.driver_name) == (tmp_path / "mine.c", "mine")
+
+
+def test_two_drivers_of_one_name_are_refused(tmp_path: Path) -> None:
+    made = system(tmp_path)
+    apps = []
+    for name in ("one", "two"):
+        file = tmp_path / name / "mine.c"
+        file.parent.mkdir()
+        file.write_text("")
+        apps.append(
+            replace(made.apps[0], name=name, sense=Sense(made.apps[0].sense.sensor, driver=str(file)))
+        )
+    found = check(replace(made, apps=tuple(apps)))
+    assert [item.rule for item in found] == ["sensor-driver", "sensor-driver"]
 
 
 def test_every_sensor_driver_has_a_file(tmp_path: Path) -> None:

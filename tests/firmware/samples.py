@@ -57,7 +57,12 @@ def program(
 
 
 def two_devices(
-    chip: str = "max78000", *, rate_kbps: float = 921.6, driver: str = "replay", secure: bool = False
+    chip: str = "max78000",
+    *,
+    rate_kbps: float = 921.6,
+    driver: str = "replay",
+    driver_text: str | None = None,
+    secure: bool = False,
 ) -> dict[str, FirmwareSpec]:
     """Return the specs of ``chest`` (senses, first segment) and ``wrist`` (second segment, result)."""
     boards: Mapping[str, Board] = {name: load_board(_BOARDS[chip]) for name in ("chest", "wrist")}
@@ -67,7 +72,7 @@ def two_devices(
     }
     samples = np.arange(2 * CHANNELS * PIXELS, dtype=np.int8).reshape(2, CHANNELS, 2, PIXELS // 2)
     wires = (Wire("chest-wrist", ("chest", "wrist"), load_medium("uart"), rate_kbps, secure),)
-    policies = {"beat": Policy(driver=driver)}
+    policies = {"beat": Policy(driver=driver, driver_text=driver_text)}
     specs = assign(
         two_device_plan(), programs, boards, wires, {"beat": samples}, run_limit=3, policies=policies
     )

@@ -13,6 +13,8 @@ from synergyc.firmware.build import write_sources
 from tests.firmware.host_link import CIPHER
 from tests.firmware.samples import two_devices
 
+ROOT = Path(__file__).parents[2]
+
 _ARM = (
     "--target=arm-none-eabi",
     "-mcpu=cortex-m4",
@@ -31,6 +33,8 @@ _CHECKS = ("-*", "bugprone-*", "cert-*", "-bugprone-easily-swappable-parameters"
 @pytest.fixture(scope="module")
 def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("sources")
+    ramp = (ROOT / "examples" / "drivers" / "ramp.c").read_text()
+    write_sources(two_devices(driver="ramp", driver_text=ramp)["chest"], folder)
     for driver in SENSOR_DRIVERS:
         write_sources(two_devices(driver=driver)["chest"], folder)
     return folder

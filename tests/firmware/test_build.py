@@ -113,3 +113,16 @@ def test_the_sources_are_clean_c(tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_a_sensor_driver_that_does_not_compile_is_named_by_its_file(tmp_path: Path) -> None:
+    text = '#include "sensor.h"\n\nint nothing(void)\n{\n    return missing;\n}\n'
+    with pytest.raises(SynergyError) as caught:
+        build(two_devices(driver="broken", driver_text=text)["chest"], tmp_path)
+    places = {str(item.location) for item in caught.value.diagnostics}
+    assert "broken.c:5:12" in places
+
+
+def test_a_sensor_driver_without_its_function_does_not_link(tmp_path: Path) -> None:
+    with pytest.raises(SynergyError, match=r"sensor_empty_take.*\[link-error\]"):
+        build(two_devices(driver="empty", driver_text='#include "sensor.h"\n')["chest"], tmp_path)
