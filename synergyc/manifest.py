@@ -43,6 +43,8 @@ class SegmentRecord(_Record):
     engine: str
     weight_bytes: int
     predicted_cycles: int
+    residency: int = 0
+    """Segments of one number are in the accelerator's memories together."""
 
 
 class DeviceRecord(_Record):

@@ -155,8 +155,8 @@ def _show_comparison(report: KatReport, comparison: Comparison | None) -> bool:
     """Say how the layers compare with the reference; return whether nothing differs."""
     if comparison is None:
         return True
-    if comparison.difference is not None:
-        click.echo(comparison.difference.diagnostic().render(), err=True)
+    if (diagnostic := comparison.diagnostic()) is not None:
+        click.echo(diagnostic.render(), err=True)
         return False
     rest = "" if report.status == "pass" else ": what is wrong comes before or after the network"
     click.echo(f"all {comparison.layers} layers agree with the reference{rest}", err=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -196,6 +197,7 @@ def _app(app: AppOutcome) -> dict[str, object]:
             "mean": latency.mean_ms if latency else None,
         },
         "accuracy": app.accuracy,
+        "first_difference": asdict(app.first_difference) if app.first_difference else None,
     }
 
 

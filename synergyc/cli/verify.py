@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -51,6 +52,7 @@ def _document(result: Verification) -> dict[str, object]:
         "right": app.right,
         "wrong": app.wrong,
         "dropped": app.dropped,
+        "first_difference": asdict(app.first_difference) if app.first_difference else None,
         "onnxruntime": str(result.onnxruntime),
         "units": _units(result.outcome.devices[0]),
         "devices": {device.name: _units(device) for device in result.outcome.devices},
@@ -88,6 +90,7 @@ def _summary(result: Verification) -> str:
         f"{result.network.name} on {result.board}: {layers} layers, {sum(counts):,} cycles",
         f"emulated chip: {app.right} of {app.sent} results equal the reference, {app.wrong} wrong,"
         f" {app.dropped} dropped",
+        *([] if app.first_difference is None else [f"first difference: {app.first_difference}"]),
         f"onnxruntime: {result.onnxruntime}",
         "verified" if result.ok else "NOT verified",
     ]

@@ -1,4 +1,4 @@
-"""Where the emulated accelerator leaves the integer reference of the network that it was generated from."""
+"""Where a project of the vendor's shape leaves the integer reference of the network it was generated from."""
 
 from __future__ import annotations
 
@@ -7,16 +7,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from synergyc.diagnostics import Diagnostic, fail
 from synergyc.emulate.kat import LayerTrace
-from synergyc.ir.types import Array
+from synergyc.pipeline.layer_difference import Difference, OtherLayerError, first_difference
 from synergyc.pipeline.synth import reference_tensors, sample_roots
-from synergyc.synth.geometry import Geometry, geometry_of, lowest_bit, set_bits
 from synergyc.synth.placed import PlacedLayer
 from synergyc.synth.vendor import parse_options, read_vendor
-from synergyc.targets import Chip, Cnn, load_chip
+from synergyc.targets import load_chip
 
 LOG_FILE = "log.txt"
 """Of the vendor's tool; its first line is the command line (docs/accelerator.md, 7.5)."""
@@ -44,36 +41,18 @@ class Reference:
 
 
 @dataclass(frozen=True)
-class Difference:
-    """The first value that differs: its layer, place and both values, and how many more of the layer do."""
-
-    layer: str
-    hardware_layer: int
-    channel: int
-    row: int
-    column: int
-    computed: int
-    expected: int
-    differing: int
-    values: int
-
-    def diagnostic(self) -> Diagnostic:
-        """Return it as a diagnostic."""
-        return Diagnostic(
-            "kat-first-difference",
-            f"the first difference is in hardware layer {self.hardware_layer}, channel {self.channel},"
-            f" row {self.row}, column {self.column}: computed {self.computed}, the reference has"
-            f" {self.expected}; {self.differing} of its {self.values} values differ, no layer before it does",
-            layer=self.layer,
-        )
-
-
-@dataclass(frozen=True)
 class Comparison:
     """How many layers were compared, up to the first that differs; None: all agree."""
 
     layers: int
     difference: Difference | None
+
+    def diagnostic(self) -> Diagnostic | None:
+        """Return the difference as a diagnostic."""
+        if self.difference is None:
+            return None
+        message = f"the first difference is in {self.difference}"
+        return Diagnostic("kat-first-difference", message, layer=self.difference.layer)
 
     def to_json(self) -> dict[str, object]:
         """Return it as a JSON-ready dictionary."""
@@ -99,7 +78,10 @@ def compare(traces: Sequence[LayerTrace], folder: Path, device: str, reference: 
         if trace is None:
             raise _other_network(placed, "did not run")
         expected = tensors[placed.layer.output.name]
-        difference = _first_difference(placed, trace, expected, chip)
+        try:
+            difference = first_difference(placed, trace.output, expected, chip)
+        except OtherLayerError as error:
+            raise _other_network(placed, str(error)) from error
         compared += 1
         if difference is not None:
             return Comparison(compared, difference)
@@ -130,62 +112,6 @@ def _relevant(words: Sequence[str]) -> Iterator[str]:
             yield from (word, value)
         elif name in _LISTS:
             yield word
-
-
-def _first_difference(
-    placed: PlacedLayer, trace: LayerTrace, expected: Array, chip: Chip
-) -> Difference | None:
-    computed = _channels(placed, trace, len(expected), chip.cnn)
-    wanted = expected.reshape(len(expected), -1)
-    skipped = placed.form.skipped_pixels
-    have = computed[:, skipped : skipped + wanted.shape[1]]
-    if have.shape != wanted.shape:
-        shape = "x".join(map(str, trace.output.shape))
-        raise _other_network(placed, f"gave {shape} values, the network's has {expected.shape}")
-    wrong = np.argwhere((have != wanted).T)
-    if not len(wrong):
-        return None
-    pixel, channel = map(int, wrong[0])
-    columns = expected.shape[2] if expected.ndim > 2 else 1
-    return Difference(
-        layer=placed.layer.name,
-        hardware_layer=trace.layer,
-        channel=channel,
-        row=pixel // columns,
-        column=pixel % columns,
-        computed=int(have[channel, pixel]),
-        expected=int(wanted[channel, pixel]),
-        differing=len(wrong),
-        values=wanted.size,
-    )
-
-
-def _channels(placed: PlacedLayer, trace: LayerTrace, channels: int, cnn: Cnn) -> Array:
-    """Return (channels, pixels) of what the hardware computed, without outputs that are no channel.
-
-    Convolutions compute an output for each position from the aligned first to the last output processor. The
-    MAX78000 combines operands of several passes as rows of one pass (docs/accelerator.md, 5.3).
-    """
-    output = trace.output.reshape(len(trace.output), -1)
-    folded = -(-channels // len(output))
-    if placed.passthrough and folded > 1:
-        output = output.reshape(len(output), -1, folded).transpose(2, 0, 1).reshape(folded * len(output), -1)
-    positions = list(_positions(placed, geometry_of(placed.form.layer, cnn), channels))
-    if positions[-1] >= len(output):
-        raise _other_network(placed, f"gave {len(output)} channels, the network's has {channels}")
-    return output[positions]
-
-
-def _positions(placed: PlacedLayer, geometry: Geometry, channels: int) -> Iterator[int]:
-    if placed.passthrough or geometry.depthwise:
-        yield from range(channels)
-        return
-    bits = set_bits(placed.output_processors)
-    first = lowest_bit(placed.output_processors) & ~3
-    width = bits[-1] - first + 1
-    for channel in range(channels):
-        pass_, index = divmod(channel, len(bits))
-        yield pass_ * width + bits[index] - first
 
 
 def _other_network(placed: PlacedLayer, reason: str) -> Exception:

@@ -93,7 +93,7 @@ def _app_outcome(
 ) -> AppOutcome:
     """Judge every result: wrong is also one that was never sensed, or was delivered before."""
     delivered: Counter[int] = Counter()
-    right = 0
+    right, wrong_run = 0, None
     hits: list[bool] = []
     latencies_ns: list[int] = []
     for item in results:
@@ -102,6 +102,8 @@ def _app_outcome(
         delivered[item.run] += 1
         fresh = delivered[item.run] <= max(1, len(sense.times_ns.get(item.run, ())))
         right += good and fresh
+        if not good and wrong_run is None:
+            wrong_run = item.run
         if began_ns is not None:
             latencies_ns.append(item.at_ns - began_ns)
         if expected.labels is not None and values is not None:
@@ -122,6 +124,7 @@ def _app_outcome(
         predicted_energy_uj=app.predicted.energy_uj,
         predicted_latency_ms=app.predicted.unloaded_latency_ms if sequential else app.predicted.latency_ms,
         accuracy=accuracies(expected, hits),
+        wrong_run=wrong_run,
     )
 
 

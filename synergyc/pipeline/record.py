@@ -184,6 +184,7 @@ def _segment(segment: Segment, plan: Plan, model: PreparedModel, program: Progra
         engine=f"{program.engine} {program.engine_version}".strip(),
         weight_bytes=4 * program.weight_words,
         predicted_cycles=predicted.cycles[segment.name],
+        residency=segment.residency,
     )
 
 

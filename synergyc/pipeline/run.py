@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from synergyc.diagnostics import did_you_mean, fail
+from synergyc.emulate.accelerator_port import AcceleratorModel
 from synergyc.emulate.board import Board
 from synergyc.emulate.elf import load_elf
 from synergyc.emulate.radio import Channel
@@ -81,11 +82,18 @@ def run(folder: Path, options: RunOptions, *, progress: Callable[[int], None] = 
         app.name: expectation(folder, app, options.runs, options.inputs.get(app.name))
         for app in manifest.apps
     }
-    session = _Session(folder, manifest, options, expected, progress)
+    session = Session(folder, manifest, options, expected, progress)
     session.run()
     if options.trace is not None and session.tracer is not None:
         options.trace.write_text(session.tracer.to_text(), encoding="utf-8")
-    return session.outcome()
+    outcome = session.outcome()
+    if any(app.wrong_run is not None for app in outcome.apps):
+        from synergyc.pipeline.locate import (
+            located,  # places the networks again: only where something is wrong
+        )
+
+        outcome = located(folder, manifest, options, expected, outcome)
+    return outcome
 
 
 def check_inputs(inputs: Mapping[str, Path], manifest: Manifest) -> None:
@@ -96,7 +104,7 @@ def check_inputs(inputs: Mapping[str, Path], manifest: Manifest) -> None:
             raise fail("unknown-app", f"the build has no app {name!r}", hint=did_you_mean(name, names))
 
 
-class _Session:
+class Session:
     """Emulated devices while they run, and what was seen of them."""
 
     def __init__(
@@ -106,10 +114,11 @@ class _Session:
         options: RunOptions,
         expected: Mapping[str, Expected],
         progress: Callable[[int], None],
+        accelerators: Mapping[str, AcceleratorModel] | None = None,
     ) -> None:
         self._manifest, self._options, self._expected = manifest, options, expected
         self._progress = progress
-        self._simulation = simulation(folder, manifest, options.scenario)
+        self._simulation = simulation(folder, manifest, options.scenario, accelerators)
         boards = self._simulation.boards
         self._set_keys(options.keys)
         self._consoles = {name: ConsoleReader(board) for name, board in boards.items()}
@@ -276,12 +285,21 @@ class _Session:
         self._open(app, self._gates[app])
 
 
-def simulation(folder: Path, manifest: Manifest, scenario: Scenario) -> Simulation:
-    """Return the devices of a build, powered up and joined by links with the faults of ``scenario``."""
+def simulation(
+    folder: Path,
+    manifest: Manifest,
+    scenario: Scenario,
+    accelerators: Mapping[str, AcceleratorModel] | None = None,
+) -> Simulation:
+    """Return the devices of a build, powered up and joined by links with the faults of ``scenario``.
+
+    ``accelerators``, by device, take the place of the boards' own.
+    """
     boards = []
     for device in manifest.devices:
         checked_bytes(folder, device.elf)
-        boards.append(Board(load_board(device.board), load_elf(folder / device.elf.path), device.name))
+        image, accelerator = load_elf(folder / device.elf.path), (accelerators or {}).get(device.name)
+        boards.append(Board(load_board(device.board), image, device.name, accelerator=accelerator))
     wires, channels = [], []
     for number, link in enumerate(manifest.links):
         if load_medium(link.medium).shared:

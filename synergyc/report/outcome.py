@@ -17,6 +17,23 @@ class Latency:
 
 
 @dataclass(frozen=True)
+class FirstDifference:
+    """Where a run whose result was wrong leaves the reference when it is run again, alone and undisturbed.
+
+    ``layer``, in the user's terms, is None where no layer does; ``device`` and ``segment`` too.
+    """
+
+    run: int
+    message: str
+    layer: str | None = None
+    device: str | None = None
+    segment: str | None = None
+
+    def __str__(self) -> str:
+        return f"run {self.run}: {self.message}"
+
+
+@dataclass(frozen=True)
 class AppOutcome:
     """One app: ``sent`` runs were sensed; each was delivered right, delivered wrong, or dropped.
 
@@ -36,6 +53,9 @@ class AppOutcome:
     """Of one run, above what the devices take when idle."""
     accuracy: Mapping[str, float] | None
     """Share of right answers on the same samples by stage, from ``float`` to ``reference``, ``emulated``."""
+    wrong_run: int | None = None
+    """The first run whose result was wrong."""
+    first_difference: FirstDifference | None = None
 
     def ok(self, *, disturbed: bool) -> bool:
         """Whether every run was delivered and right; a disturbed one may also have been dropped."""

@@ -97,7 +97,8 @@ def verdict(outcome: RunOutcome) -> str:
 
 
 def _complaint(app: AppOutcome) -> str:
-    return f"{app.name}: {app.wrong} wrong, {app.dropped} dropped of {app.sent}"
+    counts = f"{app.name}: {app.wrong} wrong, {app.dropped} dropped of {app.sent}"
+    return counts if app.first_difference is None else f"{counts}; {app.first_difference}"
 
 
 def _unit_cells(unit: UnitOutcome) -> tuple[str, ...]:

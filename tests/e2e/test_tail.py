@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 import torch
 
 from synergyc.ir import store
+from synergyc.ir.fixed_point import POWER_COEFFICIENTS
 from synergyc.ir.network import Network
 from synergyc.manifest import Manifest, read_manifest
 from synergyc.pipeline.build import BuildOptions, build
@@ -18,6 +20,7 @@ from synergyc.pipeline.run import RunOptions, run
 from synergyc.pipeline.scenario import Scenario
 from tests.e2e import endings
 from tests.e2e.conftest import needs_compiler
+from tests.e2e.damage import damage, words
 
 pytestmark = [
     pytest.mark.e2e,
@@ -122,6 +125,16 @@ def test_probabilities_are_torchs_and_survive_a_bad_wire(classifier: Built) -> N
     found = expectation(classifier.folder, app, _SAMPLES).outputs / 2.0**16
     assert np.abs(found - expected).max() < 0.05  # quantization; the tail's own error is below 2**-16
     np.testing.assert_allclose(found.sum(1), 1.0, atol=10 * 2**-16)
+
+
+def test_a_wrong_tail_is_told_from_a_wrong_layer(classifier: Built, tmp_path: Path) -> None:
+    build = Path(shutil.copytree(classifier.folder, tmp_path / "build"))
+    first, second, *others = POWER_COEFFICIENTS
+    damage(build, "chest", words(first, second, *others), words(first, second + (1 << 24), *others))
+    found = run(build, RunOptions(runs=2)).apps[0].first_difference
+    assert found is not None
+    assert (found.layer, found.device) == (None, None)
+    assert "no layer differs: the result is wrong behind the network" in found.message
 
 
 def test_the_build_says_what_the_cpu_does(segmenter: Built) -> None:
