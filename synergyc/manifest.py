@@ -44,7 +44,19 @@ class SegmentRecord(_Record):
     weight_bytes: int
     predicted_cycles: int
     residency: int = 0
-    """Segments of one number are in the accelerator's memories together."""
+    """Segments of a device with one number are in its accelerator's memories together."""
+
+
+class LoadRecord(_Record):
+    """A residency set of a device that has several: its weights are loaded from flash when a run needs them.
+
+    ``loads_per_run``: how often, for one run of each app, by the schedule; ``load_ms``: how long one takes.
+    """
+
+    residency: int
+    weight_bytes: int
+    load_ms: float
+    loads_per_run: float
 
 
 class DeviceRecord(_Record):
@@ -60,6 +72,7 @@ class DeviceRecord(_Record):
     ram_limit_bytes: int
     segments: tuple[SegmentRecord, ...]
     port: Literal["baremetal", "msdk"] = "baremetal"
+    loads: tuple[LoadRecord, ...] = ()
 
 
 class TensorRecord(_Record):
@@ -247,6 +260,8 @@ class Manifest(_Record):
     runners_up: tuple[tuple[PlacementRecord, ...], ...] = ()
     """Other plans for all devices, best first."""
     rejected: tuple[RejectedRecord, ...] = ()
+    not_resident: tuple[str, ...] = ()
+    """Why not all weights stay in place, for a plan that loads them in turn."""
     alternatives: tuple[AlternativeRecord, ...] = ()
 
     def to_text(self) -> str:

@@ -11,7 +11,9 @@ from synergyc.cli.objective import objective_option
 from synergyc.cli.progress import stages
 
 if TYPE_CHECKING:
-    from synergyc.manifest import AccuracyRecord, Manifest
+    from collections.abc import Iterator
+
+    from synergyc.manifest import AccuracyRecord, DeviceRecord, Manifest
     from synergyc.plan.problem import Objective
 
 
@@ -86,8 +88,19 @@ def _summary(manifest: Manifest, output: Path) -> str:
             f" flash {device.flash_bytes:,} of {device.flash_limit_bytes:,} B,"
             f" RAM {device.ram_bytes:,} of {device.ram_limit_bytes:,} B"
         )
+        lines += [f"  {line}" for line in _loads(device)]
     lines.append(f"written to {output}")
     return "\n".join([*lines, ""])
+
+
+def _loads(device: DeviceRecord) -> Iterator[str]:
+    """Yield the residency sets of a device whose weights do not all stay in place."""
+    for load in device.loads:
+        names = ", ".join(part.name for part in device.segments if part.residency == load.residency)
+        yield (
+            f"weights of {names}: loaded from flash {load.loads_per_run:.2f} times a run,"
+            f" {load.load_ms:.1f} ms each"
+        )
 
 
 def _accuracy(record: AccuracyRecord) -> list[str]:

@@ -225,4 +225,5 @@ def _device(device: DeviceOutcome) -> dict[str, object]:
         "stack_bytes": device.stack_bytes,
         "ram_bytes": device.ram_bytes,
         "energy_uj": device.energy_uj,
+        "swap": asdict(device.swap) if device.swap else None,
     }

@@ -15,7 +15,7 @@ from synergyc.pipeline.consoles import ConsoleReader, SenseReader
 from synergyc.pipeline.expectation import Expected, accuracies, answer_of, is_right
 from synergyc.pipeline.scenario import Scenario
 from synergyc.plan.energy import bus_energy_uj, layer_energy_uj, running_energy_uj
-from synergyc.report.outcome import AppOutcome, DeviceOutcome, Latency, RunOutcome, UnitOutcome
+from synergyc.report.outcome import AppOutcome, DeviceOutcome, Latency, RunOutcome, SwapOutcome, UnitOutcome
 from synergyc.targets import load_chip, load_medium
 
 _PS_PER_US = 10**6
@@ -161,6 +161,23 @@ def _device_outcome(
         stack_bytes=int(memory[-1].fields[1]) if memory else 0,
         ram_bytes=int(memory[-1].fields[3]) if memory else 0,
         energy_uj=_energy_uj(device, manifest, window, expected, console),
+        swap=_swap(device, console, rounds),
+    )
+
+
+def _swap(device: DeviceRecord, console: ConsoleReader, rounds: int) -> SwapOutcome | None:
+    """Return a device's loads of weights, by its own report; None where all stay in place."""
+    if not device.loads:
+        return None
+    reports = console.reports("swap")
+    loads, ticks = (int(field) for field in reports[-1].fields[2:4]) if reports else (0, 0)
+    predicted = sum(item.loads_per_run for item in device.loads)
+    predicted_ms = sum(item.loads_per_run * item.load_ms for item in device.loads)
+    return SwapOutcome(
+        loads,
+        ticks * 1000 / console.tick_hz / loads if loads else 0.0,
+        rounds * predicted,
+        predicted_ms / predicted if predicted else 0.0,
     )
 
 
@@ -241,9 +258,14 @@ def _sent_us(link: LinkRecord, device: str, state: Moment) -> float:
 
 
 def _held_us(console: ConsoleReader) -> float:
-    """Return the time for which a device's loads and unloads have held its accelerator, by its own report."""
+    """Return the time for which loads and unloads have held a device's accelerator, by its own report.
+
+    Weights that were swapped too: nothing runs before they are in place.
+    """
     tasks = [line for line in console.reports("task") if line.fields[2] in ("load", "unload")]
-    return sum(int(line.fields[4]) for line in tasks) * 1e6 / console.tick_hz
+    ticks = sum(int(line.fields[4]) for line in tasks)
+    ticks += sum(int(line.fields[3]) for line in console.reports("swap"))
+    return ticks * 1e6 / console.tick_hz
 
 
 def _predicted_us(device: DeviceRecord, manifest: Manifest) -> dict[str, float]:

@@ -75,7 +75,7 @@ def schedule_programs(
         for segment, program in zip(plan.segments_on(device.name), on_device, strict=True):
             others = [other for other in on_device if other is not program]
             switches[segment.name] = len(switch_steps(program, others, device.chip.cnn))
-            loads[segment.name] = sum(len(write.words) for write in (*program.weights, *program.bias))
+            loads[segment.name] = program.load_words
     played = schedule(problem, costings, switches=switches, loads=loads)
     return replace(plan, apps=as_played(app_plans(costings), played), schedule=played)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from synergyc.manifest import (
     FileRecord,
     HandOffRecord,
     LinkRecord,
+    LoadRecord,
     Manifest,
     PlacementRecord,
     PredictionRecord,
@@ -70,6 +71,7 @@ def record_build(
         hand_offs=tuple(hand_off for app in plan.apps for hand_off in _hand_offs(app, models[app.app])),
         runners_up=tuple(_placements(other.apps) for other in result.alternatives),
         rejected=tuple(_rejected(item) for item in result.rejected[:_REJECTED]),
+        not_resident=tuple(reason.message for reason in result.resident_reasons),
         alternatives=tuple(_alternative(item) for item in alternatives),
     )
 
@@ -169,7 +171,23 @@ def _device(
             for segment in plan.segments_on(spec.device)
         ),
         port=image.port.value,
+        loads=tuple(_loads(spec, plan, programs)),
     )
+
+
+def _loads(spec: FirmwareSpec, plan: Plan, programs: Mapping[str, Program]) -> Iterator[LoadRecord]:
+    """Yield the residency sets of a device that has several."""
+    sets = plan.residency_sets(spec.device)
+    if len(sets) < 2 or plan.schedule is None:
+        return
+    for number, segments in enumerate(sets):
+        words = sum(programs[segment.name].load_words for segment in segments)
+        yield LoadRecord(
+            residency=number,
+            weight_bytes=sum(4 * programs[segment.name].weight_words for segment in segments),
+            load_ms=words * spec.chip.cnn.timing.word_ns / 1e6,
+            loads_per_run=plan.schedule.loads_per_run[spec.device, number],
+        )
 
 
 def _segment(segment: Segment, plan: Plan, model: PreparedModel, program: Program) -> SegmentRecord:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from synergyc.ir import store
 from synergyc.ir.network import Network
-from synergyc.manifest import DeviceRecord, Manifest, checked_bytes, read_manifest
+from synergyc.manifest import DeviceRecord, Manifest, SegmentRecord, checked_bytes, read_manifest
 from synergyc.pipeline.run import RunOptions, run
 from synergyc.plan.cost import CostModel
 from synergyc.plan.problem import PlanApp, PlanDevice, PlanLink, PlanProblem
@@ -36,7 +36,7 @@ def build_report(folder: Path, runs: int) -> BuildReport:
     for app in manifest.apps:
         checked_bytes(folder, app.network)
         networks[app.name] = store.load(folder / app.network.path, Network)
-    maps = tuple(_memory_map(device, networks) for device in manifest.devices if device.segments)
+    maps = tuple(item for device in manifest.devices for item in _memory_maps(device, networks))
     outcome = run(folder, RunOptions(runs)) if runs else None
     return BuildReport(manifest, _schedule(manifest, networks), maps, outcome)
 
@@ -80,7 +80,7 @@ def _sensor_hz(manifest: Manifest, app: str) -> float | None:
 def _candidate(manifest: Manifest, name: str, network: Network) -> Candidate:
     app = next(item for item in manifest.apps if item.name == name)
     parts = sorted(
-        (segment.first_layer, segment.last_layer, device.name)
+        (segment.first_layer, segment.last_layer, device.name, bool(device.loads), segment.residency)
         for device in manifest.devices
         for segment in device.segments
         if segment.app == name
@@ -89,20 +89,32 @@ def _candidate(manifest: Manifest, name: str, network: Network) -> Candidate:
         name,
         app.sense["on"],
         app.interact["on"],
-        tuple(device for _, _, device in parts),
-        tuple(last for _, last, _ in parts[:-1]),
+        tuple(device for _, _, device, *_ in parts),
+        tuple(last for _, last, *_ in parts[:-1]),
         len(network.layers),
+        tuple(swapped for *_, swapped, _ in parts),
+        residency=tuple(number for *_, number in parts),
     )
 
 
-def _memory_map(device: DeviceRecord, networks: dict[str, Network]) -> MemoryMap:
+def _memory_maps(device: DeviceRecord, networks: dict[str, Network]) -> Iterator[MemoryMap]:
+    """Yield what lies in a device's memories: a map for each residency set."""
+    for number in sorted({item.residency for item in device.segments}):
+        segments = tuple(item for item in device.segments if item.residency == number)
+        title = f"{device.name}, weights in set {number}" if device.loads else device.name
+        yield _memory_map(title, device, segments, networks)
+
+
+def _memory_map(
+    title: str, device: DeviceRecord, segments: tuple[SegmentRecord, ...], networks: dict[str, Network]
+) -> MemoryMap:
     chip = load_chip(device.chip)
-    parts = [networks[item.app].segment(item.first_layer, item.last_layer) for item in device.segments]
+    parts = [networks[item.app].segment(item.first_layer, item.last_layer) for item in segments]
     placed = place_resident(parts, chip)
     cnn = chip.cnn
     weights: list[Block] = []
     data: list[Block] = []
-    for record, network in zip(device.segments, placed, strict=True):
+    for record, network in zip(segments, placed, strict=True):
         for layer in network:
             label = f"{record.name}: {layer.layer.name}"
             if layer.stores_weights:
@@ -112,7 +124,7 @@ def _memory_map(device: DeviceRecord, networks: dict[str, Network]) -> MemoryMap
         data += _data_blocks(record.name, network, cnn.processors_per_instance)
     slots_limit = max(cnn.slots(processor) for processor in range(cnn.processors))
     return MemoryMap(
-        device.name,
+        title,
         device.chip,
         cnn.processors,
         slots_limit,

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from synergyc.diagnostics import Diagnostic
 from synergyc.ir.network import Network
 from synergyc.plan.cost import weight_bytes
+from synergyc.plan.layout import travel_bytes
 from synergyc.plan.problem import PlanProblem
 from synergyc.plan.space import Candidate
 from synergyc.plan.types import Segment
@@ -19,6 +20,9 @@ Fits = Callable[[Sequence[Network], Chip], tuple[Diagnostic, ...]]
 
 Assumed: segments that do not fit alone do not fit beside others either.
 """
+
+MIXED_RESIDENCY = "mixed-residency"
+"""Rule: on one device all segments are resident, or all load their weights for a run."""
 
 Part = tuple[str, int, int]
 
@@ -47,7 +51,9 @@ class Checks:
             return False
         if not all(self.alone(candidate) for candidate in candidates):
             return False
-        return not any(self._beside(device, parts) for device, parts in by_device.items())
+        if any(self._beside(device, parts) for device, parts in by_device.items()):
+            return False
+        return not any(self._in_flash(device, parts, candidates) for device, parts in by_device.items())
 
     def resident(self, segments: Sequence[Segment]) -> bool:
         """Return whether segments of one device can be in its accelerator's memories together."""
@@ -61,36 +67,44 @@ class Checks:
             if len(parts) > 1 and not self.problem.shared_accelerators:
                 found.append(_shared_accelerator(device, parts))
             elif len(parts) > 1 and not any(self._ask(device, (part,)) for part in parts):
-                found += self._beside(device, parts)
+                found += self._beside(device, parts) or self._in_flash(device, parts, candidates)
         return tuple(found)
 
     def _beside(self, device: str, parts: Sequence[Segment]) -> tuple[Diagnostic, ...]:
         """Return what stands against segments that fit alone, on one accelerator."""
         swapped = sum(part.swapped for part in parts)
-        if len(parts) < 2:
+        if len(parts) < 2 or swapped == len(parts):
             return ()
-        if swapped == len(parts):
-            return self._in_flash(device, parts)
         if swapped:
             names = ", ".join(part.name for part in parts)
             message = f"device {device!r}: {names} must all be resident, or all load weights for each run"
-            return (Diagnostic("mixed-residency", message),)
+            return (Diagnostic(MIXED_RESIDENCY, message),)
         return self._ask(device, parts)
 
-    def _in_flash(self, device: str, parts: Sequence[Segment]) -> tuple[Diagnostic, ...]:
-        """Return what stands against the weights of all ``parts`` in flash, from which they are loaded."""
-        layers = [layer for part in parts for layer in self._network(part).layers]
-        size_bytes = weight_bytes(layers)
-        limit_bytes = self.problem.device(device).chip.flash.size_bytes - load_runtime().flash_reserve_bytes
+    def _in_flash(
+        self, device: str, parts: Sequence[Segment], candidates: Sequence[Candidate]
+    ) -> tuple[Diagnostic, ...]:
+        """Return what stands against ``parts`` in flash, from which weights that are swapped are loaded.
+
+        Beside the weights there are a sample of each app that ``device`` senses, and code.
+        """
+        if len(parts) < 2 or not all(part.swapped for part in parts):
+            return ()
+        chip = self.problem.device(device).chip
+        size_bytes = sum(
+            weight_bytes(self.networks[part.app].layers[part.first : part.last + 1]) for part in parts
+        )
+        for candidate in candidates:
+            if candidate.sense_device == device:
+                inputs = self.networks[candidate.app].inputs
+                size_bytes += sum(travel_bytes(tensor, chip.cnn) for tensor in inputs)
+        limit_bytes = chip.flash.size_bytes - load_runtime().flash_reserve_bytes
         if size_bytes <= limit_bytes:
             return ()
         names = ", ".join(part.name for part in parts)
-        message = f"device {device!r}: weights of {names} must fit its flash, beside code and samples"
+        message = f"device {device!r}: weights of {names} and samples must fit its flash, beside code"
         need, have = f"{size_bytes:,} bytes", f"{limit_bytes:,} bytes"
         return (Diagnostic("flash-weights", message, need=need, have=have),)
-
-    def _network(self, segment: Segment) -> Network:
-        return self.networks[segment.app].segment(segment.first, segment.last)
 
     def _by_device(self, candidates: Sequence[Candidate]) -> dict[str, list[Segment]]:
         found: defaultdict[str, list[Segment]] = defaultdict(list)

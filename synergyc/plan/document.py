@@ -24,8 +24,10 @@ def plan_document(result: PlanResult) -> dict[str, object]:
         "gap": result.gap,
         "solve_s": result.solve_s,
         "value": result.value,
+        "loads": _loads(result.plan),
         "units": dict(result.plan.schedule.busy) if result.plan.schedule else {},
         "longest_chain": dict(result.longest_chain),
+        "not_resident": [reason.to_json() for reason in result.resident_reasons],
         "alternatives": [
             {"plan": _plan(plan), "predicted": _predictions(plan.apps)} for plan in result.alternatives
         ],
@@ -106,6 +108,7 @@ def _app(app: AppPlan) -> dict[str, object]:
                 "first": part.first,
                 "last": part.last,
                 "swapped": part.swapped,
+                "residency": part.residency,
             }
             for part in app.segments
         ],
@@ -121,6 +124,16 @@ def _app(app: AppPlan) -> dict[str, object]:
             for hand_off in app.hand_offs
         ],
     }
+
+
+def _loads(plan: Plan) -> list[dict[str, object]]:
+    """Return how often each residency set is loaded for a run; nothing where all weights stay in place."""
+    per_run = plan.schedule.loads_per_run if plan.schedule else {}
+    return [
+        {"device": device, "residency": number, "loads_per_run": loads}
+        for (device, number), loads in sorted(per_run.items())
+        if len(plan.residency_sets(device)) > 1
+    ]
 
 
 def _predictions(apps: tuple[AppPlan, ...]) -> dict[str, object]:

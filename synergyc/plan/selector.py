@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from synergyc.diagnostics import Diagnostic, SynergyError
 from synergyc.ir.network import Network
-from synergyc.plan.checks import Fits
+from synergyc.plan.checks import MIXED_RESIDENCY, Fits
 from synergyc.plan.goals import Score
 from synergyc.plan.instance import Instance, make_instance
 from synergyc.plan.problem import Objective, PlanApp, PlanProblem, objective_name
@@ -150,7 +150,7 @@ def _neighbours(
         reasons = instance.checks.reasons(candidates)
         if not reasons:
             alternatives.append(neighbour)
-        elif len(rejected) < REJECTED:
+        elif len(rejected) < REJECTED and any(reason.rule != MIXED_RESIDENCY for reason in reasons):
             rejected.append(Rejected(instance.plans(neighbour), reasons))
         if len(alternatives) == ALTERNATIVES or len(rejected) == REJECTED:
             break

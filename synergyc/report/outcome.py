@@ -93,6 +93,16 @@ class UnitOutcome:
 
 
 @dataclass(frozen=True)
+class SwapOutcome:
+    """Loads of weights from flash, for all runs, and the mean time of one; predicted and emulated."""
+
+    loads: int
+    load_ms: float
+    predicted_loads: float
+    predicted_load_ms: float
+
+
+@dataclass(frozen=True)
 class DeviceOutcome:
     """What one device did: its units, and what it reported of itself."""
 
@@ -110,6 +120,8 @@ class DeviceOutcome:
     ram_bytes: int
     energy_uj: float
     """Of all runs, above what the device takes when idle, by the cost model's figures and emulated work."""
+    swap: SwapOutcome | None = None
+    """None where all weights stay in place."""
 
 
 @dataclass(frozen=True)

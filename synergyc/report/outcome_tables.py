@@ -19,6 +19,8 @@ def outcome_report(outcome: RunOutcome) -> RenderableType:
         parts.append(accuracy_table(outcome))
     if outcome.devices:
         parts.append(units_table(outcome))
+    if any(device.swap for device in outcome.devices):
+        parts.append(swap_table(outcome))
     return Group(*parts, verdict(outcome))
 
 
@@ -70,6 +72,20 @@ def units_table(outcome: RunOutcome) -> Table:
     for device in outcome.devices:
         for unit in device.units:
             table.add_row(escape(device.name), escape(unit.unit), *_unit_cells(unit))
+    return table
+
+
+def swap_table(outcome: RunOutcome) -> Table:
+    """Return the loads of weights from flash for all runs, and the time of one."""
+    table = Table("device", title="Weights loaded from flash", title_justify="left")
+    for column in ("predicted loads", "emulated loads", "predicted ms", "emulated ms"):
+        table.add_column(column, justify="right")
+    for device in outcome.devices:
+        if (swap := device.swap) is not None:
+            counts = (f"{swap.predicted_loads:.1f}", str(swap.loads))
+            table.add_row(
+                escape(device.name), *counts, f"{swap.predicted_load_ms:.2f}", f"{swap.load_ms:.2f}"
+            )
     return table
 
 

@@ -25,7 +25,10 @@ MAX_REJECTED = 5
 def plan_report(result: PlanResult, *, explain: bool = False) -> RenderableType:
     """Return a planner's result as a terminal shows it; ``explain``: with every term of the cost model."""
     apps = result.plan.apps
-    parts: list[RenderableType] = [plan_table(result.plan), proof_line(result), expected_table(apps)]
+    parts: list[RenderableType] = [plan_table(result.plan), proof_line(result)]
+    if result.resident_reasons:
+        parts.append(swap_table(result))
+    parts.append(expected_table(apps))
     if result.plan.schedule is not None:
         parts.append(timeline(result.plan.schedule))
     if explain:
@@ -44,6 +47,21 @@ def proof_line(result: PlanResult) -> Text:
         proof = f"at most {result.gap:.1%} from the best"
     limits = ", ".join(f"{app} on at most {count} devices" for app, count in result.longest_chain.items())
     return Text(f"{proof}{f' of plans with {limits}' if limits else ''}, {result.solve_s:.2f} s\n")
+
+
+def swap_table(result: PlanResult) -> Table:
+    """Return how often weights are loaded from flash, and why they cannot all stay in place."""
+    why = "; ".join(reason.message.rstrip(":") for reason in result.resident_reasons)
+    table = _table("Weights are loaded in turn", ("device", "set", "segments"), ("loads a run",))
+    table.caption, table.caption_justify = escape(f"not all in place: {why}"), "left"
+    plan = result.plan
+    loads = plan.schedule.loads_per_run if plan.schedule else {}
+    for (device, number), count in sorted(loads.items()):
+        sets = plan.residency_sets(device)
+        if len(sets) > 1:
+            names = ", ".join(segment.name for segment in sets[number])
+            table.add_row(escape(device), str(number), escape(names), f"{count:.2f}")
+    return table
 
 
 def outcomes_table(outcomes: Mapping[str, PlanResult | SynergyError]) -> Table:
@@ -107,7 +125,8 @@ def plan_table(plan: Plan) -> Table:
             if i < len(app.segments):
                 part = app.segments[i]
                 cycles = f"{app.predicted.cycles[part.name]:,}"
-                table.add_row(app.app, "infer", part.device, f"layers {part.first}-{part.last}", cycles)
+                held = f", weights in set {part.residency}" if part.swapped else ""
+                table.add_row(app.app, "infer", part.device, f"layers {part.first}-{part.last}{held}", cycles)
         table.add_row(app.app, "interact", app.interact_device)
     return table
 

@@ -128,6 +128,11 @@ class Program:
         """Number of 32-bit words of weights that flash must hold."""
         return sum(len(write.words) for write in self.weights if write.width_bytes == 4)
 
+    @property
+    def load_words(self) -> int:
+        """Number of words that loading its weights and biases stores."""
+        return sum(len(write.words) for write in (*self.weights, *self.bias))
+
     def __str__(self) -> str:
         lines = [f"program {self.name} for {self.chip} ({self.engine})"]
         for layer in self.layers:
