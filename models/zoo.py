@@ -61,10 +61,10 @@ ZOO: Mapping[str, Entry] = {
 """By the name that ``build`` and ``network`` take."""
 
 
-def build(name: str, chip: str) -> nn.Module:
+def build(name: str, chip: str, seed: int = 0) -> nn.Module:
     """Return the network called ``name`` in its form for ``chip``; equal calls give equal weights."""
     with torch.random.fork_rng(devices=[]), torch.no_grad():
-        torch.manual_seed(0)
+        torch.manual_seed(seed)
         module = ZOO[name].make(load_chip(chip)).eval()
         weighted = [part for part in module.modules() if isinstance(part, _WEIGHTED)]
         hooks = [part.register_forward_hook(_normalize) for part in weighted]

@@ -360,7 +360,7 @@ class Runtime(_Data):
     first_wake_us: float
     """For the first time after power-up."""
     set_runs: int
-    """Runs that a residency set has before another one that waits is loaded."""
+    """Runs of each segment of a residency set before another set that waits is loaded."""
     load_words: int
     """Words of weights that are loaded at once."""
     flash_reserve_bytes: int

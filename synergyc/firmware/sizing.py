@@ -20,7 +20,7 @@ _CHANNEL_ANSWERS = 4
 """Fragments that one acknowledgement answers on a shared channel, where each costs air time."""
 
 SET_RUNS = 8
-"""Runs that a residency set has before another one that waits is loaded: a load takes longer than a run."""
+"""Runs of each segment of a residency set before another one that waits is loaded: a load takes longer."""
 
 _OTHER_RAM_BYTES = 2048
 """Everything else in RAM: decoders, link and task states, console (measured: under 1.5 KiB)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from types import TracebackType
 
 import simpy
@@ -39,15 +40,17 @@ class Accelerator:
     """One device's accelerator: one run at a time, the first residency set in its memories.
 
     ``segments`` are the device's in the order in which the firmware goes round them; ``set_runs`` is how many
-    runs a set begins before another one that waits is loaded.
+    runs of each of its segments a set begins before another one that waits is loaded.
     """
 
     def __init__(self, env: simpy.Environment, segments: list[Segment], set_runs: int) -> None:
         self.env = env
         self.selected: Segment | None = None
         self._order = {segment: number for number, segment in enumerate(segments)}
+        self._turns = Counter(segment.residency for segment in segments)
         self._set_runs = set_runs
-        self._set, self._runs, self._next = 0, 0, 0
+        self._set, self._next = 0, 0
+        self._left = set_runs * self._turns[0]
         self._waiting: list[Turn] = []
         self._busy = False
 
@@ -59,7 +62,7 @@ class Accelerator:
     @property
     def sets(self) -> int:
         """Number of residency sets."""
-        return len({segment.residency for segment in self._order})
+        return len(self._turns)
 
     def request(self, segment: Segment, priority: int) -> Turn:
         """Ask for a run of ``segment``, whose input and place for the result are there."""
@@ -84,11 +87,12 @@ class Accelerator:
         self._waiting.remove(turn)
         segment = turn.segment
         turn.loads = segment.residency != self._set
-        self._set, self._runs = segment.residency, 0 if turn.loads else self._runs
-        self._runs = min(self._runs + 1, self._set_runs)
+        self._set = segment.residency
+        self._left = self._set_runs * self._turns[self._set] if turn.loads else self._left
+        self._left = max(0, self._left - 1)
         self._next = turn.order + 1
         turn.succeed()
 
     def _rank(self, turn: Turn) -> tuple[int, bool, int]:
-        has_turn = (turn.segment.residency == self._set) == (self._runs < self._set_runs)
+        has_turn = (turn.segment.residency == self._set) == (self._left > 0)
         return -turn.priority, not has_turn, (turn.order - self._next) % len(self._order)

@@ -12,7 +12,7 @@ static infer_t *running;
 static infer_t *loading; /* the segment whose set is being loaded */
 static uint32_t started_ticks;
 static uint8_t next_infer; /* segments of equal priority take turns */
-static uint8_t set_runs;   /* of the set that is loaded, SET_RUNS at most */
+static size_t runs_left;   /* of the set that is loaded, before another one that waits has its turn */
 static timing_t swaps;
 
 static void pass_on(const infer_t *infer, const uint32_t *input)
@@ -32,7 +32,7 @@ static void start(infer_t *infer, const tensor_t *input)
     started_ticks = port_ticks();
     timing_add(&infer->load, began, started_ticks);
     running = infer;
-    set_runs = set_runs < SET_RUNS ? (uint8_t)(set_runs + 1u) : set_runs;
+    runs_left -= runs_left != 0 ? 1u : 0u;
     cnn_start(infer->segment, input->data);
     pass_on(infer, input->data);
     queue_pop(infer->in); /* the accelerator has its own copy */
@@ -96,7 +96,7 @@ static bool is_ready(const infer_t *infer)
 /* The loaded set goes first until it has had its runs, then any other one. */
 static bool has_turn(const infer_t *infer)
 {
-    return cnn_is_loaded(infer->set) == (set_runs < SET_RUNS);
+    return cnn_is_loaded(infer->set) == (runs_left != 0);
 }
 
 static bool goes_before(const infer_t *one, const infer_t *other)
@@ -126,7 +126,7 @@ static void load_set(void)
 {
     if (cnn_load_part(loading->set)) {
         timing_add(&swaps, started_ticks, port_ticks());
-        set_runs = 0;
+        runs_left = SET_RUNS * loading->set->count;
         start(loading, queue_front(loading->in));
         loading = NULL;
     }
@@ -218,6 +218,7 @@ void infer_open(void)
         test_set(&device.sets[i - 1u]);
     }
     load_at_once(&device.sets[0]);
+    runs_left = SET_RUNS * device.sets[0].count;
 }
 
 const timing_t *infer_swaps(void)

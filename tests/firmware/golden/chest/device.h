@@ -12,7 +12,7 @@
 /* Peripheral clock, which the timer counts. */
 #define PORT_TICK_HZ 50000000u
 
-/* So many runs of a residency set are begun before the weights of another one that waits are loaded. */
+/* So many runs for each segment of a residency set are begun before another set that waits is loaded. */
 #define SET_RUNS 8u
 
 typedef struct {
