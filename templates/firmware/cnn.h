@@ -77,7 +77,7 @@ typedef struct {
 } cnn_set_t;
 
 /* Words that one part of a load stores at most, in well under a millisecond: links are served in between. */
-#define CNN_LOAD_WORDS 512u
+#define CNN_LOAD_WORDS 1024u
 
 /* Powers the accelerator up for the segments of all sets; none is loaded yet. */
 void cnn_open(const cnn_set_t *sets, size_t count);

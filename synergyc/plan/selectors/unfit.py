@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import combinations, islice
 
@@ -65,14 +65,31 @@ def _conflict(instance: Instance, budget: Budget) -> SynergyError:
 
 
 def _reasons_with_swap(part: Instance) -> tuple[Diagnostic, ...]:
-    """Return what stands against the best plans in which all segments load their weights for each run."""
-    rows = []
+    """Return what stands against the fastest plans in which all segments load their weights for each run."""
+    chosen = []
     for j, table in enumerate(part.tables):
-        swapping = np.array([all(chain.swapped) and bool(chain.swapped) for chain in table.chain_list])
-        rows.append(next(iter(ranking(part.scores(j, {}), swapping[table.chain])), None))
-    if None in rows:
-        return ()
-    return part.checks.reasons([part.candidate(j, row) for j, row in enumerate(rows) if row is not None])
+        swapping = np.array([bool(chain.swapped) and all(chain.swapped) for chain in table.chain_list])
+        rows = np.flatnonzero(swapping[table.chain])
+        if not len(rows):
+            return ()
+        chosen.append(int(rows[part.periods(j, {})[rows].argmin()]))
+    reasons = part.checks.reasons([part.candidate(j, row) for j, row in enumerate(chosen)])
+    return reasons or tuple(_slower(part, chosen))
+
+
+def _slower(part: Instance, rows: Sequence[int]) -> Iterator[Diagnostic]:
+    """Yield the apps that miss their rate where weights are loaded for each run."""
+    for table, plan in zip(part.tables, part.plans(rows), strict=True):
+        app, found_hz = table.model.app, plan.predicted.throughput_hz
+        if app.wanted_hz is not None and found_hz < app.wanted_hz:
+            yield Diagnostic(
+                "rate-missed",
+                f"app {app.name!r} with weights loaded for each run",
+                app.location,
+                need=f"{app.wanted_hz:g} runs/s",
+                have=f"{found_hz:.1f} runs/s",
+                hint="loosen rate_hz, or add a device",
+            )
 
 
 def _smallest_conflict(instance: Instance, budget: Budget) -> tuple[int, ...]:

@@ -1,0 +1,70 @@
+"""Three models whose weights do not fit one accelerator together: ``examples/swap.yaml``, emulated.
+
+Truth: the integer reference for every result; for the plan's schedule, what the emulated device does.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from synergyc.manifest import Manifest
+from synergyc.pipeline.build import BuildOptions, build
+from synergyc.pipeline.run import RunOptions, run
+from synergyc.toolchain import find_cross_compiler
+from tests.e2e.command import ROOT, synergyc
+
+pytestmark = pytest.mark.e2e
+
+RUNS = 40
+
+
+@pytest.fixture(scope="module")
+def manifest(built: Path) -> Manifest:
+    return Manifest.model_validate_json((built / "manifest.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    find_cross_compiler()
+    folder = tmp_path_factory.mktemp("swap") / "build"
+    build(ROOT / "examples" / "swap.yaml", folder, BuildOptions(), lambda _: None)
+    return folder
+
+
+def test_the_manifest_says_which_weights_are_together_and_why(manifest: Manifest) -> None:
+    (device,) = manifest.devices
+    assert [part.residency for part in device.segments] == [0, 0, 1]
+    assert "cannot run together" in manifest.not_resident[0]
+    first, second = device.loads
+    assert first.weight_bytes == sum(part.weight_bytes for part in device.segments[:2])
+    assert second.load_ms < first.load_ms < 40
+
+
+def test_results_are_right_and_as_fast_as_predicted(built: Path) -> None:
+    outcome = run(built, RunOptions(RUNS))
+    assert outcome.ok
+    for app in outcome.apps:
+        assert app.right == app.sent == RUNS
+        assert app.throughput_hz == pytest.approx(app.predicted_throughput_hz, rel=0.05)
+    swap = outcome.devices[0].swap
+    assert swap is not None
+    assert swap.loads == pytest.approx(swap.predicted_loads, abs=2)
+    assert swap.load_ms == pytest.approx(swap.predicted_load_ms, rel=0.05)
+
+
+def test_a_report_has_a_memory_map_for_each_set(built: Path, tmp_path: Path) -> None:
+    page = tmp_path / "report.html"
+    assert synergyc("report", str(built), "-o", str(page), "--runs", "0", "-q").returncode == 0
+    text = page.read_text()
+    assert "collar, weights in set 0" in text
+    assert "collar, weights in set 1" in text
+
+
+def test_the_command_shows_loads(built: Path) -> None:
+    document = json.loads(synergyc("run", str(built), "--runs", "9", "--json", "-q").stdout)
+    swap = document["devices"]["collar"]["swap"]
+    assert swap["loads"] >= 2
+    assert swap["load_ms"] > 1

@@ -1,0 +1,141 @@
+"""Plans that load weights in turn: when they are taken, which sets they make, and what stands against them.
+
+Truth: hand-made checks of what fits together, and the published order of turns (docs/firmware.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+
+from synergyc.diagnostics import Diagnostic, SynergyError
+from synergyc.ir.network import Network
+from synergyc.plan.cost import CostModel, weight_bytes
+from synergyc.plan.document import plan_document
+from synergyc.plan.problem import PlanApp, PlanProblem
+from synergyc.plan.selector import PlanResult, choose_or_swap
+from synergyc.plan.timeline import RUNS
+from synergyc.targets import Chip
+from tests.plan.problems import CHIP, chain, device, wire
+
+NETWORKS = {name: chain(name, (16, 64, 64), side=4) for name in ("a", "b", "c")}
+BYTES = {name: weight_bytes(network.layers) for name, network in NETWORKS.items()}
+
+
+def one_device(*apps: PlanApp) -> PlanProblem:
+    named = apps or tuple(PlanApp(name, "imu", "led") for name in NETWORKS)
+    return PlanProblem((device("wrist", ("imu",), ("led",)),), (), named, shared_accelerators=True)
+
+
+def at_most(together: int) -> object:
+    """Return a check that allows so many segments in an accelerator's memories."""
+
+    def fits(networks: Sequence[Network], chip: Chip) -> tuple[Diagnostic, ...]:
+        need, have = f"{len(networks)} networks", f"{together} networks"
+        wrong = Diagnostic("weight-memory", "too many weights", need=need, have=have)
+        return (wrong,) if len(networks) > together else ()
+
+    return fits
+
+
+def plan_with(together: int, problem: PlanProblem | None = None, **options: str) -> PlanResult:
+    return choose_or_swap(problem or one_device(), NETWORKS, at_most(together), **options)  # type: ignore[arg-type]
+
+
+def residency(result: PlanResult) -> list[int]:
+    return [part.residency for app in result.plan.apps for part in app.segments]
+
+
+def test_apps_that_fit_together_never_wait_for_weights() -> None:
+    result = plan_with(3)
+    assert not any(part.swapped for app in result.plan.apps for part in app.segments)
+    assert residency(result) == [0, 0, 0]
+    assert result.resident_reasons == ()
+    assert plan_document(result)["loads"] == []
+
+
+@pytest.mark.parametrize(("together", "sets"), [(2, [0, 0, 1]), (1, [0, 1, 2])])
+def test_apps_that_do_not_fit_together_are_divided_into_few_sets(together: int, sets: list[int]) -> None:
+    result = plan_with(together)
+    assert all(part.swapped for app in result.plan.apps for part in app.segments)
+    assert residency(result) == sets
+    assert result.resident_reasons[0].rule == "apps-conflict"
+    assert [len(part) for part in result.plan.residency_sets("wrist")] == [
+        sets.count(number) for number in range(max(sets) + 1)
+    ]
+
+
+def test_a_round_of_all_apps_loads_every_weight_once() -> None:
+    """The figures that objectives compare: no app waits longer than that, whatever the sets."""
+    result = plan_with(2)
+    load_us = sum(BYTES.values()) * CHIP.cnn.timing.weight_byte_ns / 1000
+    resident_us = 1e6 / plan_with(3).plan.apps[0].predicted.throughput_hz
+    for app in result.plan.apps:
+        assert 1e6 / app.predicted.throughput_hz == pytest.approx(resident_us + load_us, rel=0.2)
+
+
+def test_the_schedule_has_eight_runs_of_each_segment_between_loads() -> None:
+    result = plan_with(2)
+    assert result.plan.schedule is not None
+    loads = result.plan.schedule.loads_per_run
+    assert {key: round(value * RUNS) for key, value in loads.items()} == {
+        ("wrist", 0): pytest.approx(RUNS / 8, abs=1),
+        ("wrist", 1): pytest.approx(RUNS / 8, abs=1),
+    }
+    weights = [term for term in result.plan.apps[0].predicted.terms if term.task == "weights"]
+    alone_us = CostModel(one_device(), PlanApp("a", "imu", "led"), NETWORKS["a"]).segment_cost(0, 1, CHIP)
+    assert [term.unit for term in weights] == ["wrist.accelerator", "wrist.cpu"]
+    assert weights[0].duration_us == pytest.approx(alone_us.weights_us * loads["wrist", 0])
+
+
+def test_a_second_device_is_better_than_loading_weights() -> None:
+    problem = one_device()
+    both = replace(
+        problem,
+        devices=(*problem.devices, device("chest", ("imu",), ("led",))),
+        links=(wire("wrist", "chest"),),
+    )
+    result = plan_with(2, both)
+    assert not any(part.swapped for app in result.plan.apps for part in app.segments)
+
+
+def test_flash_limits_what_can_be_swapped() -> None:
+    flash = CHIP.flash.model_copy(update={"size_bytes": 49_152 + sum(BYTES.values())})
+    small = CHIP.model_copy(update={"flash": flash})
+    problem = one_device()
+    problem = replace(problem, devices=(replace(problem.devices[0], chip=small),))
+    with pytest.raises(SynergyError) as caught:
+        plan_with(1, problem)
+    head, *reasons = caught.value.diagnostics
+    assert head.rule == "apps-conflict"
+    assert "nor where weights are loaded for each run" in head.message
+    assert [reason.rule for reason in reasons] == ["weight-memory", "flash-weights"]
+    # Weights of all, and a sample of each app: 4 x 4 pixels of 16 channels.
+    assert reasons[1].need == f"{sum(BYTES.values()) + 3 * 256:,} bytes"
+
+
+def test_two_apps_that_flash_has_no_room_for_are_the_smallest_conflict() -> None:
+    flash = CHIP.flash.model_copy(update={"size_bytes": 49_152 + BYTES["a"] + BYTES["b"] - 1})
+    problem = one_device()
+    small = CHIP.model_copy(update={"flash": flash})
+    with pytest.raises(SynergyError, match="apps 'a', 'b' cannot run together"):
+        plan_with(1, replace(problem, devices=(replace(problem.devices[0], chip=small),)))
+
+
+def test_a_rate_that_loading_weights_cannot_keep_is_refused() -> None:
+    fast = [PlanApp(name, "imu", "led", wanted_hz=300.0) for name in NETWORKS]
+    assert plan_with(3, one_device(*fast))
+    with pytest.raises(SynergyError) as caught:
+        plan_with(1, one_device(*fast))
+    head, *reasons = caught.value.diagnostics
+    assert head.rule == "apps-conflict"
+    assert [reason.rule for reason in reasons] == ["weight-memory", "rate-missed", "rate-missed"]
+    assert reasons[1].need == "300 runs/s"
+
+
+def test_selectors_that_know_no_swap_say_that_apps_do_not_fit() -> None:
+    with pytest.raises(SynergyError) as caught:
+        plan_with(1, selector="progressive")
+    assert caught.value.diagnostics[0].rule == "no-place-left"
