@@ -18,7 +18,8 @@ from tests.e2e.command import ROOT, synergyc
 
 pytestmark = pytest.mark.e2e
 
-RUNS = 40
+RUNS = 100
+"""As many as the schedule plays: the first and the last load count less then."""
 
 
 @pytest.fixture(scope="module")
