@@ -6,23 +6,16 @@ Names are those that torch 2.13 prints after ``run_decompositions({})``. A reade
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
 from synergyc.frontend import pools, shapes, weighted
+from synergyc.frontend.aten_values import VALUE_READERS, Reader, source_of, spread
 from synergyc.frontend.builder import Call, UnsupportedOperatorError, Value
 from synergyc.ir.graph import Abs, BatchNorm, Convolution, Operator, Relu
 from synergyc.ir.tail import TailOp
-from synergyc.ir.types import EltwiseOp, PoolKind, Shape, frozen_array
-
-Reader = Callable[[Call], Value | tuple[Value, ...]]
-
-
-def _source(call: Call) -> Value:
-    return call.value("input", "self")
+from synergyc.ir.types import Array, PoolKind, Shape, frozen_array
 
 
 def _axis(call: Call, key: str = "dim", default: int = 0) -> int:
@@ -39,7 +32,7 @@ def _axis(call: Call, key: str = "dim", default: int = 0) -> int:
 def _rank_shape(call: Call) -> Shape:
     for key in ("input", "self"):
         if isinstance(call.arguments.get(key), Value):
-            return _source(call).shape
+            return source_of(call).shape
     return call.shape
 
 
@@ -80,7 +73,7 @@ def _matrix_product(call: Call) -> Value:
         if call.arguments.get("alpha", 1) != 1 or call.arguments.get("beta", 1) != 1:
             raise UnsupportedOperatorError("it must not scale its operands (alpha=1, beta=1)")
         return weighted.multiply(call, call.value("mat1"), frozen_array(other.T), call.constant("input"))
-    return weighted.multiply(call, _source(call), frozen_array(other.T), bias)
+    return weighted.multiply(call, source_of(call), frozen_array(other.T), bias)
 
 
 def _batch_norm(call: Call) -> Value:
@@ -98,7 +91,7 @@ def _pooling(kind: PoolKind) -> Reader:
     def read(call: Call) -> Value:
         window = tuple(call.arguments["kernel_size"])
         rank = len(window)
-        padding = _spread(call.arguments["padding"], rank)
+        padding = spread(call.arguments["padding"], rank)
         if call.arguments.get("divisor_override") is not None:
             raise UnsupportedOperatorError(
                 "average pooling must divide by the window size (divisor_override=None)"
@@ -106,27 +99,21 @@ def _pooling(kind: PoolKind) -> Reader:
         form = pools.PoolForm(
             kind,
             window,
-            _spread(call.arguments["stride"] or window, rank),
-            _spread(call.arguments.get("dilation", 1), rank),
+            spread(call.arguments["stride"] or window, rank),
+            spread(call.arguments.get("dilation", 1), rank),
             padding,
             padding,
             call.arguments["ceil_mode"],
             call.arguments.get("count_include_pad", True),
         )
-        return pools.pool(call, _source(call), form)
+        return pools.pool(call, source_of(call), form)
 
     return read
 
 
-def _spread(sizes: Any, rank: int) -> Shape:
-    """Return one size for each axis; torch takes a single one for all."""
-    values = tuple(sizes) if isinstance(sizes, list | tuple) else (sizes,)
-    return values * rank if len(values) == 1 else values
-
-
 def _adaptive(kind: PoolKind) -> Reader:
     def read(call: Call) -> Value:
-        source = _source(call)
+        source = source_of(call)
         wanted = tuple(call.arguments["output_size"])
         weighted.of_rank(source, len(wanted) + 1)
         kept = tuple(
@@ -138,84 +125,20 @@ def _adaptive(kind: PoolKind) -> Reader:
     return read
 
 
-def _reduction(kind: PoolKind) -> Reader:
-    def read(call: Call) -> Value:
-        source = _source(call)
-        chosen = call.arguments.get("dim")
-        numbers = _spread(chosen, 1) if chosen not in (None, []) else ()
-        axes = {(int(number) % (len(source.shape) + 1)) - 1 for number in numbers}
-        if not axes or -1 in axes:
-            raise UnsupportedOperatorError("the images of a batch must not be mixed")
-        return pools.pool_axes(call, source, kind, axes)
-
-    return read
-
-
-def _elementwise(op: EltwiseOp, *, swapped: bool = False) -> Reader:
-    def read(call: Call) -> Value:
-        first = call.arguments.get("input", call.arguments.get("self"))
-        second = call.arguments["other"]
-        alpha = call.arguments.get("alpha", 1)
-        if alpha != 1 and not swapped:
-            second = weighted.scale(call, second, alpha, 0) if isinstance(second, Value) else second * alpha
-        elif alpha != 1:
-            first = weighted.scale(call, first, alpha, 0)
-        return weighted.combine(call, op, *((second, first) if swapped else (first, second)))
-
-    return read
-
-
-def _product(call: Call) -> Value:
-    return weighted.times(
-        call, call.arguments.get("input", call.arguments.get("self")), call.arguments["other"]
-    )
-
-
-def _quotient(call: Call) -> Value:
-    divisor = call.arguments["other"]
-    if isinstance(divisor, Value) or call.arguments.get("rounding_mode"):
-        raise UnsupportedOperatorError("the divisor must be constant, and the quotient exact")
-    return weighted.times(call, _source(call), 1.0 / np.asarray(divisor, dtype=np.float64))
-
-
-def _negation(call: Call) -> Value:
-    return weighted.scale(call, _source(call), -1.0, 0.0)
-
-
 def _concatenation(call: Call) -> Value:
     return shapes.concatenate(call, call.arguments["tensors"], _axis(call))
 
 
 def _unary(operator: Operator) -> Reader:
-    return lambda call: call.emit(operator, _source(call))
-
-
-def _clip(low_key: str | float | None, high_key: str | float | None) -> Reader:
-    def limit(call: Call, key: str | float | None) -> float | None:
-        found = call.arguments.get(key) if isinstance(key, str) else key
-        if isinstance(found, Value):
-            raise UnsupportedOperatorError("the limits must be constant")
-        return None if found is None else float(found)
-
-    return lambda call: weighted.clamp(call, _source(call), limit(call, low_key), limit(call, high_key))
-
-
-def _leaky(key: str) -> Reader:
-    def read(call: Call) -> Value:
-        slope = call.arguments.get(key, 0.01)
-        if isinstance(slope, Value):
-            raise UnsupportedOperatorError("the slope must be a parameter")
-        return weighted.leaky(call, _source(call), slope)
-
-    return read
+    return lambda call: weighted.activate(call, operator, source_of(call))
 
 
 def _reshape(call: Call) -> Value:
-    return shapes.reshape(call, _source(call))
+    return shapes.reshape(call, source_of(call))
 
 
 def _permute(call: Call) -> Value:
-    source = _source(call)
+    source = source_of(call)
     rank = len(source.shape) + 1
     if "dims" in call.arguments:
         order = [int(axis) % rank for axis in call.arguments["dims"]]
@@ -229,7 +152,7 @@ def _permute(call: Call) -> Value:
 
 
 def _slice(call: Call) -> Value:
-    source, number = _source(call), int(call.arguments.get("dim", 0))
+    source, number = source_of(call), int(call.arguments.get("dim", 0))
     if number in {0, -len(source.shape) - 1}:
         start, stop = call.arguments.get("start"), call.arguments.get("end")
         if (start or 0) == 0 and (stop is None or stop >= 1):
@@ -243,15 +166,71 @@ def _slice(call: Call) -> Value:
 
 
 def _select(call: Call) -> Value:
-    source, axis = _source(call), _axis(call)
+    source, axis = source_of(call), _axis(call)
     index = int(call.arguments["index"]) % source.shape[axis]
     part_shape = tuple(1 if number == axis else size for number, size in enumerate(source.shape))
     part = shapes.slice_axis(replace(call, shape=part_shape), source, axis, index, index + 1, 1)
     return shapes.reshape(call, part)
 
 
+def _unbind(call: Call) -> tuple[Value, ...]:
+    axis, source = _axis(call), source_of(call)
+    shape = tuple(1 if number == axis else size for number, size in enumerate(source.shape))
+    parts = [
+        shapes.slice_axis(replace(call, shape=shape), source, axis, index, index + 1, 1)
+        for index in range(source.shape[axis])
+    ]
+    return tuple(shapes.reshape(call, part) for part in parts)
+
+
+def _picked(call: Call, channels: list[int]) -> Value:
+    return shapes.pick(call, source_of(call), channels)
+
+
+def _index(call: Call) -> Value:
+    """Read indexing of channels by a list of numbers."""
+    indices = call.arguments["indices"]
+    chosen = [index for index in indices if index is not None]
+    if (
+        len(chosen) != 1
+        or len(indices) != 2
+        or indices[0] is not None
+        or not isinstance(chosen[0], np.ndarray)
+    ):
+        raise UnsupportedOperatorError("only channels can be picked by numbers", "use slices or pooling")
+    return _chosen_channels(call, chosen[0])
+
+
+def _index_select(call: Call) -> Value:
+    if _axis(call) != 0:
+        raise UnsupportedOperatorError("only channels can be picked by numbers", "use slices or pooling")
+    return _chosen_channels(call, call.constant("index"))
+
+
+def _chosen_channels(call: Call, index: Array) -> Value:
+    if index.ndim != 1 or index.dtype == bool:
+        raise UnsupportedOperatorError("channels are picked by a list of numbers")
+    return _picked(call, [int(number) % source_of(call).shape[0] for number in index])
+
+
+def _flip(call: Call) -> Value:
+    source = source_of(call)
+    if [int(axis) % (len(source.shape) + 1) for axis in call.arguments["dims"]] != [1]:
+        raise UnsupportedOperatorError("only the order of channels can be reversed")
+    return _picked(call, list(range(source.shape[0]))[::-1])
+
+
+def _repeat(call: Call) -> Value:
+    source, counts = source_of(call), [int(count) for count in call.arguments["repeats"]]
+    if len(counts) != len(source.shape) + 1 or counts != [1, counts[1], *[1] * (len(counts) - 2)]:
+        raise UnsupportedOperatorError(
+            "only channels can be repeated", "use nn.Upsample for rows and columns"
+        )
+    return _picked(call, list(range(source.shape[0])) * counts[1])
+
+
 def _split(call: Call) -> tuple[Value, ...]:
-    source, axis = _source(call), _axis(call)
+    source, axis = source_of(call), _axis(call)
     size = source.shape[axis]
     sizes = call.arguments.get("split_sizes", call.arguments.get("split_size"))
     if "chunks" in call.arguments:
@@ -268,36 +247,36 @@ def _split(call: Call) -> tuple[Value, ...]:
 
 
 def _pad(call: Call) -> Value:
-    source, sizes = _source(call), [int(size) for size in call.arguments["pad"]]
+    source, sizes = source_of(call), [int(size) for size in call.arguments["pad"]]
     if float(call.arguments.get("value") or 0) != 0 or call.arguments.get("mode", "constant") != "constant":
         raise UnsupportedOperatorError("maps can be padded with zeros only", "use padding_mode='zeros'")
     pairs = [(sizes[index], sizes[index + 1]) for index in range(0, len(sizes), 2)][::-1]
     rank = len(source.shape) - 1
-    if len(pairs) > rank and any(any(pair) for pair in pairs[: len(pairs) - rank]):
-        raise UnsupportedOperatorError(
-            "channels cannot be padded", "use more output channels in the layer before"
-        )
+    if len(pairs) > rank + 1 and any(pairs[0]):
+        raise UnsupportedOperatorError("the images of a batch must not be mixed")
+    if len(pairs) > rank:
+        source = shapes.pad_channels(call, source, *pairs[len(pairs) - rank - 1])
     pairs = [*[(0, 0)] * (rank - len(pairs)), *pairs[max(0, len(pairs) - rank) :]]
     return weighted.pad(call, source, tuple(a for a, _ in pairs), tuple(b for _, b in pairs))
 
 
 def _upsample(call: Call) -> Value:
-    return shapes.upsample(call, _source(call))
+    return shapes.upsample(call, source_of(call))
 
 
 def _unshuffle(call: Call) -> Value:
-    return shapes.fold(call, _source(call), int(call.arguments["downscale_factor"]))
+    return shapes.fold(call, source_of(call), int(call.arguments["downscale_factor"]))
 
 
 def _shuffle_channels(call: Call) -> Value:
-    source, groups = _source(call), int(call.arguments["groups"])
+    source, groups = source_of(call), int(call.arguments["groups"])
     order = np.arange(source.shape[0]).reshape(groups, -1).T.reshape(-1)
     return shapes.pick(call, source, order.tolist())
 
 
 def _finish(op: TailOp) -> Reader:
     def read(call: Call) -> Value:
-        source = _source(call)
+        source = source_of(call)
         if op in {TailOp.SIGMOID, TailOp.TANH}:
             return shapes.finish(call, source, op)
         return shapes.finish(call, source, op, _axis(call, default=-1))
@@ -306,19 +285,20 @@ def _finish(op: TailOp) -> Reader:
 
 
 def _argmax(call: Call) -> Value:
-    source = _source(call)
+    source = source_of(call)
     if call.arguments.get("dim") is None:
         raise UnsupportedOperatorError("the largest value must be looked for along an axis (dim=1)")
     return shapes.pick_largest(call, source, _axis(call))
 
 
 def _largest(call: Call) -> tuple[Value, ...]:
-    source, axis = _source(call), _axis(call)
-    return tuple(shapes.pick_largest(call, source, axis, op) for op in (TailOp.MAX, TailOp.ARGMAX))
+    source, axis = source_of(call), _axis(call)
+    place = shapes.pick_largest(call, source, axis)
+    return pools.pool_axes(call, source, PoolKind.MAX, {axis}), place
 
 
 def _bilinear(call: Call) -> Value:
-    source, scales = _source(call), call.arguments.get("scale_factors") or ()
+    source, scales = source_of(call), call.arguments.get("scale_factors") or ()
     for size, target, scale in zip(source.shape[1:], call.shape[1:], scales, strict=False):
         if size * float(scale) != target:
             raise UnsupportedOperatorError("the new size must be the old one times scale_factor")
@@ -326,14 +306,15 @@ def _bilinear(call: Call) -> Value:
 
 
 def _pixel_shuffle(call: Call) -> Value:
-    return shapes.unfold(call, _source(call), int(call.arguments["upscale_factor"]))
+    return shapes.unfold(call, source_of(call), int(call.arguments["upscale_factor"]))
 
 
 def _pass_through(call: Call) -> Value:
-    return _source(call)
+    return source_of(call)
 
 
 READERS: dict[str, Reader] = {
+    **VALUE_READERS,
     "conv1d.default": _convolution,
     "conv1d.padding": _convolution,
     "conv2d.default": _convolution,
@@ -355,28 +336,8 @@ READERS: dict[str, Reader] = {
     "adaptive_avg_pool2d.default": _adaptive(PoolKind.AVERAGE),
     "adaptive_max_pool1d.default": _adaptive(PoolKind.MAX),
     "adaptive_max_pool2d.default": _adaptive(PoolKind.MAX),
-    "mean.dim": _reduction(PoolKind.AVERAGE),
-    "amax.default": _reduction(PoolKind.MAX),
     "relu.default": _unary(Relu()),
     "abs.default": _unary(Abs()),
-    "relu6.default": _clip(0.0, 6.0),
-    "hardtanh.default": _clip("min_val", "max_val"),
-    "clamp.default": _clip("min", "max"),
-    "clamp_min.default": _clip("min", None),
-    "clamp_max.default": _clip(None, "max"),
-    "leaky_relu.default": _leaky("negative_slope"),
-    "prelu.default": _leaky("weight"),
-    "add.Tensor": _elementwise(EltwiseOp.ADD),
-    "add.Scalar": _elementwise(EltwiseOp.ADD),
-    "sub.Tensor": _elementwise(EltwiseOp.SUB),
-    "sub.Scalar": _elementwise(EltwiseOp.SUB),
-    "rsub.Tensor": _elementwise(EltwiseOp.SUB, swapped=True),
-    "rsub.Scalar": _elementwise(EltwiseOp.SUB, swapped=True),
-    "mul.Tensor": _product,
-    "mul.Scalar": _product,
-    "div.Tensor": _quotient,
-    "div.Scalar": _quotient,
-    "neg.default": _negation,
     "cat.default": _concatenation,
     "view.default": _reshape,
     "reshape.default": _reshape,
@@ -390,6 +351,11 @@ READERS: dict[str, Reader] = {
     "transpose.int": _permute,
     "slice.Tensor": _slice,
     "select.int": _select,
+    "unbind.int": _unbind,
+    "index.Tensor": _index,
+    "index_select.default": _index_select,
+    "flip.default": _flip,
+    "repeat.default": _repeat,
     "split.Tensor": _split,
     "split_with_sizes.default": _split,
     "chunk.default": _split,

@@ -148,7 +148,7 @@ def _reduction(kind: PoolKind) -> Reader:
 
 
 def _unary(operator: Operator) -> Reader:
-    return lambda node: node.call.emit(operator, node.source())
+    return lambda node: weighted.activate(node.call, operator, node.source())
 
 
 def _clip(node: OnnxCall) -> Value:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from synergyc.frontend.builder import Call, UnsupportedOperatorError, Value
-from synergyc.frontend.shapes import pick_largest
-from synergyc.frontend.weighted import of_rank, pad
+from synergyc.frontend.moved import again, moved
+from synergyc.frontend.shapes import pick_largest, reshape
+from synergyc.frontend.weighted import mix_channels, of_rank, pad
 from synergyc.ir.graph import Flatten, Pooling, Reshape, Thinning
 from synergyc.ir.tail import TailOp
 from synergyc.ir.types import Pool, PoolKind, Shape
@@ -104,12 +105,26 @@ def pool_axes(call: Call, source: Value, kind: PoolKind, axes: set[int]) -> Valu
 
     The maximum over channels alone is work of the CPU, at the model's end.
     """
+    found = moved(call, source)
+    if found is not None and (order := found.axes) is not None:
+        inner = tuple(
+            1 if axis in {order[item] for item in axes} else size
+            for axis, size in enumerate(found.start.shape)
+        )
+        if len(call.shape) == len(inner):
+            pooled = pool_axes(replace(call, shape=inner), found.start, kind, {order[axis] for axis in axes})
+            return again(call, pooled, found.steps)
+        if len(call.shape) == 1 and 0 not in {order[axis] for axis in axes}:
+            return pool_axes(call, found.start, kind, {order[axis] for axis in axes})
     if axes == {0} and kind is PoolKind.MAX:
         return pick_largest(call, source, 0, TailOp.MAX)
+    if 0 in axes and kind is PoolKind.AVERAGE:
+        source = mix_channels(call, source, 1 / source.shape[0])
+        axes = axes - {0}
+        if not axes:
+            return reshape(call, source)
     if not axes or 0 in axes or len(source.shape) == 1:
-        raise UnsupportedOperatorError(
-            "it must be over rows and columns", "channels are mixed by convolutions only"
-        )
+        raise UnsupportedOperatorError("the maximum of channels cannot be computed between layers")
     window = tuple(size if axis in axes else 1 for axis, size in enumerate(source.shape) if axis)
     shape = tuple(1 if axis in axes else size for axis, size in enumerate(source.shape))
     columns = (*window, 1)[:2]

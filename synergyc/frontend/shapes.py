@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from synergyc.frontend.builder import Call, UnsupportedOperatorError, Value
+from synergyc.frontend.moved import again, together
 from synergyc.frontend.weighted import pad
 from synergyc.ir.graph import Concatenation, Copy, Flatten, Pooling, Reshape, Thinning, doubling
 from synergyc.ir.preparation import PreparationStep, Step
@@ -98,11 +99,16 @@ def concatenate(call: Call, operands: Sequence[object], axis: int) -> Value:
     """Emit operands joined by channel (axis 0 without the batch axis)."""
     values = [operand for operand in operands if isinstance(operand, Value)]
     if len(values) != len(operands):
-        raise UnsupportedOperatorError("concatenation must not have constant operands")
-    if axis != 0:
-        raise UnsupportedOperatorError("concatenation must be by channel (dim=1)")
+        return _joined_with_zeros(call, operands, axis)
     if len(values) == 1:
         return values[0]
+    alike = together(call, values)
+    if alike is not None and (axes := alike[0].axes) is not None and axes[axis] == 0:
+        parts = [item.start for item in alike]
+        inner = replace(call, shape=(sum(part.shape[0] for part in parts), *parts[0].shape[1:]))
+        return again(call, concatenate(inner, parts, 0), alike[0].steps)
+    if axis != 0:
+        raise UnsupportedOperatorError("concatenation must be by channel (dim=1)")
     if len(set(values)) == len(values):
         return call.emit(Concatenation(), *values)
     distinct = list(dict.fromkeys(values))
@@ -116,19 +122,45 @@ def concatenate(call: Call, operands: Sequence[object], axis: int) -> Value:
     return pick(call, joined, [starts[value] + index for value in values for index in range(value.shape[0])])
 
 
+def _joined_with_zeros(call: Call, operands: Sequence[object], axis: int) -> Value:
+    """Emit operands joined by channel, some of which are constants of zeros."""
+    values = [operand for operand in operands if isinstance(operand, Value)]
+    constants = [operand for operand in operands if not isinstance(operand, Value)]
+    if axis != 0 or not values or any(np.any(np.asarray(item, dtype=np.float64)) for item in constants):
+        raise UnsupportedOperatorError("concatenation must not have constant operands other than zeros")
+    channels = sum(value.shape[0] for value in values)
+    joined = concatenate(replace(call, shape=(channels, *call.shape[1:])), values, 0)
+    order: list[int] = []
+    for operand in operands:
+        if isinstance(operand, Value):
+            first = sum(number >= 0 for number in order)
+            order += range(first, first + operand.shape[0])
+        else:
+            order += [-1] * np.asarray(operand).shape[1]
+    return pick(call, joined, order)
+
+
 def pick(call: Call, source: Value, channels: Sequence[int]) -> Value:
-    """Emit the given channels of ``source``, in that order."""
+    """Emit the given channels of ``source``, in that order; -1 is a channel of zeros."""
     rank = len(source.shape) - 1
     if list(channels) == list(range(source.shape[0])):
         return source
     weight = np.zeros((len(channels), source.shape[0]), dtype=np.int8)
-    weight[np.arange(len(channels)), list(channels)] = 1
+    for place, channel in enumerate(channels):
+        if channel >= 0:
+            weight[place, channel] = 1
     shaped = frozen_array(weight.reshape(*weight.shape, *(1,) * max(rank, 1)))
     if rank == 0:  # a vector is read as a sequence of one value
         one = call.emit(Reshape(), source, shape=(source.shape[0], 1))
         picked = call.emit(Copy(shaped, (0,)), one, shape=(len(channels), 1))
         return call.emit(Flatten(), picked, shape=(len(channels),))
     return call.emit(Copy(shaped, (0,) * rank), source, shape=(len(channels), *source.shape[1:]))
+
+
+def pad_channels(call: Call, source: Value, before: int, after: int) -> Value:
+    """Emit channels of zeros before and behind those of ``source``; negative numbers cut channels off."""
+    kept = list(range(max(0, -before), source.shape[0] - max(0, -after)))
+    return pick(call, source, [-1] * before + kept + [-1] * after)
 
 
 def slice_axis(call: Call, source: Value, axis: int, start: int, stop: int, step: int) -> Value:

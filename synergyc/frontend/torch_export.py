@@ -6,6 +6,7 @@ functional; ``aten.py`` then reads it operator by operator.
 
 from __future__ import annotations
 
+import inspect
 import io
 import logging
 import operator
@@ -97,6 +98,7 @@ def _loaded(path: Path) -> ExportedProgram:
 def _export(module: nn.Module, input_shape: Shape) -> ExportedProgram:
     import torch
 
+    _check_signature(module)
     was_training = {part: part.training for part in module.modules()}
     module.eval()
     try:
@@ -111,6 +113,28 @@ def _export(module: nn.Module, input_shape: Shape) -> ExportedProgram:
     finally:
         for part, training in was_training.items():
             part.training = training
+
+
+def _check_signature(module: nn.Module) -> None:
+    """Refuse a model that cannot be called with one tensor."""
+    try:
+        parameters = inspect.signature(module.forward).parameters.values()
+    except (TypeError, ValueError):
+        return  # tracing shows what it takes
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    needed = [item.name for item in parameters if item.default is item.empty and item.kind in positional]
+    if len(needed) > 1:
+        raise fail(
+            "capture-signature",
+            f"the model must take one tensor, not {len(needed)}: {', '.join(needed)}",
+            location=_place_of(module),
+            hint="join the inputs as channels of one tensor, or give all but one a default",
+        )
+
+
+def _place_of(module: nn.Module) -> Location | None:
+    code = getattr(type(module).forward, "__code__", None)
+    return Location(code.co_filename, code.co_firstlineno) if code is not None else None
 
 
 @contextmanager

@@ -8,16 +8,21 @@ from collections.abc import Sequence
 import numpy as np
 
 from synergyc.frontend.builder import Call, UnsupportedOperatorError, Value
+from synergyc.frontend.moved import again, moved, through, together, with_channels_last
 from synergyc.ir.graph import (
     BatchNorm,
     Clamp,
     Convolution,
     Elementwise,
+    Flatten,
     LeakyRelu,
     Linear,
+    Operator,
     Padding,
     Relu,
+    Reshape,
 )
+from synergyc.ir.preparation import PreparationStep, Step
 from synergyc.ir.types import Array, EltwiseOp, Shape, frozen_array
 
 
@@ -65,21 +70,64 @@ def pad(call: Call, source: Value, before: Shape, after: Shape, *, lowest: bool 
 
 
 def multiply(call: Call, source: Value, weight: Array, bias: Array | None) -> Value:
-    """Emit a product of a vector with ``weight`` (out, in); maps of one pixel are vectors."""
+    """Emit a product of the last axis with ``weight`` (out, in): of a vector, or of each pixel's channels."""
     if weight.ndim != 2:
         raise UnsupportedOperatorError("weights must be a matrix")
-    if len(source.shape) != 1 or source.shape[0] != weight.shape[1]:
-        raise UnsupportedOperatorError(
-            f"linear must read a vector, not shape {source.shape}",
-            "flatten its input, or use a 1x1 convolution with the features as channels",
-        )
+    if source.shape[-1] != weight.shape[1]:
+        raise UnsupportedOperatorError(f"it must read {weight.shape[1]} values, not shape {source.shape}")
     if bias is not None:
         bias = frozen_array(np.broadcast_to(bias.reshape(-1), (len(weight),)))
-    return call.emit(Linear(weight, bias), source)
+    found = moved(call, source)
+    if math.prod(source.shape[:-1]) > 1:
+        start, steps = with_channels_last(call, source)
+        product = call.emit(_pointwise(weight, bias, start), start, shape=(len(weight), *start.shape[1:]))
+        return again(call, product, [_resized(step, len(weight)) for step in steps])
+    if found is not None:  # the weights are put in the order of the values instead
+        weight, source = frozen_array(found.columns(weight)), found.start
+    if len(source.shape) > 1:
+        source = call.emit(Flatten(), source, shape=(math.prod(source.shape),))
+    product = call.emit(Linear(weight, bias), source, shape=(len(weight),))
+    return product if len(call.shape) == 1 else call.emit(Reshape(), product)
+
+
+def _pointwise(weight: Array, bias: Array | None, source: Value) -> Convolution:
+    rank = len(source.shape) - 1
+    kernel = frozen_array(weight.reshape(*weight.shape, *(1,) * rank))
+    return Convolution(kernel, bias, (1,) * rank, (0,) * rank, (1,) * rank)
+
+
+def _resized(step: Step, channels: int) -> Step:
+    """Return a step that ends with channels last, for another number of them."""
+    return step if step.kind is PreparationStep.TRANSPOSE else Step(step.kind, (*step.sizes[:-1], channels))
+
+
+def activate(call: Call, operator: Operator, source: Value) -> Value:
+    """Emit a function of single values."""
+    return through(call, source, lambda inner, value: inner.emit(operator, value, shape=value.shape))
 
 
 def scale(call: Call, source: Value, factor: Array | float, offset: Array | float) -> Value:
     """Emit ``source * factor + offset``; both are numbers or have one value for each channel."""
+    found = moved(call, source)
+    if found is not None:
+        result = _scaled(call, found.start, found.constant(factor), found.constant(offset))
+        return again(call, result, found.steps)
+    if source == call.builder.input and _along_last(source, factor, offset):
+        first, back = with_channels_last(call, source)
+        pixels = (1,) * (len(source.shape) - 1)
+        factors, offsets = (np.asarray(item).reshape(-1, *pixels) for item in (factor, offset))
+        return again(call, _scaled(call, first, factors, offsets), back)
+    return _scaled(call, source, factor, offset)
+
+
+def _along_last(source: Value, *constants: Array | float) -> bool:
+    """Return whether constants differ along the last axis of several alone, or are numbers."""
+    arrays = [np.asarray(constant) for constant in constants if np.size(constant) > 1]
+    size = source.shape[-1]
+    return bool(arrays) and len(source.shape) > 1 and all(a.size == a.shape[-1] == size for a in arrays)
+
+
+def _scaled(call: Call, source: Value, factor: Array | float, offset: Array | float) -> Value:
     channels = source.shape[0]
     factors = np.broadcast_to(_by_channel(factor, source), (channels,))
     offsets = np.broadcast_to(_by_channel(offset, source), (channels,))
@@ -100,6 +148,9 @@ def _by_channel(constant: Array | float, source: Value) -> Array:
     array = np.asarray(constant, dtype=np.float64)
     rank = len(source.shape)
     aligned = array.reshape((1,) * max(0, rank + 1 - array.ndim) + array.shape)
+    if aligned.ndim == rank + 1 and aligned.shape[2:] == source.shape[1:]:  # written out for each pixel
+        first = aligned[(slice(None), slice(None), *(slice(0, 1),) * (rank - 1))]
+        aligned = first if np.array_equal(aligned, np.broadcast_to(first, aligned.shape)) else aligned
     if aligned.ndim > rank + 1 or math.prod(aligned.shape[:1]) != 1 or math.prod(aligned.shape[2:]) != 1:
         raise UnsupportedOperatorError(
             f"a constant of shape {array.shape} differs from pixel to pixel",
@@ -118,6 +169,10 @@ def combine(call: Call, op: EltwiseOp, first: Value | Array | float, second: Val
             )
         if first == second:
             return scale(call, first, 1 + sign, 0.0)
+        alike = together(call, (first, second))
+        if alike is not None:
+            starts = [item.start for item in alike]
+            return again(call, call.emit(Elementwise(op), *starts, shape=starts[0].shape), alike[0].steps)
         return call.emit(Elementwise(op), first, second)
     if isinstance(first, Value):
         assert not isinstance(second, Value)  # noqa: S101  seen above, for the type checker
@@ -140,6 +195,23 @@ def times(call: Call, first: Value | Array | float, second: Value | Array | floa
     return scale(call, value, factor, 0.0)
 
 
+def larger(call: Call, first: Value, second: Value, *, maximum: bool) -> Value:
+    """Emit the larger of two tensors, ``a + relu(b - a)``, or the smaller, ``a - relu(a - b)``."""
+    if first.shape != second.shape:
+        raise UnsupportedOperatorError(f"tensors of shapes {first.shape} and {second.shape} are compared")
+    operands = (second, first) if maximum else (first, second)
+    excess = activate(call, Relu(), combine(call, EltwiseOp.SUB, *operands))
+    return combine(call, EltwiseOp.ADD if maximum else EltwiseOp.SUB, first, excess)
+
+
+def mix_channels(call: Call, source: Value, factor: float) -> Value:
+    """Emit the sum of all channels times ``factor``, as one channel."""
+    weight = np.full((1, source.shape[0]), factor, dtype=np.float32)
+    if len(source.shape) == 1:
+        return call.emit(Linear(frozen_array(weight), None), source, shape=(1,))
+    return call.emit(_pointwise(frozen_array(weight), None, source), source, shape=(1, *source.shape[1:]))
+
+
 def clamp(call: Call, source: Value, low: float | None, high: float | None) -> Value:
     """Emit clipping to ``low``..``high``; None is no limit."""
     bottom = -math.inf if low is None else float(low)
@@ -148,14 +220,17 @@ def clamp(call: Call, source: Value, low: float | None, high: float | None) -> V
         raise UnsupportedOperatorError(f"it clips everything to a constant, {top:g}")
     if bottom == -math.inf and top == math.inf:
         return source
-    operator = Relu() if bottom == 0.0 and top == math.inf else Clamp(bottom, top)
-    return call.emit(operator, source, shape=source.shape)
+    return activate(call, Relu() if bottom == 0.0 and top == math.inf else Clamp(bottom, top), source)
 
 
 def leaky(call: Call, source: Value, slope: Array | float) -> Value:
     """Emit an activation that multiplies negative values by ``slope``."""
-    slopes = np.broadcast_to(np.asarray(slope, dtype=np.float64).reshape(-1), (source.shape[0],))
-    return call.emit(LeakyRelu(frozen_array(slopes, np.float32)), source, shape=source.shape)
+    found = moved(call, source)
+    start = source if found is None else found.start
+    if found is not None and np.asarray(slope).size > 1:
+        slope = _by_channel(found.constant(slope), start)
+    slopes = np.broadcast_to(np.asarray(slope, dtype=np.float64).reshape(-1), (start.shape[0],))
+    return activate(call, LeakyRelu(frozen_array(slopes, np.float32)), source)
 
 
 def concatenate_shapes(values: Sequence[Value]) -> Shape:

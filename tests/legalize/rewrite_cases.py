@@ -86,6 +86,19 @@ def doubled(x: torch.Tensor, a: nn.Module) -> torch.Tensor:
     return x + x
 
 
+def channels_last(x: torch.Tensor, a: nn.Module, b: nn.Module, c: nn.Module, d: nn.Module) -> torch.Tensor:
+    x = a(x)
+    y = c(torch.relu(b(x.permute(0, 2, 3, 1)))) * torch.tensor([0.5, 1.0, 2.0, 0.1])
+    z: torch.Tensor = d(x + y.permute(0, 3, 1, 2))
+    return z
+
+
+def joined_last(x: torch.Tensor, a: nn.Module, b: nn.Module) -> torch.Tensor:
+    x = a(x).permute(0, 2, 3, 1)
+    y: torch.Tensor = b(torch.cat([x, torch.relu(x) + x], -1).permute(0, 3, 1, 2))
+    return y
+
+
 def joined_twice(x: torch.Tensor, a: nn.Module, b: nn.Module) -> torch.Tensor:
     x = a(x)
     y: torch.Tensor = b(torch.cat([x, x], 1))
@@ -305,5 +318,56 @@ CASES = {
     ),
     "grouped line": Case(
         (4, 12), (line(4, 4, 3, padding=1, groups=4), nn.ReLU, line(4, 8, 1, groups=2)), chain
+    ),
+    "sum of channels": Case((2, 6, 6), (conv(2, 3, 1),), lambda x, a: a(x).sum(1, keepdim=True)),
+    "sum of pixels": Case((2, 6, 6), (conv(2, 3, 1),), lambda x, a: a(x).sum((2, 3))),
+    "maximum by rows": Case((2, 6, 6), (conv(2, 3, 1), line(3, 2, 3)), lambda x, a, b: b(a(x).max(2)[0])),
+    "larger and smaller": Case(
+        (2, 6, 6),
+        (conv(2, 3, 1), conv(2, 3, 1)),
+        lambda x, a, b: torch.maximum(a(x), b(x)) - torch.minimum(a(x), torch.tensor(0.2)),
+    ),
+    "picked channels": Case(
+        (2, 6, 6),
+        (conv(2, 4, 1), conv(6, 2, 3)),
+        lambda x, a, b: b(a(x)[:, [2, 0, 3]].flip(1).repeat(1, 2, 1, 1)),
+    ),
+    "padded channels": Case(
+        (2, 8, 8),
+        (conv(2, 3, 1), conv(3, 5, 3, stride=2, padding=1)),
+        lambda x, a, b: f.pad(a(x)[:, :, ::2, ::2], (0, 0, 0, 0, 1, 1)) + b(a(x)),
+    ),
+    "unbound": Case((2, 9), (line(2, 3, 3),), lambda x, a: torch.relu(a(x).unbind(1)[0]) - a(x).unbind(1)[2]),
+    "random slope": Case((2, 6, 6), (conv(2, 3, 1), nn.RReLU, conv(3, 2, 1)), chain),
+    "channels last": Case(
+        (3, 6, 6),
+        (conv(3, 4, 3), lambda: nn.Linear(4, 8), lambda: nn.Linear(8, 4), conv(4, 2, 3)),
+        channels_last,
+    ),
+    "flattened with channels last": Case(
+        (3, 6, 6),
+        (conv(3, 4, 3), lambda: nn.Linear(64, 5)),
+        lambda x, a, b: b(torch.relu(a(x)).permute(0, 2, 3, 1).flatten(1)),
+    ),
+    "pooled with channels last": Case(
+        (3, 6, 6),
+        (conv(3, 4, 3), lambda: nn.Linear(4, 5)),
+        lambda x, a, b: b(a(x).permute(0, 2, 3, 1).mean((1, 2))),
+    ),
+    "joined with channels last": Case((3, 6, 6), (conv(3, 4, 3), conv(8, 2, 3)), joined_last),
+    "tokens": Case(
+        (3, 6, 6),
+        (conv(3, 4, 3), lambda: nn.Linear(4, 8), lambda: nn.Linear(8, 3)),
+        lambda x, a, b, c: c(f.leaky_relu(b(a(x).flatten(2).transpose(1, 2)), 0.1).mean(1)),
+    ),
+    "each time step": Case(
+        (12, 3),
+        (lambda: nn.Linear(3, 8), nn.ReLU, lambda: nn.Linear(8, 4)),
+        lambda x, a, b, c: c(b(a(x))).mean(1),
+    ),
+    "input normalized with channels last": Case(
+        (6, 6, 3),
+        (conv(3, 4, 3),),
+        lambda x, a: a(((x - torch.tensor([0.1, 0.2, 0.3])) / 0.5).permute(0, 3, 1, 2)),
     ),
 }
