@@ -60,7 +60,10 @@ class LoadRecord(_Record):
 
 
 class DeviceRecord(_Record):
-    """One board and its image; ``port``: what drives the chip, our own code or the vendor's SDK."""
+    """One board and its image; ``port``: what drives the chip, our own code or the vendor's SDK.
+
+    ``own_flash_bytes`` and ``own_ram_bytes`` are what the firmware takes beside weights, samples and tensors.
+    """
 
     name: str
     board: str
@@ -70,6 +73,8 @@ class DeviceRecord(_Record):
     flash_limit_bytes: int
     ram_bytes: int
     ram_limit_bytes: int
+    own_flash_bytes: int
+    own_ram_bytes: int
     segments: tuple[SegmentRecord, ...]
     port: Literal["baremetal", "msdk"] = "baremetal"
     loads: tuple[LoadRecord, ...] = ()

@@ -88,6 +88,10 @@ def _summary(manifest: Manifest, output: Path) -> str:
             f" flash {device.flash_bytes:,} of {device.flash_limit_bytes:,} B,"
             f" RAM {device.ram_bytes:,} of {device.ram_limit_bytes:,} B"
         )
+        lines.append(
+            f"  without weights, samples and tensors: flash {device.own_flash_bytes:,} B,"
+            f" RAM {device.own_ram_bytes:,} B"
+        )
         lines += [f"  {line}" for line in _loads(device)]
     lines.append(f"written to {output}")
     return "\n".join([*lines, ""])

@@ -9,6 +9,7 @@ from synergyc.firmware.framing import SEAL_BYTES, encoded_bytes
 from synergyc.firmware.spec import FirmwareSpec, Link, Queue, Receive, Send, Storage
 from synergyc.firmware.tail_view import scratch_values
 from synergyc.targets import transfer_us
+from synergyc.toolchain import Sizes
 
 STACK_BYTES = 3072
 """More than twice the deepest use that was measured (see docs/firmware.md)."""
@@ -67,6 +68,15 @@ def _frame_bytes(link: Link) -> int:
 
 def _has_host_sensor(spec: FirmwareSpec) -> bool:
     return any(sense.driver == "host" for sense in spec.senses)
+
+
+def own_sizes(spec: FirmwareSpec, sizes: Sizes) -> Sizes:
+    """Return what an image of ``sizes`` takes beside weights and samples in flash, and tensors in RAM."""
+    words = sum(infer.program.weight_words for infer in spec.infers)
+    words += sum(len(sample) for sense in spec.senses for sample in sense.samples)
+    words += sum(len(infer.known.input) for infer in spec.infers if infer.known is not None)
+    tensors_bytes = sum(queue.ram_bytes for queue in spec.queues)
+    return Sizes(sizes.flash_bytes - 4 * words, sizes.ram_bytes - tensors_bytes)
 
 
 @dataclass(frozen=True)

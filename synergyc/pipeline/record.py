@@ -10,6 +10,7 @@ import synergyc
 from synergyc.config import App, System
 from synergyc.firmware.build import Firmware
 from synergyc.firmware.render import key_symbol
+from synergyc.firmware.sizing import own_sizes
 from synergyc.firmware.spec import FirmwareSpec
 from synergyc.ir.network import Tensor
 from synergyc.manifest import (
@@ -157,6 +158,7 @@ def _device(
     image: Firmware,
     folder: Path,
 ) -> DeviceRecord:
+    own = own_sizes(spec, image.sizes)
     return DeviceRecord(
         name=spec.device,
         board=spec.board.name,
@@ -166,6 +168,8 @@ def _device(
         flash_limit_bytes=spec.chip.flash.size_bytes,
         ram_bytes=image.sizes.ram_bytes,
         ram_limit_bytes=spec.chip.sram.size_bytes,
+        own_flash_bytes=own.flash_bytes,
+        own_ram_bytes=own.ram_bytes,
         segments=tuple(
             _segment(segment, plan, models[segment.app], programs[segment.name])
             for segment in plan.segments_on(spec.device)

@@ -25,7 +25,10 @@ def _needs_compiler() -> None:
 @pytest.mark.parametrize("name", ["two_apps", "radio"])
 def test_examples_are_right_and_as_fast_as_predicted(name: str, tmp_path: Path) -> None:
     options = BuildOptions(self_test=True)
-    build(ROOT / "examples" / f"{name}.yaml", tmp_path / "build", options, lambda _: None)
+    manifest = build(ROOT / "examples" / f"{name}.yaml", tmp_path / "build", options, lambda _: None)
+    for device in manifest.devices:  # two apps on a device, links included
+        assert 4096 < device.own_flash_bytes < 24 * 1024
+        assert 4096 < device.own_ram_bytes < 12 * 1024
     outcome = run(tmp_path / "build", RunOptions(100))
     assert outcome.ok
     # Open: who gets a radio channel first is not as in the schedule (docs/cost-model.md).
