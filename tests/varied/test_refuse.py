@@ -101,7 +101,14 @@ IMAGE = (3, 12, 12)
         (nn.Conv3d(1, 2, 3), (1, 5, 5), "capture", "fails on an input of shape"),
         (nn.ConvTranspose1d(2, 2, 3, 3), (2, 8), "convolution-stride", "need: 3"),
         (nn.Conv2d(3, 4, 11), (3, 32, 32), "conv2d-kernel", "11x11"),
-        (nn.Upsample(scale_factor=2, mode="bilinear"), IMAGE, "unsupported-operator", "nearest"),
+        (
+            nn.Sequential(
+                nn.Conv2d(3, 4, 1), nn.Upsample(scale_factor=2, mode="bilinear"), nn.Conv2d(4, 4, 3)
+            ),
+            IMAGE,
+            "cpu-place",
+            "bilinear",
+        ),
         (nn.Conv1d(3, 4, 80), (3, 100), "conv1d-kernel", "9"),
         (
             Calls(torch.relu, nn.Conv2d(3, 4, 1), nn.Conv2d(4, 4, 3, (3, 1))),
@@ -117,7 +124,12 @@ IMAGE = (3, 12, 12)
         ),
         (Calls(lambda x: x.flatten(1) @ x.flatten(1).t()), IMAGE, "unsupported-operator", "matmul"),
         (Calls(lambda x: torch.sort(x, dim=1)[0]), IMAGE, "unsupported-operator", "sort"),
-        (Calls(lambda x: x.permute(0, 2, 3, 1), nn.Conv2d(3, 4, 1)), IMAGE, "cpu-place", "transpose"),
+        (
+            Calls(lambda x: f.max_pool2d(x.permute(0, 2, 3, 1), 2), nn.Conv2d(3, 4, 1)),
+            IMAGE,
+            "cpu-place",
+            "transpose",
+        ),
     ],
 )
 def test_refusals_name_the_rule_and_what_to_do(module: nn.Module, shape: Shape, rule: str, said: str) -> None:
