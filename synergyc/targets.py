@@ -291,8 +291,6 @@ class Board(_Data):
 class LinkCycles(_Data):
     """CPU cycles that the firmware spends on a link: framing, CRC, interrupts."""
 
-    frame: float
-    """Encoding or decoding a frame, whatever its size; part of ``send_frame`` and ``receive_frame``."""
     send_byte: float
     send_frame: float
     """With the peer's answer to it."""
@@ -330,6 +328,41 @@ class TailCycles(_Data):
     value: float = 0.0
 
 
+class LoopCycles(_Data):
+    """CPU cycles of the firmware's main loop and of what it does, without interrupts."""
+
+    round: float
+    """One round of the main loop, beside its tasks."""
+    infer_look: float
+    """A look at the accelerator that finds nothing to do; those of other tasks likewise."""
+    sense_look: float
+    interact_look: float
+    uart_look: float
+    stream_look: float
+    """For each hand-off that begins or ends at a UART."""
+    word_saving: float
+    """What a word of an input or a result takes less than ``word_ns`` says."""
+    start: float
+    """Starting an inference beside the words of its input."""
+    done: float
+    """The accelerator's interrupt."""
+    finish: float
+    """Taking a result beside its words."""
+    pass_word: float
+    """Each word that a segment does not read but a later one does."""
+    encode_frame: float
+    """Sending a frame of a link, beside its bytes."""
+    encode_byte: float
+    decode_byte: float
+    """While a frame is coming."""
+    check_byte: float
+    """At its end."""
+    frame: float
+    """Handling a frame that was decoded."""
+    interrupt_byte: float
+    """Collecting a received byte."""
+
+
 class Runtime(_Data):
     """CPU cycles and sizes of the firmware's parts that are not links, with their sources in the YAML."""
 
@@ -353,23 +386,33 @@ class Runtime(_Data):
     """Free in the ring before a piece of a result is written."""
     console_piece_characters: int
     """Of a result's line that are written at once."""
-    links_up_us: float
-    """From the last device's weights until its neighbours begin to sense."""
+    start_characters: int
+    """Of the line that says that sensing begins."""
     wake_us: float
     """The main loop of a device that has nothing to do goes round so often."""
     first_wake_us: float
-    """For the first time after power-up."""
+    """From power-up until the timer for that begins."""
     set_runs: int
     """Runs of each segment of a residency set before another set that waits is loaded."""
     load_words: int
     """Words of weights that are loaded at once."""
     flash_reserve_bytes: int
     """Kept free of weights and samples: code, register tables and other read-only data, generously."""
+    loop: LoopCycles
+    group_bytes: int
+    """Received bytes that one interrupt collects."""
     window_frames: int
     """Of a hand-off that may be under way unacknowledged."""
     seal: Seal
     channel_answer_frames: int
     """Frames that one acknowledgement answers on a shared channel, where each costs air time."""
+    answer_reserve_frames: int
+    """Answers for which data leave room in a UART's ring."""
+    answer_wait_frames: int
+    """Time-out for an answer: time of so many full frames of each peer, and of a peer that is busy."""
+    answer_wait_share: float
+    """Part of it for which an answer may wait for more frames."""
+    peer_busy_us: float
 
 
 class Medium(_Data):
@@ -403,6 +446,8 @@ class Medium(_Data):
     """The same of the receiving side."""
     listen_mw: float = 0.0
     """Power of a transceiver that waits, on every device that the link joins."""
+    seal: Seal | None = None
+    """What its frames are sealed with; part of the figures above."""
 
     def uart_rate_kbps(self, rate_kbps: float) -> float:
         """Return the rate of the UART that drives a link of ``rate_kbps``."""
@@ -418,7 +463,6 @@ class Medium(_Data):
         both = frame + answer_share * seal.frame_cycles
         cpu = self.cpu.model_copy(
             update={
-                "frame": self.cpu.frame + frame,
                 "send_byte": self.cpu.send_byte + seal.byte_cycles,
                 "send_frame": self.cpu.send_frame + both,
                 "receive_byte": self.cpu.receive_byte + seal.byte_cycles,
@@ -429,7 +473,12 @@ class Medium(_Data):
                 "finish": self.cpu.finish + frame,
             }
         )
-        update = {"frame_overhead_bytes": overhead_bytes, "answer_bytes": answer_bytes, "cpu": cpu}
+        update = {
+            "frame_overhead_bytes": overhead_bytes,
+            "answer_bytes": answer_bytes,
+            "cpu": cpu,
+            "seal": seal,
+        }
         return self.model_copy(update=update)
 
 

@@ -1,13 +1,14 @@
 """Radio modules on UARTs that share one half-duplex channel.
 
 A module collects what its UART brings up to a delimiter, a packet; it waits until the channel is free and
-sends the packet, which every other module then passes on through its own UART. Packets go on air in the
-order in which the simulation brings them, one at a time: there are no collisions, as listening before
-talking and acknowledged access would have it; loss is up to a fault hook.
+sends the packet, which every other module then passes on through its own UART. Packets go on air one at a
+time, the one that has waited longest first: there are no collisions, as listening before talking and
+acknowledged access would have it; loss is up to a fault hook.
 """
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -68,21 +69,46 @@ class ChannelState:
     air_log: list[tuple[str, int, int]] = field(default_factory=list)
     """(sender, begin, end) of each packet, for timelines, when ``keep_log`` is set."""
     keep_log: bool = False
-    _waiting: dict[str, bytearray] = field(default_factory=dict)
+    _collected: dict[str, bytearray] = field(default_factory=dict)
+    _waiting: list[tuple[int, int, str, bytes]] = field(default_factory=list)
+    """Heap of packets that wait for the channel: (ready, number, sender, bytes)."""
+    _packets: int = 0
     _free_ps: int = 0
     _uart_free_ps: dict[str, int] = field(default_factory=dict)
 
     def take(self, sender: str, frame: Frame) -> None:
-        """Take a byte from a board's UART; at a delimiter the packet goes on air."""
-        packet = self._waiting.setdefault(sender, bytearray())
+        """Take a byte from a board's UART; at a delimiter the packet waits for the channel."""
+        packet = self._collected.setdefault(sender, bytearray())
         value = frame.levels >> 1 & 0xFF
         if value == _DELIMITER and not packet:
             return  # delimiters between packets say nothing
         if len(packet) < _BUFFER_BYTES:
             packet.append(value)
         if value == _DELIMITER:
-            self._send(sender, bytes(packet), frame.end_ps)
+            self._packets += 1
+            heapq.heappush(self._waiting, (frame.end_ps, self._packets, sender, bytes(packet)))
             packet.clear()
+
+    @property
+    def waiting_ps(self) -> int | None:
+        """When the first byte began that made a packet ready that still waits; None if there is none.
+
+        What such a packet brings about is not earlier than that of a board that becomes active then.
+        """
+        return self._waiting[0][0] - self.channel.byte_ps if self._waiting else None
+
+    def is_due(self, until_ps: int | None) -> bool:
+        """Return whether a packet waits before which no other can become ready.
+
+        All boards have come to ``until_ps``; None: no board will do anything more.
+        """
+        return self.waiting_ps is not None and (until_ps is None or self.waiting_ps <= until_ps)
+
+    def grant(self, until_ps: int | None) -> None:
+        """Send the packets that are due, the one first that has waited longest."""
+        while self.is_due(until_ps):
+            ready_ps, _, sender, packet = heapq.heappop(self._waiting)
+            self._send(sender, packet, ready_ps)
 
     def _send(self, sender: str, packet: bytes, ready_ps: int) -> None:
         begin_ps = max(ready_ps, self._free_ps)

@@ -108,7 +108,7 @@ class Simulation:
         end_ps = None if until_ns is None else until_ns * PS_PER_NS
         ask_ps = 0
         while True:
-            activity = self._activity(end_ps)
+            activity = self._activity_and_air(end_ps)
             board = min(activity, key=activity.__getitem__) if activity else None
             if board is None or activity[board] >= ask_ps:
                 if stop is not None and stop():
@@ -144,6 +144,17 @@ class Simulation:
         """Return what the units of each board did since power-up."""
         return {name: board.statistics() for name, board in self.boards.items()}
 
+    def _activity_and_air(self, end_ps: int | None) -> dict[Board, int]:
+        """Return the boards' activity after packets have gone on air that no board can come before."""
+        while True:
+            activity = self._activity(end_ps)
+            first_ps = min(activity.values(), default=None)
+            waiting = [channel for channel in self.channels if channel.is_due(first_ps)]
+            if not waiting:
+                return activity
+            for channel in waiting:
+                channel.grant(first_ps)
+
     def _activity(self, end_ps: int | None) -> dict[Board, int]:
         """Return, for boards that can do something before the end, the time at which that begins."""
         activity = {}
@@ -161,6 +172,7 @@ class Simulation:
             horizon_ps = min(horizon_ps, end_ps)
         lookahead_ps = self._lookahead_ps.get(board.name)
         others = [at_ps for other, at_ps in activity.items() if other is not board]
+        others += [at_ps for channel in self.channels if (at_ps := channel.waiting_ps) is not None]
         if lookahead_ps is not None and others:
             horizon_ps = min(horizon_ps, min(others) + lookahead_ps)
         return horizon_ps

@@ -60,6 +60,11 @@ class ConsoleReader:
                     self._take(TimedLine(self._began_ns, line))
                 self._partial.clear()
 
+    @property
+    def saying(self) -> str:
+        """Kind of the line that has begun; empty if none has, or its kind is still to come."""
+        return self._partial[1:2].decode("ascii", errors="replace")
+
     def reports(self, about: str) -> list[ConsoleLine]:
         """Return the statistics lines (kind S) about one thing, of the last report."""
         return [

@@ -31,7 +31,7 @@ class Moment:
 
 @dataclass(frozen=True)
 class Window:
-    """When sensing began, the first result, and the last one."""
+    """When sensing began (on each device for itself), the first result, and the last one."""
 
     begun: Moment
     steady: Moment

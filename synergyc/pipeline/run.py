@@ -9,7 +9,7 @@ from pathlib import Path
 
 from synergyc.diagnostics import did_you_mean, fail
 from synergyc.emulate.accelerator_port import AcceleratorModel
-from synergyc.emulate.board import Board
+from synergyc.emulate.board import Board, UnitStatistics
 from synergyc.emulate.elf import load_elf
 from synergyc.emulate.radio import Channel
 from synergyc.emulate.simulation import Ending, Simulation
@@ -34,7 +34,6 @@ from synergyc.report.outcome import RunOutcome
 from synergyc.targets import load_board, load_medium
 
 RUN_LIMIT_SYMBOL = "synergy_run_limit"
-_ALL_RUNS = 2**32 - 1
 _GRACE_S = 3.0
 """Virtual time for loading weights and for links to come up, beyond the time that the runs take.
 
@@ -130,7 +129,8 @@ class Session:
         self._heard: Counter[str] = Counter()
         """Console lines that were looked at for requests, by device."""
         self._gates: Counter[str] = Counter()
-        self._begun = self._moment()
+        self._begun: dict[str, UnitStatistics] = {}
+        """What each device had done when it began to sense."""
         self._steady: Moment | None = None
         self._done: Moment | None = None
         self.tracer = None if options.trace is None else Tracer(self._simulation)
@@ -140,24 +140,24 @@ class Session:
             self._prepare_app(boards[app.sense["on"]], app.name, folder)
 
     def run(self) -> None:
-        """Run to the end; raises SynergyError if there is none."""
+        """Run to the end; raises SynergyError if there is none.
+
+        Each device begins to sense when its own links are up, as without an observer.
+        """
         pending = list(scenarios.changes(self._options.scenario.incidents))
         self._run_until(pending, self._has_begun, ask_every_ns=0)
-        self._begun = self._moment()
-        if not self._options.sequential:
-            for app in self._senses:
-                self._open(app, _ALL_RUNS)
         self._run_until(pending, self._has_ended, ask_every_ns=_POLL_NS)
         self._done = self._done or self._moment()
 
     def outcome(self) -> RunOutcome:
         """Return what was seen."""
+        begun = Moment(self._begun, {})
         return run_outcome(
             self._manifest,
             self._expected,
             self._consoles,
             self._senses,
-            Window(self._begun, self._steady or self._begun, self._done or self._moment()),
+            Window(begun, self._steady or begun, self._done or self._moment()),
             self._options.scenario,
             virtual_s=self._simulation.now_ns / 1e9,
             sequential=self._options.sequential,
@@ -171,7 +171,8 @@ class Session:
                 board.poke(symbol, key)
 
     def _prepare_app(self, board: Board, app: str, folder: Path) -> None:
-        self._open(app, 0)  # no run before all devices are ready: each counts in the statistics
+        if self._options.sequential:
+            self._open(app, 0)
         expected = self._expected[app]
         record = next(item for item in self._manifest.apps if item.name == app)
         if expected.own_input and not is_fed(record):
@@ -224,6 +225,10 @@ class Session:
 
     def _has_begun(self) -> bool:
         self._poll()
+        now = self._simulation.statistics()
+        for name, console in self._consoles.items():
+            if not console.counts["L"] and console.saying != "L":
+                self._begun[name] = now[name]
         powered = self._simulation.powered
         return bool(powered) and all(self._consoles[name].counts["L"] for name in powered)
 

@@ -1,98 +1,144 @@
-"""Whose run an accelerator takes next, by the firmware's rule (templates/firmware/infer.c)."""
+"""An accelerator in the schedule: whose run it takes next, by the rules of templates/firmware/infer.c."""
 
 from __future__ import annotations
 
 from collections import Counter
-from types import TracebackType
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
-import simpy
-
-from synergyc.plan.types import Segment
-
-_NEXT_US = 1.0
-"""From one task in the main loop to the next: what became ready with a result counts in the next choice."""
+from synergyc.plan.device import Device, Process, Queue
+from synergyc.plan.types import Segment, Span
+from synergyc.targets import Runtime
 
 
-class Turn(simpy.Event):
-    """A run of a segment that is ready: happens when it gets the accelerator, which ``with`` gives back.
+@dataclass(frozen=True)
+class Inference:
+    """A segment on an accelerator: its queues and the times of one run."""
 
-    ``loads``: the segment's residency set has to be loaded first.
-    """
-
-    def __init__(self, accelerator: Accelerator, segment: Segment, order: int, priority: int) -> None:
-        super().__init__(accelerator.env)
-        self.accelerator, self.segment = accelerator, segment
-        self.order, self.priority = order, priority
-        self.loads = False
-
-    def __enter__(self) -> Turn:
-        """Ask for the accelerator; yield the turn to wait for it."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, where: TracebackType | None
-    ) -> None:
-        """Leave the accelerator to the next one."""
-        self.accelerator.release()
+    segment: Segment
+    source: Queue
+    target: Queue
+    priority: int
+    switch_us: float
+    """Its registers, when another segment ran before."""
+    load_us: float
+    infer_us: float
+    unload_us: float
+    passed_words: int = 0
+    """Words that it does not read but a later segment does."""
 
 
 class Accelerator:
-    """One device's accelerator: one run at a time, the first residency set in its memories.
+    """Runs the segments of a device, one run at a time; the first residency set is in its memories.
 
-    ``segments`` are the device's in the order in which the firmware goes round them; ``set_runs`` is how many
-    runs of each of its segments a set begins before another one that waits is loaded.
+    Of the segments that are ready the highest priority goes first; of equal ones a set that has its turn, of
+    these the next in turn. ``set_us`` is how long each set takes to load.
     """
 
-    def __init__(self, env: simpy.Environment, segments: list[Segment], set_runs: int) -> None:
-        self.env = env
-        self.selected: Segment | None = None
-        self._order = {segment: number for number, segment in enumerate(segments)}
-        self._turns = Counter(segment.residency for segment in segments)
-        self._set_runs = set_runs
+    def __init__(
+        self,
+        device: Device,
+        inferences: Sequence[Inference],
+        set_us: Mapping[int, float],
+        runtime: Runtime,
+        note: Callable[[Span], None],
+    ) -> None:
+        self.device, self.inferences = device, inferences
+        self.loads: Counter[int] = Counter()
+        """How often each set was loaded."""
+        self._set_us, self._runtime, self._note = set_us, runtime, note
+        self._part_us = runtime.load_words * device.chip.cnn.timing.word_ns / 1000
+        self._running: tuple[Inference, int, float] | None = None
+        self._loading: tuple[Inference, float, float] | None = None
+        """For whom a set is loaded, since when, and what is left of it."""
+        self._selected: Inference | None = None
+        self._done = False
+        self._segments = Counter(item.segment.residency for item in inferences)
         self._set, self._next = 0, 0
-        self._left = set_runs * self._turns[0]
-        self._waiting: list[Turn] = []
-        self._busy = False
+        self._left = self._runs_of(0)
+        """Runs that the set has before another one that waits is loaded."""
+
+    def look(self) -> float:
+        """See ``Task``."""
+        return self._runtime.loop.infer_look
 
     @property
-    def alone(self) -> bool:
-        """Whether there is one segment only."""
-        return len(self._order) == 1
+    def is_ready(self) -> bool:
+        """See ``Task``."""
+        if self._running is not None:
+            return self._done and self._running[0].target.room > 0
+        return self._loading is not None or self._chosen() is not None
 
-    @property
-    def sets(self) -> int:
-        """Number of residency sets."""
-        return len(self._turns)
+    def work(self) -> Process:
+        """Take the result of the run that is done, load a part of a set, or start a run."""
+        if self._running is not None:
+            yield from self._finish(*self._running)
+        elif self._loading is not None:
+            yield from self._load(*self._loading)
+        elif (chosen := self._chosen()) is not None:
+            self._next = self.inferences.index(chosen) + 1
+            number = chosen.segment.residency
+            if number == self._set:
+                yield from self._start(chosen)
+            else:
+                self._set = number
+                self.loads[number] += 1
+                yield from self._load(chosen, self.device.env.now, self._set_us[number])
 
-    def request(self, segment: Segment, priority: int) -> Turn:
-        """Ask for a run of ``segment``, whose input and place for the result are there."""
-        turn = Turn(self, segment, self._order[segment], priority)
-        self._waiting.append(turn)
-        self._choose_soon()
-        return turn
+    def _chosen(self) -> Inference | None:
+        count = len(self.inferences)
+        in_turn = (self.inferences[(self._next + i) % count] for i in range(count))
+        return max(filter(self._may_start, in_turn), key=self._rank, default=None)
 
-    def release(self) -> None:
-        """End the run."""
-        self._busy = False
-        self._choose_soon()
+    def _runs_of(self, number: int) -> int:
+        return self._runtime.set_runs * self._segments[number]
 
-    def _choose_soon(self) -> None:
-        if self._waiting and not self._busy:
-            self._busy = True
-            self.env.timeout(_NEXT_US).callbacks.append(self._choose)
+    def _rank(self, item: Inference) -> tuple[int, bool]:
+        has_turn = (item.segment.residency == self._set) == (self._left > 0)
+        return item.priority, has_turn
 
-    def _choose(self, _: simpy.Event) -> None:
-        """Take the highest priority; of equal ones a set that has its turn, of these the next in turn."""
-        turn = min(self._waiting, key=self._rank)
-        self._waiting.remove(turn)
-        segment = turn.segment
-        turn.loads = segment.residency != self._set
-        self._set = segment.residency
-        self._left = self._set_runs * self._turns[self._set] if turn.loads else self._left
+    def _may_start(self, item: Inference) -> bool:
+        """A single segment may start before there is room; of several one could keep the others waiting."""
+        may_wait = len(self.inferences) == 1 and not item.passed_words
+        return bool(item.source.items) and (may_wait or item.target.room > 0)
+
+    def _load(self, item: Inference, begin_us: float, left_us: float) -> Process:
+        """Load a part of the set, or what is left of it, and start the run that it was loaded for."""
+        who = (item.segment.app, item.source.items[0])
+        part_us = min(left_us, self._part_us)
+        yield from self.device.spend(part_us / self.device.us(1), "weights", who)
+        self._loading = (item, begin_us, left_us - part_us)
+        if left_us <= part_us:
+            self._note(
+                Span(f"{self.device.name}.accelerator", *who, "weights", begin_us, self.device.env.now)
+            )
+            self._loading, self._left = None, self._runs_of(self._set)
+            yield from self._start(item)
+
+    def _start(self, item: Inference) -> Process:
+        device, who = self.device, (item.segment.app, item.source.items[0])
+        yield from device.pass_by()
+        begin_us = device.env.now
+        switch_us = item.switch_us if self._selected not in (None, item) else 0.0
+        self._selected = item
         self._left = max(0, self._left - 1)
-        self._next = turn.order + 1
-        turn.succeed()
+        cycles = (switch_us + item.load_us) / device.us(1) + self._runtime.loop.start
+        yield from device.spend(cycles, "load", who)
+        self._running, self._done = (item, who[1], begin_us), False
+        device.env.timeout(item.infer_us).callbacks.append(lambda _: self._on_done())
+        if item.passed_words:
+            yield from device.spend(item.passed_words * self._runtime.loop.pass_word, "pass", who)
+        item.source.pop()
 
-    def _rank(self, turn: Turn) -> tuple[int, bool, int]:
-        has_turn = (turn.segment.residency == self._set) == (self._left > 0)
-        return -turn.priority, not has_turn, (turn.order - self._next) % len(self._order)
+    def _on_done(self) -> None:
+        self._done = True
+        self.device.interrupt(self._runtime.loop.done)
+        self.device.signal()
+
+    def _finish(self, item: Inference, run: int, begin_us: float) -> Process:
+        device, who = self.device, (item.segment.app, run)
+        cycles = item.unload_us / device.us(1) + self._runtime.loop.finish
+        yield from device.spend(cycles, "unload", who)
+        self._note(Span(f"{device.name}.accelerator", *who, "infer", begin_us, device.env.now))
+        item.target.push(run)
+        self._running = None

@@ -39,6 +39,8 @@ class Work:
     basis: Basis
     energy_uj: float = 0.0
     error: float | None = None
+    segment: str = ""
+    """Name of the segment that it is of; empty: it is of none."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,8 @@ class Costing:
     """The result as it is reported."""
     weights_us: Mapping[str, float]
     """Loading of each segment's weights, once when its device boots, by segment name."""
+    passed_bytes: Mapping[str, int] = field(default_factory=dict)
+    """What a segment does not make but passes on to a later one, by segment name, where there is any."""
 
 
 @dataclass(frozen=True)
@@ -85,10 +89,15 @@ class CostModel:
     _costs: dict[tuple[int, int, str], SegmentCost] = field(default_factory=dict, repr=False, compare=False)
     _layers: dict[str, tuple[LayerCost, ...]] = field(default_factory=dict, repr=False, compare=False)
 
-    def cost(self, candidate: Candidate) -> Costing:
-        """Return hand-offs and work of ``candidate``, of replicas the mean over the devices."""
+    def cost(self, candidate: Candidate, way: Sequence[HandOff] = ()) -> Costing:
+        """Return hand-offs and work of ``candidate``, of replicas the mean over the devices.
+
+        ``way``: the hand-offs in order where they lead over relays; their tensors and sizes are not read.
+        """
         if candidate.replicated:
             return self._replicas(candidate)
+        steps = list(way)
+        passed_bytes: dict[str, int] = {}
         work: list[Work] = []
         hand_offs: list[HandOff] = []
         cycles: dict[str, int] = {}
@@ -100,23 +109,25 @@ class CostModel:
         place = candidate.sense_device
         for segment in candidate.segments:
             tensors = self.boundary(segment.first - 1)
-            if place != segment.device:
-                hand_offs.append(self._hand_off(len(hand_offs), place, segment.device, tensors))
-                work += self._transfer(hand_offs[-1])
+            for hand_off in self._hops(place, segment.device, tensors, steps):
+                hand_offs.append(replace(hand_off, index=len(hand_offs)))
+                work += self._transfer(hand_off)
             cost = self.segment_cost(segment.first, segment.last, self.problem.device(segment.device).chip)
             cycles[segment.name] = cost.cycles
             weights_us[segment.name] = cost.weights_us
-            work += self._inference(segment, tensors, cost)
+            inference = self._inference(segment, cost)
+            passed_bytes[segment.name] = self._passed_bytes(segment)
+            work += [replace(item, segment=segment.name) for item in inference]
             place = segment.device
-        if place != candidate.interact_device:
-            hand_offs.append(
-                self._hand_off(len(hand_offs), place, candidate.interact_device, self.network.outputs)
-            )
-            work += self._transfer(hand_offs[-1])
+        for hand_off in self._hops(place, candidate.interact_device, self.network.outputs, steps):
+            hand_offs.append(replace(hand_off, index=len(hand_offs)))
+            work += self._transfer(hand_off)
         work += self._tail(candidate)
         work += self._report(candidate)
         result_bytes = self._result_bytes(candidate)
-        return Costing(candidate, tuple(hand_offs), tuple(work), cycles, result_bytes, weights_us)
+        return Costing(
+            candidate, tuple(hand_offs), tuple(work), cycles, result_bytes, weights_us, passed_bytes
+        )
 
     def _replicas(self, candidate: Candidate) -> Costing:
         """Return the mean of the work of the devices, which take the runs in turn, also of latency."""
@@ -180,12 +191,16 @@ class CostModel:
             )
         return self._layers[chip.name]
 
-    def _hand_off(self, index: int, source: str, target: str, tensors: tuple[str, ...]) -> HandOff:
-        chip = self.problem.device(source).chip
-        link = self._link(source, target)
-        return HandOff(
-            self.app.name, index, source, target, link.name, tensors, self.size_bytes(tensors, chip)
-        )
+    def _hops(
+        self, place: str, target: str, tensors: tuple[str, ...], steps: list[HandOff]
+    ) -> Iterator[HandOff]:
+        """Yield the hand-offs from ``place`` to ``target``: the next of ``steps``, or a direct one."""
+        while place != target:
+            to = steps.pop(0).target if steps else target
+            link = self._link(place, to)
+            size_bytes = self.size_bytes(tensors, self.problem.device(place).chip)
+            yield HandOff(self.app.name, 0, place, to, link.name, tensors, size_bytes)
+            place = to
 
     def _link(self, source: str, target: str) -> PlanLink:
         link = self.problem.link(source, target)
@@ -193,7 +208,19 @@ class CostModel:
             raise ValueError(f"candidate must only use links that exist, not {source} -> {target}")
         return link
 
-    def _inference(self, segment: Segment, tensors: tuple[str, ...], cost: SegmentCost) -> Iterator[Work]:
+    def moved_bytes(self, first: int, last: int, chip: Chip) -> tuple[int, int]:
+        """Return the bytes that layers ``first`` to ``last`` read from their queue, and that they give."""
+        part = self.network.segment(first, last)
+        inputs = tuple(tensor.name for tensor in part.inputs)
+        return self.size_bytes(inputs, chip), self.size_bytes(part.outputs, chip)
+
+    def _passed_bytes(self, segment: Segment) -> int:
+        """Return the bytes that a later segment needs and this one does not make."""
+        chip = self.problem.device(segment.device).chip
+        made = {layer.output.name for layer in self.network.layers[segment.first : segment.last + 1]}
+        return self.size_bytes([name for name in self.boundary(segment.last) if name not in made], chip)
+
+    def _inference(self, segment: Segment, cost: SegmentCost) -> Iterator[Work]:
         """Yield load, start, infer and unload: the accelerator holds one run's data from load to unload."""
         chip = self.problem.device(segment.device).chip
         timing, both = chip.cnn.timing, _accelerator_and_cpu(segment.device)
@@ -202,7 +229,8 @@ class CostModel:
             source = f"weight bytes x weight_byte_ns of {chip.name}.yaml"
             energy_uj = bus_energy_uj(size_bytes / WORD_BYTES, chip)
             yield Work("weights", both, cost.weights_us, cost.weights_us, source, *_words(chip, energy_uj))
-        yield self._move("load", both, self.size_bytes(tensors, chip), chip)
+        loaded_bytes, unloaded_bytes = self.moved_bytes(segment.first, segment.last, chip)
+        yield self._move("load", both, loaded_bytes, chip)
         start_us = timing.start_overhead_ns / 1000
         start_source = f"start_overhead_ns of {chip.name}.yaml"
         yield Work("start", both, start_us, start_us, start_source, _measured(chip))
@@ -218,7 +246,7 @@ class CostModel:
             cost.energy_uj,
             timing.infer_error,
         )
-        yield self._move("unload", both, self.size_bytes(self.boundary(segment.last), chip), chip)
+        yield self._move("unload", both, unloaded_bytes, chip)
 
     def _move(self, task: str, units: tuple[str, ...], size_bytes: int, chip: Chip) -> Work:
         words = size_bytes / WORD_BYTES

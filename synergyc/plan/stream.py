@@ -1,258 +1,319 @@
 """Hand-offs as the link protocol carries them (docs/link-protocol.md), played for the schedule.
 
-A sender keeps at most a window of frames under way, and none beyond the room that its peer announced. A
-tensor leaves the sender's queue when all its frames are acknowledged. The receiver answers every frame on a
-wire, every few on a shared channel, and tells of room again when its queue is emptied. Answers take the line
-the other way, which for small tensors is what limits a link.
+A sender keeps at most a window of fragments under way, and none beyond the room that its peer announced. A
+tensor leaves the sender's queue when all its fragments are acknowledged. The receiver answers every fragment
+on a wire, every few on a shared channel, and tells of room again when its queue is emptied. Answers take the
+line the other way, which for small tensors is what limits a link.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass
-from typing import Any, Protocol
+import math
+from dataclasses import dataclass, field
+from enum import Enum
 
-import simpy
-
-from synergyc.plan.problem import PlanLink
+from synergyc.plan.device import Device, Process, Queue, Run
+from synergyc.plan.line import READ_BYTES, Frame, Line, Reception
 from synergyc.plan.types import HandOff
 from synergyc.plan.uart import Uart
-from synergyc.targets import Chip, Medium, Runtime
+from synergyc.targets import Medium, Runtime
 
-Process = Generator[simpy.Event, Any, None]
-Run = tuple[str, int]
-"""An app and the number of a run."""
-
-INTERRUPT, TASK, IDLE = 0, 1, 2
-"""Priorities on a CPU; ``IDLE`` is looking for work, which never keeps any waiting for long."""
-
-_PARTS = 16
-"""Frames of a tensor are played one by one up to this number, of larger tensors in groups."""
+_PARTS = 64
+"""Fragments of a tensor are played one by one up to this number, of larger tensors in groups."""
 
 
-class Queue(Protocol):
-    """What a stream needs of a queue between tasks."""
+class Hello(Enum):
+    """What brings a link up: each end says hello until the other one has answered."""
 
-    depth: int
-    on_pop: Callable[[], None] | None
-
-    def front(self) -> simpy.Event:
-        """Wait for the oldest item."""
-
-    def room(self) -> simpy.Event:
-        """Reserve a place."""
-
-    def push(self, run: int) -> None:
-        """Fill a reserved place."""
-
-    def pop(self) -> None:
-        """Free the place of an item that was taken."""
-
-
-class Units(Protocol):
-    """The units of a system, in the hands of whoever plays them."""
-
-    env: simpy.Environment
-
-    def work(self, unit: str, who: Run, task: str, duration_us: float, priority: int) -> Process:
-        """Occupy a unit."""
-
-    def look_on(self, device: str, who: Run, task: str, duration_us: float) -> Process:
-        """Go round the main loop before the CPU sleeps."""
-
-    def note(self, unit: str, who: Run, task: str, begin_us: float) -> None:
-        """Note that a unit was occupied until now."""
+    HELLO = "hello"
+    ANSWER = "answer"
 
 
 @dataclass(frozen=True)
-class Frames:
+class Fragments:
     """How a tensor is played: ``parts`` of ``group`` frames each, of equal size."""
 
     parts: int
     group: int
-    part_bytes: float
-    """On the line between chip and peer or radio module."""
+    part_bytes: int
+    """Between chip and peer or radio module."""
+    answer_bytes: int
 
 
-def frames_of(size_bytes: int, medium: Medium) -> Frames:
-    """Return the frames of a tensor of ``size_bytes`` on ``medium``."""
+def fragments_of(size_bytes: int, medium: Medium) -> Fragments:
+    """Return the fragments of a tensor of ``size_bytes`` on ``medium``."""
     frames = max(1, -(-size_bytes // medium.mtu_bytes))
     parts = -(-frames // -(-frames // _PARTS))
-    on_line = size_bytes + frames * (medium.frame_overhead_bytes - medium.air_overhead_bytes)
-    return Frames(parts, -(-frames // parts), on_line / parts)
+    group = -(-frames // parts)
+    overhead_bytes = medium.frame_overhead_bytes - medium.air_overhead_bytes
+    part_bytes = round((size_bytes + frames * overhead_bytes) / parts)
+    return Fragments(parts, group, part_bytes, group * overhead_bytes)
 
 
-class Line:
-    """A wire, or a channel of radio modules: brings what a device's UART sends to its peers."""
+@dataclass
+class Sender:
+    """The sending end of a hand-off."""
 
-    def __init__(self, units: Units, link: PlanLink, uarts: Mapping[str, Uart]) -> None:
-        self.units, self.link, self.uarts = units, link, uarts
-        self._air = simpy.Resource(units.env)
-        self._modules = {name: simpy.Resource(units.env) for name in uarts}
+    receiver: Receiver
+    queue: Queue
+    fragments: Fragments
+    window: int
+    next: int = 0
+    base: int = 0
+    limit: int = 0
+    retired: int = 0
+    """Tensors that were acknowledged to their end."""
 
-    def carry(
-        self, source: str, target: str, count: int, who: Run, task: str, arriving: Callable[[str], None]
-    ) -> Process:
-        """Send bytes that have room in the source's ring; ends when the target has them.
+    @property
+    def has_more(self) -> bool:
+        """Whether a fragment may be sent."""
+        if self.next - self.base >= self.window or self.next >= self.limit:
+            return False
+        return self.next // self.fragments.parts - self.retired < len(self.queue.items)
 
-        ``arriving`` is called for each device at which they arrive, in the middle of that time.
-        """
-        units, medium, uart = self.units, self.link.medium, self.uarts[source]
-        begun, left = uart.begin(), uart.write(count)
-        yield begun
-        begin_us = units.env.now
-        if not medium.shared:
-            yield units.env.timeout(count * uart.byte_us / 2)
-            arriving(target)
-            yield left
-            units.note(f"{source}.{self.link.name}", who, task, begin_us)
+    def acknowledge(self, base: int, limit: int) -> None:
+        """Take an answer of the receiver."""
+        self.base, self.limit = max(self.base, base), max(self.limit, limit)
+        while (self.retired + 1) * self.fragments.parts <= self.base:
+            self.retired += 1
+            self.queue.pop()
+
+
+@dataclass
+class Receiver:
+    """The receiving end of a hand-off; its sender is set when both are there."""
+
+    device: Device
+    queue: Queue
+    fragments: Fragments
+    answer_every: int
+    low_credit: int
+    answer_wait_us: float
+    """An answer waits for more fragments no longer."""
+    who: Run
+    sender: Sender | None = None
+    base: int = 0
+    limit: int = 0
+    unanswered: int = 0
+    unanswered_us: float = 0.0
+    answer_due: bool = True
+    """At first: the sender is told of the room."""
+
+    def take(self, who: Run) -> None:
+        """Take the next fragment."""
+        self.who = who
+        self.base += 1
+        self.unanswered += 1
+        if self.unanswered == 1:
+            self.unanswered_us = self.device.env.now
+            if self.answer_every > 1:
+                self.device.wake_at(self.device.env.now + self.answer_wait_us)
+        self.answer_due = self.answer_due or self.unanswered >= self.answer_every
+        if self.base % self.fragments.parts == 0:
+            self.queue.push(who[1])
+
+    @property
+    def room(self) -> int:
+        """Up to which fragment there is room."""
+        return (self.base // self.fragments.parts + self.queue.room) * self.fragments.parts
+
+    @property
+    def must_answer(self) -> bool:
+        """Whether an answer is due, also because a sender may wait for room."""
+        waited_us = self.device.env.now - self.unanswered_us
+        overdue = self.unanswered != 0 and waited_us >= self.answer_wait_us
+        may_wait = self.limit - self.base < self.low_credit
+        return self.answer_due or overdue or (may_wait and self.room != self.limit)
+
+    def answered(self) -> tuple[int, int]:
+        """Note that an answer is sent; return what it says."""
+        self.limit, self.unanswered, self.answer_due = self.room, 0, False
+        return self.base, self.limit
+
+
+@dataclass
+class Link:
+    """One end of a link between two devices: what it sends and receives, and whether it is up."""
+
+    device: Device
+    peer: str
+    senders: list[Sender] = field(default_factory=list)
+    receivers: list[Receiver] = field(default_factory=list)
+    knows_peer: bool = False
+    is_known: bool = False
+    said_hello: bool = False
+    hello_us: float = 0.0
+    repeat_us: float = math.inf
+    """A hello is said again after this time."""
+    next_sender: int = 0
+
+    @property
+    def is_up(self) -> bool:
+        """Whether both ends know each other."""
+        return self.knows_peer and self.is_known
+
+    @property
+    def hello_due(self) -> bool:
+        """Whether it is time to say hello."""
+        waited_us = self.device.env.now - self.hello_us
+        return not self.is_known and (not self.said_hello or waited_us >= self.repeat_us)
+
+
+class LinkTask:
+    """A UART's turn in the main loop: frames that came, answers, fragments (templates/firmware/link.c)."""
+
+    def __init__(self, device: Device, line: Line, uart: Uart, medium: Medium, runtime: Runtime) -> None:
+        self.device, self.line, self.uart = device, line, uart
+        self.links: list[Link] = []
+        self.reception = Reception(device.env, self._on_frame)
+        line.ends[device.name] = self.reception
+        self._runtime, self._seal = runtime, medium.seal
+        self._overhead = medium.frame_overhead_bytes - medium.air_overhead_bytes
+        self._reserve = medium.mtu_bytes + (1 + runtime.answer_reserve_frames) * self._overhead
+
+    def look(self) -> float:
+        """Return what a look costs, which takes what is here of a frame that is still coming."""
+        count = 0 if self.reception.unread else self.reception.read(READ_BYTES)[0]
+        ends = sum(len(link.senders) + len(link.receivers) for link in self.links)
+        streams = ends * self._runtime.loop.stream_look
+        return self._runtime.loop.uart_look + streams + count * self._runtime.loop.decode_byte
+
+    @property
+    def interrupt_share(self) -> float:
+        """Share of the CPU that goes into interrupts for bytes that come at this moment."""
+        byte_us = self.reception.byte_us
+        if byte_us is None:
+            return 0.0
+        return self.device.us(self._runtime.loop.interrupt_byte) / byte_us
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether there is something to do."""
+        return self.reception.unread or any(self._has_work(link) for link in self.links)
+
+    def _has_work(self, link: Link) -> bool:
+        """Whether there is something to send, and room for it in the UART's ring."""
+        if not link.is_up:
+            return link.hello_due
+        return any(map(self._may_answer, link.receivers)) or any(map(self._may_send, link.senders))
+
+    def _may_answer(self, receiver: Receiver) -> bool:
+        return receiver.must_answer and self.uart.room >= receiver.fragments.answer_bytes
+
+    def _may_send(self, sender: Sender) -> bool:
+        return sender.has_more and self.uart.room >= sender.fragments.group * self._reserve
+
+    def work(self) -> Process:
+        """Do everything that can be done at once."""
+        count, frames = self.reception.read(READ_BYTES)
+        self.device.idle(count * self._runtime.loop.decode_byte)
+        for frame in frames:
+            task = "send" if frame.task == "answer" else "receive"
+            cycles = self._runtime.loop.frame + frame.count * self._runtime.loop.check_byte
+            cycles += self._sealing(frame.count, 1)
+            yield from self.device.spend(cycles, task, frame.who)
+            yield from self._take(frame)
+        for link in self.links:
+            yield from self._serve(link)
+
+    def _take(self, frame: Frame) -> Process:
+        link = next((item for item in self.links if item.peer == frame.source), None)
+        content = frame.content
+        if frame.target != self.device.name or link is None:
             return
-        yield left
-        with self._air.request() as turn:
-            yield turn
-            begin_us = units.env.now
-            air_bytes = count + medium.air_overhead_bytes
-            yield units.env.timeout(air_bytes * medium.bits_per_byte * 1000.0 / self.link.rate_kbps)
-            units.note(f"{self.link.name}.channel", who, task, begin_us)
-        arrived = {name: units.env.process(self._pass_on(name, count, arriving)) for name in self.uarts}
-        yield arrived[target]
+        if content is Hello.HELLO:
+            if not link.knows_peer:
+                link.knows_peer, link.said_hello = True, False
+            yield from self._say(link, Hello.ANSWER)
+        elif content is Hello.ANSWER:
+            link.is_known = True
+        else:
+            link.is_known = True
+            receiver, answer = content
+            if answer is None:
+                receiver.take(frame.who)
+            else:
+                receiver.sender.acknowledge(*answer)
 
-    def _pass_on(self, device: str, count: int, arriving: Callable[[str], None]) -> Process:
-        """Bring a packet through a radio module's UART; modules do not know whom it is for."""
-        with self._modules[device].request() as turn:
-            yield turn
-            half_us = count * self.uarts[device].byte_us / 2
-            yield self.units.env.timeout(half_us)
-            arriving(device)
-            yield self.units.env.timeout(half_us)
+    def _serve(self, link: Link) -> Process:
+        if link.hello_due:
+            link.said_hello, link.hello_us = True, self.device.env.now
+            if link.repeat_us < math.inf:
+                self.device.wake_at(link.hello_us + link.repeat_us)
+            yield from self._say(link, Hello.HELLO)
+        if not link.is_up:
+            return
+        for receiver in link.receivers:
+            if self._may_answer(receiver):
+                yield from self._answer(link, receiver)
+        count = len(link.senders)
+        for i in range(count):
+            sender = link.senders[(link.next_sender + i) % count]
+            if self._may_send(sender):
+                yield from self._send(link, sender)
+        link.next_sender = (link.next_sender + 1) % count if count else 0
+
+    def _send(self, link: Link, sender: Sender) -> Process:
+        fragments = sender.fragments
+        run = sender.queue.items[sender.next // fragments.parts - sender.retired]
+        who = (sender.receiver.who[0], run)
+        yield from self.device.spend(self._coding(fragments.part_bytes, fragments.group), "send", who)
+        sender.next += 1
+        self._put(link, fragments.part_bytes, "transfer", who, (sender.receiver, None))
+
+    def _answer(self, link: Link, receiver: Receiver) -> Process:
+        fragments = receiver.fragments
+        cycles = self._coding(fragments.answer_bytes, fragments.group)
+        yield from self.device.spend(cycles, "receive", receiver.who)
+        self._put(link, fragments.answer_bytes, "answer", receiver.who, (receiver, receiver.answered()))
+
+    def _say(self, link: Link, what: Hello) -> Process:
+        who = ("", 0)
+        yield from self.device.spend(self._coding(self._overhead, 1), "send", who)
+        self._put(link, self._overhead, "hello", who, what)
+
+    def _coding(self, count: int, frames: int) -> float:
+        loop = self._runtime.loop
+        return loop.encode_frame * frames + loop.encode_byte * count + self._sealing(count, frames)
+
+    def _sealing(self, count: int, frames: int) -> float:
+        """Return what encryption and tag of frames on a secured link cost at either end."""
+        if self._seal is None:
+            return 0.0
+        payload_bytes = max(0, count - frames * self._overhead)
+        return self._seal.frame_cycles * frames + self._seal.byte_cycles * payload_bytes
+
+    def _put(self, link: Link, count: int, task: str, who: Run, content: object) -> None:
+        self.line.send(Frame(self.device.name, link.peer, count, task, who, content), self.uart)
+
+    def _on_frame(self, frame: Frame) -> None:
+        """Wake the main loop when the interrupt has taken a frame's last bytes."""
+        self.device.interrupted(frame.count * self._runtime.loop.interrupt_byte)
+        self.device.interrupt(self._runtime.group_bytes * self._runtime.loop.interrupt_byte)
+        self.device.signal()
 
 
-class Stream:
-    """The tensors of one hand-off, from a queue on one device to one on another."""
-
-    def __init__(
-        self,
-        units: Units,
-        line: Line,
-        hand_off: HandOff,
-        chips: Mapping[str, Chip],
-        queues: tuple[Queue, Queue],
-        runtime: Runtime,
-    ) -> None:
-        self._units, self._line, self._chips = units, line, chips
-        self._app, self._source, self._target = hand_off.app, hand_off.source, hand_off.target
-        self._from, self._to = queues
-        medium = line.link.medium
-        self._medium = medium
-        self._frames = frames_of(hand_off.size_bytes, medium)
-        group = self._frames.group
-        self._window = max(2, runtime.window_frames // group)
-        shared = runtime.channel_answer_frames
-        self._answer_every = max(1, shared // group) if medium.shared else 1
-        self._low_credit = shared if medium.shared else runtime.window_frames
-        self._answer_bytes = group * (medium.frame_overhead_bytes - medium.air_overhead_bytes)
-        # Of the sender: parts sent and acknowledged, tensors retired, parts that there is room for.
-        self._sent = self._acked = self._retired = 0
-        self._limit = self._announced = self._to.depth * self._frames.parts
-        self._moved = units.env.event()
-        # Of the receiver: parts that came, tensors that were taken, frames since the last answer.
-        self._came = self._taken = self._unanswered = 0
-        self._answering = False
-        self._last: Run = (self._app, 0)
-        self._to.on_pop = self._on_taken
-
-    def send(self) -> Process:
-        """Send every tensor of the queue, as window and room allow."""
-        env, frames = self._units.env, self._frames
-        uart, part_bytes = self._line.uarts[self._source], round(frames.part_bytes)
-        while True:
-            run = yield self._from.front()
-            who = (self._app, run)
-            for part in range(frames.parts):
-                while self._sent - self._acked >= self._window or self._sent >= self._limit:
-                    self._moved = env.event()
-                    yield self._moved
-                yield uart.room(part_bytes + self._answer_bytes)
-                self._sent += 1
-                encode_us = self._us(self._source, self._coded(self._medium.cpu.send_byte, part_bytes))
-                yield from self._units.work(f"{self._source}.cpu", who, "send", encode_us, TASK)
-                env.process(self._carry(who, part_bytes, last=part == frames.parts - 1))
-
-    def _carry(self, who: Run, count: int, *, last: bool) -> Process:
-        yield from self._line.carry(
-            self._source, self._target, count, who, "transfer", self._interrupts(who, count, "receive")
-        )
-        cpu = self._medium.cpu
-        decode_us = self._us(self._target, self._coded(cpu.decode_byte, count))
-        yield from self._units.work(f"{self._target}.cpu", who, "receive", decode_us, TASK)
-        self._came += 1
-        self._unanswered += 1
-        self._last = who
-        if last:
-            yield self._to.room()  # there is: the sender was told
-            self._to.push(who[1])
-        self._answer_if_due()
-        rest = cpu.receive_frame - self._coded(cpu.send_byte, self._answer_bytes) / self._frames.group
-        self._look_on(self._target, who, "receive", rest - cpu.frame)
-
-    def _on_taken(self) -> None:
-        self._taken += 1
-        self._answer_if_due()
-
-    def _room(self) -> int:
-        """Return up to which part there is room at the receiver."""
-        return (self._taken + self._to.depth) * self._frames.parts
-
-    def _answer_if_due(self) -> None:
-        has_news = self._room() != self._announced
-        may_wait = (self._announced - self._came) * self._frames.group < self._low_credit
-        if not self._answering and (self._unanswered >= self._answer_every or (may_wait and has_news)):
-            self._answering = True
-            self._units.env.process(self._answer())
-
-    def _answer(self) -> Process:
-        who, count, cpu = self._last, self._answer_bytes, self._medium.cpu
-        yield self._line.uarts[self._target].room(count)
-        encode_us = self._us(self._target, self._coded(cpu.send_byte, count))
-        yield from self._units.work(f"{self._target}.cpu", who, "receive", encode_us, TASK)
-        self._answering = False
-        self._announced, self._unanswered = self._room(), 0
-        came, limit = self._came, self._announced
-        yield from self._line.carry(
-            self._target, self._source, count, who, "answer", self._interrupts(who, count, "send")
-        )
-        decode = self._coded(cpu.decode_byte, count)
-        yield from self._units.work(f"{self._source}.cpu", who, "send", self._us(self._source, decode), TASK)
-        self._acknowledged(came, limit)
-        interrupts = (cpu.receive_byte - cpu.decode_byte) * count
-        self._look_on(self._source, who, "send", cpu.send_frame - cpu.frame - (decode + interrupts))
-
-    def _acknowledged(self, came: int, limit: int) -> None:
-        self._acked, self._limit = max(self._acked, came), max(self._limit, limit)
-        while (self._retired + 1) * self._frames.parts <= self._acked:
-            self._retired += 1
-            self._from.pop()
-        if not self._moved.triggered:
-            self._moved.succeed()
-
-    def _interrupts(self, who: Run, count: int, task: str) -> Callable[[str], None]:
-        """Return what bytes cost the CPU of a device at which they arrive."""
-        cpu = self._medium.cpu
-
-        def arriving(device: str) -> None:
-            work_us = self._us(device, (cpu.receive_byte - cpu.decode_byte) * count)
-            work = self._units.work(f"{device}.cpu", who, task, work_us, INTERRUPT)
-            self._units.env.process(work)
-
-        return arriving
-
-    def _look_on(self, device: str, who: Run, task: str, cycles: float) -> None:
-        """Go round the main loop before the CPU sleeps again."""
-        round_us = self._us(device, max(0.0, cycles))
-        self._units.env.process(self._units.look_on(device, who, task, round_us))
-
-    def _coded(self, byte_cycles: float, count: int) -> float:
-        return self._medium.cpu.frame + byte_cycles * count
-
-    def _us(self, device: str, cycles: float) -> float:
-        return cycles * 1e6 / self._chips[device].clocks.cpu_hz
+def stream(
+    hand_off: HandOff,
+    ends: tuple[Link, Link],
+    queues: tuple[Queue, Queue],
+    medium: Medium,
+    runtime: Runtime,
+    repeat_us: float,
+) -> None:
+    """Join two queues by a hand-off from the first end to the second."""
+    fragments = fragments_of(hand_off.size_bytes, medium)
+    low = runtime.channel_answer_frames if medium.shared else runtime.window_frames
+    receiver = Receiver(
+        device=ends[1].device,
+        queue=queues[1],
+        fragments=fragments,
+        answer_every=max(1, runtime.channel_answer_frames // fragments.group) if medium.shared else 1,
+        low_credit=max(1, low // fragments.group),
+        answer_wait_us=repeat_us * runtime.answer_wait_share,
+        who=(hand_off.app, 0),
+    )
+    sender = Sender(receiver, queues[0], fragments, max(2, runtime.window_frames // fragments.group))
+    receiver.sender = sender
+    ends[0].senders.append(sender)
+    ends[1].receivers.append(receiver)

@@ -1,29 +1,32 @@
 """The schedule of chosen plans: every task of every run on its unit, as the firmware executes them.
 
-The firmware has no timetable: each task goes on when its input, its unit and room for its output are there.
-The same rules are played here with the times of the cost model, so that waiting, back-pressure and the turns
-that apps take on a unit are in the figures. What is simplified: large tensors travel in groups of frames, and
-interrupts wait for a task of the main loop instead of stretching it.
+The firmware has no timetable: each device's main loop asks its tasks in turn, and each goes on when its
+input, its unit and room for its output are there. The same loops are played here (``device``, ``tasks``,
+``accelerator``, ``stream``, ``line``, ``uart``) with the times of the cost model, from boot on, so that
+waiting, back-pressure, the turns that apps take on a unit and the moment at which each sensor begins are in
+the figures. What is simplified: very large tensors travel in groups of frames, and nothing is lost.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from itertools import pairwise
 from statistics import median_high
 
 import simpy
 
-from synergyc.plan.accelerator import Accelerator
+from synergyc.plan.accelerator import Accelerator, Inference
 from synergyc.plan.cost import CONSOLE_BITS, Costing, Work, result_characters
-from synergyc.plan.layout import switch_words
-from synergyc.plan.problem import PlanProblem
-from synergyc.plan.stream import IDLE, TASK, Line, Process, Stream, frames_of
+from synergyc.plan.device import Device, Process, Queue, Run, Task
+from synergyc.plan.layout import WORD_BYTES, switch_words
+from synergyc.plan.line import Channel, Line, Wire
+from synergyc.plan.problem import PlanLink, PlanProblem
+from synergyc.plan.stream import Link, LinkTask, fragments_of, stream
+from synergyc.plan.tasks import Console, Interact, Sense, Sensing, Shown, Tail
 from synergyc.plan.types import AppSchedule, HandOff, Schedule, Segment, Span
 from synergyc.plan.uart import Uart
-from synergyc.targets import Chip, Runtime, load_runtime
+from synergyc.targets import Runtime, load_runtime, transfer_us
 
 RUNS = 100
 """Runs of each app that are played: as many as ``synergyc run`` does unless it is told otherwise."""
@@ -43,50 +46,56 @@ def schedule(
     """
     player = _Player(problem, costings, runs, switches or {}, loads or {})
     player.play()
-    loads_per_run = {place: count / runs for place, count in player.loads_of_sets.items()}
-    return Schedule(tuple(player.spans), player.results(), player.busy(), loads_per_run)
-
-
-_LOOK_US = 8.0
-"""What is asked of one task in the main loop: so long something new waits for its turn, at most."""
+    return Schedule(tuple(player.spans), player.results(), player.busy(), player.loads_per_run())
 
 
 _TAIL_PIECE_US = 100.0
 """What the firmware computes of a tail before it looks after its other tasks (templates/firmware/tail.c)."""
 
 
-class _Queue:
-    """A bounded queue; an item's place stays taken until ``pop``."""
+class _Node:
+    """What a device has while its tasks are collected."""
 
-    def __init__(self, env: simpy.Environment, depth: int) -> None:
-        self.depth = depth
-        self.on_pop: Callable[[], None] | None = None
-        self._items = simpy.Store(env)
-        self._places = simpy.Container(env, init=depth)
+    def __init__(self, device: Device, runtime: Runtime) -> None:
+        self.device, self.runtime = device, runtime
+        self.inferences: list[Inference] = []
+        self.senses: list[Sense] = []
+        self.shows: list[Task] = []
+        """Tails, then what delivers results."""
+        self.tails = 0
+        self.link_tasks: dict[str, LinkTask] = {}
+        self.console: Console | None = None
+        self.accelerator: Accelerator | None = None
+        self.set_us: defaultdict[int, float] = defaultdict(float)
+        """How long each residency set takes to load."""
+        self.sensing = False
 
-    def deepen(self, depth: int) -> None:
-        """Let the queue hold at least ``depth`` items."""
-        if depth > self.depth:
-            self._places.put(depth - self.depth)
-            self.depth = depth
+    @property
+    def tasks(self) -> list[Task]:
+        """The tasks in the order of the main loop; the accelerator is looked after between any two others."""
+        others: list[Task] = [*self.link_tasks.values()]
+        others += [Sensing(task, lambda: self.sensing) for task in self.senses]
+        others += self.shows
+        if self.accelerator is None:
+            return others
+        return [self.accelerator, *(item for task in others for item in (task, self.accelerator))]
 
-    def room(self) -> simpy.Event:
-        """Reserve a place."""
-        return self._places.get(1)
+    def boot(self) -> Process:
+        """Set up clocks, load weights, open the links."""
+        yield self.device.env.timeout(self.runtime.first_wake_us + self.set_us[0])
+        for task in self.link_tasks.values():
+            task.reception.is_open = True
 
-    def push(self, run: int) -> None:
-        """Fill a reserved place."""
-        self._items.put(run)
-
-    def front(self) -> simpy.Event:
-        """Wait for the oldest item."""
-        return self._items.get()
-
-    def pop(self) -> None:
-        """Free the place of an item that was taken from the front."""
-        self._places.put(1)
-        if self.on_pop is not None:
-            self.on_pop()
+    def end_of_round(self) -> Process:
+        """Begin to sense when all links are up, which is said on the console."""
+        links = [link for task in self.link_tasks.values() for link in task.links]
+        if not self.sensing and all(link.is_up for link in links):
+            count = self.runtime.start_characters
+            yield from self.device.spend(count * self.runtime.result_character_cycles, "start", ("", 0))
+            if self.console is not None:
+                self.console.uart.write(count)
+            self.sensing = True
+            self.device.signal()
 
 
 class _Player:
@@ -105,28 +114,21 @@ class _Player:
         self.env = simpy.Environment()
         self.runtime: Runtime = load_runtime()
         self.spans: list[Span] = []
-        self.sensed: dict[tuple[str, int], float] = {}
+        self.sensed: dict[Run, float] = {}
         self.shown: defaultdict[str, list[tuple[int, float]]] = defaultdict(list)
-        self._units: dict[str, simpy.PriorityResource] = {}
-        self._worked: dict[str, simpy.Event] = {}
+        self._left = runs * len(costings)
+        self._done = self.env.event()
+        self._nodes: dict[str, _Node] = {}
         self._lines: dict[str, Line] = {}
-        self._consoles: dict[str, tuple[Uart, simpy.Resource]] = {}
-        segments: defaultdict[str, list[Segment]] = defaultdict(list)
-        for costing in costings:
-            for segment in costing.candidate.segments:
-                segments[segment.device].append(segment)
-        self.accelerators = {
-            device: Accelerator(self.env, found, self.runtime.set_runs) for device, found in segments.items()
-        }
-        self._set_us = self._load_times()
-        self.loads_of_sets = dict.fromkeys(self._set_us, 0)
 
     def play(self) -> None:
         """Run until every app has shown all its results."""
+        self._open_links()
         for costing in self.costings:
-            for process in self._app(costing):
-                self.env.process(process)
-        self.env.run()
+            self._add_app(costing)
+        for node in self._nodes.values():
+            self._start(node)
+        self.env.run(self._done)
 
     def results(self) -> dict[str, AppSchedule]:
         """Return what each app reached."""
@@ -146,272 +148,203 @@ class _Player:
         end_us = min(max(at_us for _, at_us in shown) for shown in self.shown.values())
         total: defaultdict[str, float] = defaultdict(float)
         for span in self.spans:
-            total[span.unit] += max(0.0, min(span.end_us, end_us) - min(span.begin_us, end_us))
+            if not span.unit.endswith(".cpu"):
+                total[span.unit] += max(0.0, min(span.end_us, end_us) - max(span.begin_us, begin_us))
+        for name, node in self._nodes.items():
+            worked = (work_us for at_us, work_us in node.device.worked if begin_us < at_us <= end_us)
+            total[f"{name}.cpu"] = sum(worked)
         return {unit: time_us / (end_us - begin_us) for unit, time_us in sorted(total.items())}
 
-    def _unit(self, name: str) -> simpy.PriorityResource:
-        return self._units.setdefault(name, simpy.PriorityResource(self.env))
+    def loads_per_run(self) -> dict[tuple[str, int], float]:
+        """Return how often each residency set was loaded for each run, by device and number."""
+        return {
+            (name, number): node.accelerator.loads[number] / self.runs
+            for name, node in self._nodes.items()
+            if node.accelerator is not None
+            for number in node.set_us
+        }
 
-    def work(
-        self, unit: str, who: tuple[str, int], task: str, duration_us: float, priority: int = TASK
-    ) -> Process:
-        """Occupy ``unit`` for a task of run ``who``."""
-        with self._unit(unit).request(priority) as turn:
-            yield turn
-            begin_us = self.env.now
-            yield self.env.timeout(duration_us)
-            self.note(unit, who, task, begin_us)
+    def _node(self, name: str) -> _Node:
+        if name not in self._nodes:
+            chip = self.problem.device(name).chip
+            self._nodes[name] = _Node(
+                Device(self.env, name, chip, self.runtime, self.spans.append), self.runtime
+            )
+        return self._nodes[name]
 
-    def look_on(self, device: str, who: tuple[str, int], task: str, duration_us: float) -> Process:
-        """Go round the main loop once before the CPU sleeps, unless there is something to do."""
-        cpu = self._unit(f"{device}.cpu")
-        yield self.env.timeout(0)
-        begin_us = self.env.now
-        while self.env.now < begin_us + duration_us and not (cpu.count or cpu.queue):
-            with cpu.request(IDLE) as turn:
-                yield turn
-                yield self.env.timeout(min(_LOOK_US, begin_us + duration_us - self.env.now))
-        if self.env.now > begin_us:
-            self.note(f"{device}.cpu", who, task, begin_us)
+    def _start(self, node: _Node) -> None:
+        """Put the segments on the accelerator, and power the device up."""
+        if node.inferences:
+            note = self.spans.append
+            node.accelerator = Accelerator(node.device, node.inferences, node.set_us, self.runtime, note)
+        if len(node.set_us) > 1:  # a set has several runs before the next one is loaded
+            heads = {id(head) for task in node.senses for head in task.heads}
+            for item in node.inferences:
+                for queue in (item.source, item.target):
+                    if id(queue) not in heads:
+                        queue.depth = max(queue.depth, self.runtime.set_runs)
+        self.env.process(node.device.run(node.boot(), node.tasks, node.end_of_round))
 
-    def note(self, unit: str, who: tuple[str, int], task: str, begin_us: float) -> None:
-        """Note that a unit worked for run ``who`` until now."""
-        self.spans.append(Span(unit, *who, task, begin_us, self.env.now))
-        if (worked := self._worked.pop(unit, None)) is not None:
-            worked.succeed()
+    # --- links ------------------------------------------------------------------------------------------
 
-    def _app(self, costing: Costing) -> Iterator[Process]:
-        """Yield the processes of an app, of replicas one chain for each device."""
-        candidate = costing.candidate
-        heads = []
-        parts = [(s,) for s in candidate.segments] if candidate.replicated else [candidate.segments]
-        hand_offs = list(costing.hand_offs)
-        for segments in parts:
-            stations = [candidate.sense_device, *(s.device for s in segments), candidate.interact_device]
-            heads.append(head := self._queue())
-            queue = head
-            for i, (here, there) in enumerate(pairwise(stations)):
-                if here != there:
-                    hand_off = hand_offs.pop(0)
-                    source, queue = queue, self._queue()
-                    yield self._transfer(hand_off, source, queue)
-                if i < len(segments):
-                    source, queue = queue, self._queue()
-                    if self.accelerators[segments[i].device].sets > 1:
-                        queue.deepen(self.runtime.set_runs)
-                        if source is not head:
-                            source.deepen(self.runtime.set_runs)
-                    yield self._infer(costing, segments[i], source, queue)
-            if any(work.task == "tail" for work in costing.work):
-                source, queue = queue, self._queue()
-                yield self._tail(costing, source, queue)
-            yield self._interact(costing, queue)
-        yield self._sense(costing, heads)
+    def _open_links(self) -> None:
+        """Join the devices of all hand-offs: one UART for each link of the system, one end for each peer."""
+        hand_offs = [item for costing in self.costings for item in costing.hand_offs]
+        for link in self.problem.links:
+            over = [item for item in hand_offs if item.link == link.name]
+            if not over:
+                continue
+            shared = link.medium.shared
+            line = Channel(self.env, link, self.spans.append) if shared else Wire(link, self.spans.append)
+            pairs = {(item.source, item.target) for item in over}
+            pairs |= {(target, source) for source, target in pairs}
+            for name in sorted({name for name, _ in pairs}):
+                peers = sorted(peer for one, peer in pairs if one == name)
+                self._open_link(link, line, name, peers, over)
 
-    def _queue(self) -> _Queue:
-        return _Queue(self.env, self.runtime.queue_tensors)
+    def _open_link(
+        self, link: PlanLink, line: Line, name: str, peers: Sequence[str], over: Sequence[HandOff]
+    ) -> None:
+        node, medium = self._node(name), link.medium
+        group = max(fragments_of(item.size_bytes, medium).group for item in over)
+        uart = self._uart(node, group * medium.ring_bytes, 1000 * medium.uart_rate_kbps(link.rate_kbps))
+        task = LinkTask(node.device, line, uart, medium, self.runtime)
+        repeat_us = self._answer_us(link, len(peers))
+        task.links = [Link(node.device, peer, repeat_us=repeat_us) for peer in peers]
+        node.link_tasks[link.name] = task
+        node.device.interrupting.append(task)
 
-    def _sense(self, costing: Costing, heads: Sequence[_Queue]) -> Process:
-        candidate = costing.candidate
-        chip = self.problem.device(candidate.sense_device).chip
-        sense_us = self.runtime.sense_cycles * 1e6 / chip.clocks.cpu_hz
-        paced = [work.duration_us for work in costing.work if work.task == "sense"]
-        period_us = sum(paced) if paced else 0.0
-        yield self.env.timeout(self._boot_us(candidate.sense_device))
-        first_us = self.env.now
-        for run in range(self.runs):
-            queue = heads[run % len(heads)]
-            yield queue.room()
-            if self.env.now < first_us + run * period_us:
-                yield self.env.timeout(first_us + run * period_us - self.env.now)
-                yield self._awake(candidate.sense_device)
-            with self._unit(cpu := f"{candidate.sense_device}.cpu").request(TASK) as turn:
-                yield turn
-                begin_us = self.sensed[candidate.app, run] = self.env.now
-                yield self.env.timeout(sense_us)
-                self.note(cpu, (candidate.app, run), "sense", begin_us)
-            queue.push(run)
+    def _answer_us(self, link: PlanLink, peers: int) -> float:
+        """Return how long a device waits for an answer (``firmware.sizing.answer_us``)."""
+        medium = link.medium
+        full_bytes = medium.mtu_bytes + medium.frame_overhead_bytes
+        full_us = transfer_us(full_bytes, link.rate_kbps, medium.bits_per_byte)
+        frames = self.runtime.answer_wait_frames * (peers + 1 if medium.shared else 1)
+        return frames * full_us + self.runtime.peer_busy_us
 
-    def _boot_us(self, device: str) -> float:
-        """Return when a device begins to sense: weights are loaded on it and on its peers, links are up."""
-        joined = {device}
-        for costing in self.costings:
-            for item in costing.hand_offs:
-                joined |= {item.source, item.target} if device in (item.source, item.target) else set()
-        loading_us = dict.fromkeys(joined, 0.0)
-        for costing in self.costings:
-            for segment in costing.candidate.segments:
-                if segment.device in joined and segment.residency == 0:
-                    loading_us[segment.device] += costing.weights_us[segment.name]
-        return max(loading_us.values()) + self.runtime.links_up_us
-
-    def _awake(self, device: str) -> simpy.Event:
-        """Wait until the main loop goes round: when it did something, or by its timer."""
-        if self._unit(f"{device}.cpu").count:
-            return self.env.timeout(0)
-        worked = self._worked.setdefault(f"{device}.cpu", self.env.event())
-        ahead_us = (self.runtime.first_wake_us - self.env.now) % self.runtime.wake_us
-        return self.env.any_of([worked, self.env.timeout(ahead_us)])
-
-    def _transfer(self, hand_off: HandOff, source: _Queue, target: _Queue) -> Process:
-        """Send what is in one queue to the other one, on another device."""
-        line = self._line(hand_off.link)
-        if line.link.medium.shared:  # an answer stands for several frames: they must have room
-            frames = frames_of(hand_off.size_bytes, line.link.medium)
-            for queue in (source, target):
-                queue.deepen(-(-self.runtime.window_frames // (frames.parts * frames.group)))
-        chips = {name: self._chip(name) for name in (hand_off.source, hand_off.target, *line.uarts)}
-        return Stream(self, line, hand_off, chips, (source, target), self.runtime).send()
-
-    def _line(self, name: str) -> Line:
-        if name not in self._lines:
-            link = next(item for item in self.problem.links if item.name == name)
-            over = [item for costing in self.costings for item in costing.hand_offs if item.link == name]
-            group = max(frames_of(item.size_bytes, link.medium).group for item in over)
-            rate_bd = 1000 * link.medium.uart_rate_kbps(link.rate_kbps)
-            ends = sorted({end for item in over for end in (item.source, item.target)})
-            uarts = {end: self._uart(end, group * link.medium.ring_bytes, rate_bd) for end in ends}
-            self._lines[name] = Line(self, link, uarts)
-        return self._lines[name]
-
-    def _uart(self, device: str, ring_bytes: int, rate_bd: float) -> Uart:
+    def _uart(self, node: _Node, ring_bytes: int, rate_bd: float) -> Uart:
         """Return a UART at the rate nearest to ``rate_bd`` that its clock gives by a whole divider."""
-        clock_hz = self._chip(device).clocks.peripheral_hz
-        return Uart(self.env, ring_bytes, CONSOLE_BITS * 1e6 * round(clock_hz / rate_bd) / clock_hz)
+        clock_hz = node.device.chip.clocks.peripheral_hz
+        byte_us = CONSOLE_BITS * 1e6 * round(clock_hz / rate_bd) / clock_hz
+        return Uart(self.env, ring_bytes, byte_us, node.device.signal)
 
-    def _chip(self, device: str) -> Chip:
-        return self.problem.device(device).chip
+    # --- apps -------------------------------------------------------------------------------------------
 
-    def _infer(self, costing: Costing, segment: Segment, source: _Queue, target: _Queue) -> Process:
-        work = _inference_of(costing, segment)
-        app, cpu, unit = segment.app, f"{segment.device}.cpu", f"{segment.device}.accelerator"
-        accelerator = self.accelerators[segment.device]
-        alone = accelerator.alone
-        priority = next(item.priority for item in self.problem.apps if item.name == app)
-        while True:
-            run = yield source.front()
-            if not alone:  # a segment must not keep the accelerator while it waits for room
-                yield target.room()
-            with accelerator.request(segment, priority) as turn:
-                yield turn
-                if turn.loads:
-                    yield from self._load_set(segment, run)
-                begin_us = self.env.now
-                yield from self.work(cpu, (app, run), "load", self._bring_up_us(segment, work))
-                source.pop()
-                yield self.env.timeout(work["infer"].duration_us)
-                self.spans.append(Span(unit, app, run, "infer", begin_us, self.env.now))
-                if alone:
-                    yield target.room()
-                yield from self.work(cpu, (app, run), "unload", work["unload"].duration_us)
-                target.push(run)
-            self.env.process(self.look_on(segment.device, (app, run), "poll", work["poll"].duration_us))
+    def _add_app(self, costing: Costing) -> None:
+        """Add the tasks of an app: of replicas one chain for each device."""
+        candidate, app = costing.candidate, costing.candidate.app
+        hand_offs = list(costing.hand_offs)
+        parts = [(s,) for s in candidate.segments] if candidate.replicated else [candidate.segments]
+        heads = []
+        for segments in parts:
+            heads.append(queue := self._queue())
+            place = candidate.sense_device
+            for segment in segments:
+                queue, place = self._carry(queue, place, segment.device, hand_offs)
+                source, queue = queue, self._queue()
+                self._add_segment(costing, segment, source, queue)
+            queue, _ = self._carry(queue, place, candidate.interact_device, hand_offs)
+            self._add_show(costing, self._add_tail(costing, queue))
+        node = self._node(candidate.sense_device)
+        period_us = sum(work.duration_us for work in costing.work if work.task == "sense")
+        node.senses.append(
+            Sense(node.device, app, heads, period_us, self.runs, self.runtime, self.sensed.__setitem__)
+        )
 
-    def _bring_up_us(self, segment: Segment, work: Mapping[str, Work]) -> float:
-        """Return the CPU time before a segment starts: its registers if another one ran, and its input."""
-        chip = self.problem.device(segment.device).chip
-        accelerator = self.accelerators[segment.device]
-        before, accelerator.selected = accelerator.selected, segment
-        switch_us = 0.0
-        if before not in (None, segment):
-            expected = switch_words(segment.last - segment.first + 1, chip.cnn)
-            words = self.switches.get(segment.name, expected)
-            switch_us = words * chip.cnn.timing.word_ns / 1000
-        return switch_us + work["load"].duration_us + work["start"].duration_us
+    def _queue(self) -> Queue:
+        return Queue(self.runtime.queue_tensors)
 
-    def _load_times(self) -> dict[tuple[str, int], float]:
-        """Return how long each residency set takes to load, by device and number."""
-        found: defaultdict[tuple[str, int], float] = defaultdict(float)
-        for costing in self.costings:
-            for segment in costing.candidate.segments:
-                word_us = self._chip(segment.device).cnn.timing.word_ns / 1000
-                words = self.loads.get(segment.name)
-                load_us = costing.weights_us[segment.name] if words is None else words * word_us
-                found[segment.device, segment.residency] += load_us
-        return found
+    def _carry(self, queue: Queue, place: str, target: str, hand_offs: list[HandOff]) -> tuple[Queue, str]:
+        """Take what is in a queue to another device, over relays if need be."""
+        while place != target:
+            hand_off = hand_offs.pop(0)
+            source, queue = queue, self._queue()
+            self._add_stream(hand_off, source, queue)
+            place = hand_off.target
+        return queue, place
 
-    def _load_set(self, segment: Segment, run: int) -> Process:
-        """Load the weights of the segment's set, a part at a time: other tasks of the CPU go in between."""
-        device, who = segment.device, (segment.app, run)
-        cpu, begin_us = self._unit(f"{device}.cpu"), self.env.now
-        part_us = self.runtime.load_words * self._chip(device).cnn.timing.word_ns / 1000
-        left_us = self._set_us[device, segment.residency]
-        self.loads_of_sets[device, segment.residency] += 1
-        while left_us > 0:
-            with cpu.request(TASK) as turn:
-                yield turn
-                part_begin_us = self.env.now
-                while left_us > 0 and (self.env.now == part_begin_us or not cpu.queue):
-                    yield self.env.timeout(min(part_us, left_us))
-                    left_us -= part_us
-                self.note(f"{device}.cpu", who, "weights", part_begin_us)
-        self.spans.append(Span(f"{device}.accelerator", *who, "weights", begin_us, self.env.now))
+    def _add_stream(self, hand_off: HandOff, source: Queue, target: Queue) -> None:
+        link = next(item for item in self.problem.links if item.name == hand_off.link)
+        if link.medium.shared:  # an answer stands for several frames: they must have room
+            fragments = fragments_of(hand_off.size_bytes, link.medium)
+            for queue in (source, target):
+                depth = -(-self.runtime.window_frames // (fragments.parts * fragments.group))
+                queue.depth = max(queue.depth, depth)
+        ends = (self._end(hand_off, hand_off.source), self._end(hand_off, hand_off.target))
+        stream(hand_off, ends, (source, target), link.medium, self.runtime, ends[1].repeat_us)
 
-    def _tail(self, costing: Costing, source: _Queue, target: _Queue) -> Process:
-        """Compute the tail piece by piece, so that other tasks of the main loop take their turns."""
-        candidate = costing.candidate
-        tail_us = sum(work.duration_us for work in _whole(costing) if work.task == "tail")
+    def _end(self, hand_off: HandOff, name: str) -> Link:
+        peer = hand_off.target if name == hand_off.source else hand_off.source
+        links = self._node(name).link_tasks[hand_off.link].links
+        return next(item for item in links if item.peer == peer)
+
+    def _add_segment(self, costing: Costing, segment: Segment, source: Queue, target: Queue) -> None:
+        node = self._node(segment.device)
+        work = _work_of(costing, segment)
+        node.set_us[segment.residency] += self._weights_us(costing, segment)
+        node.inferences.append(
+            Inference(
+                segment=segment,
+                source=source,
+                target=target,
+                priority=next(item.priority for item in self.problem.apps if item.name == segment.app),
+                switch_us=self._switch_us(segment),
+                load_us=self._moving_us(node.device, work["load"]),
+                infer_us=work["infer"].duration_us,
+                unload_us=self._moving_us(node.device, work["unload"]),
+                passed_words=costing.passed_bytes.get(segment.name, 0) // WORD_BYTES,
+            )
+        )
+
+    def _weights_us(self, costing: Costing, segment: Segment) -> float:
+        """Return how long the weights of a segment take to load."""
+        words = self.loads.get(segment.name)
+        word_us = self.problem.device(segment.device).chip.cnn.timing.word_ns / 1000
+        return costing.weights_us[segment.name] if words is None else words * word_us
+
+    def _moving_us(self, device: Device, work: Work) -> float:
+        """Return the time of a copy: ``word_ns`` is that of a loop that takes one word a turn."""
+        words = 1000 * work.duration_us / device.chip.cnn.timing.word_ns
+        return work.duration_us - device.us(words * self.runtime.loop.word_saving)
+
+    def _switch_us(self, segment: Segment) -> float:
+        """Return what the registers of a segment take after a run of another one."""
+        cnn = self.problem.device(segment.device).chip.cnn
+        words = self.switches.get(segment.name, switch_words(segment.last - segment.first + 1, cnn))
+        return words * cnn.timing.word_ns / 1000
+
+    def _add_tail(self, costing: Costing, queue: Queue) -> Queue:
+        """Compute what is behind the network, if anything; return the queue of its results."""
+        tail_us = sum(item.duration_us for item in _whole(costing) if item.task == "tail")
+        if not tail_us:
+            return queue
+        node, target = self._node(costing.candidate.interact_device), self._queue()
         pieces = max(1, round(tail_us / _TAIL_PIECE_US))
-        while True:
-            run = yield source.front()
-            yield target.room()
-            who = (candidate.app, run)
-            for _ in range(pieces):
-                yield from self.work(f"{candidate.interact_device}.cpu", who, "tail", tail_us / pieces)
-            source.pop()
-            target.push(run)
+        node.shows.insert(
+            node.tails, Tail(node.device, costing.candidate.app, (queue, target), pieces, tail_us / pieces)
+        )
+        node.tails += 1
+        return target
 
-    def _interact(self, costing: Costing, source: _Queue) -> Process:
-        candidate = costing.candidate
-        device = candidate.interact_device
-        app = candidate.app
-        if self.problem.device(device).console_bd is None:
-            while True:
-                run = yield source.front()
-                self.shown[app].append((run, self.env.now))
-                source.pop()
-        character_us = self.runtime.result_character_cycles * 1e6 / self._chip(device).clocks.cpu_hz
-        pieces = self._pieces(result_characters(app, costing.result_bytes))
-        uart, line = self._console(device)
-        while True:
-            run = yield source.front()
-            with line.request() as mine:
-                yield mine
-                for i, characters in enumerate(pieces):
-                    yield uart.room(self.runtime.console_room_bytes)
-                    with self._unit(f"{device}.cpu").request(TASK) as turn:
-                        yield turn
-                        begin_us = self.env.now
-                        if i == 0:
-                            self.env.process(self._note_shown(app, run, uart.begin()))
-                        left = uart.write(1)  # DMA begins with the first one
-                        yield self.env.timeout(characters * character_us)
-                        left = uart.write(characters - 1)
-                        self.note(f"{device}.cpu", (app, run), "interact", begin_us)
-            self.env.process(self._note_line(device, (app, run), sum(pieces) * uart.byte_us, left))
-            source.pop()
+    def _add_show(self, costing: Costing, queue: Queue) -> None:
+        name, app = costing.candidate.interact_device, costing.candidate.app
+        node = self._node(name)
+        rate_bd = self.problem.device(name).console_bd
+        if rate_bd is None:
+            node.shows.append(Shown(node.device, app, queue, self._on_shown))
+            return
+        if node.console is None:
+            uart = self._uart(node, self.runtime.console_ring_bytes, rate_bd)
+            node.console = Console(uart, self.runtime, self.spans.append)
+        characters = result_characters(app, costing.result_bytes)
+        node.shows.append(Interact(node.device, node.console, app, queue, characters, self._on_shown))
 
-    def _pieces(self, characters: int) -> list[int]:
-        """Return the characters of a result's line that are written at once."""
-        most = self.runtime.console_piece_characters
-        whole, rest = divmod(characters, most)
-        return [most] * whole + [rest] * (rest > 0)
-
-    def _console(self, device: str) -> tuple[Uart, simpy.Resource]:
-        """Return the UART for results, and who writes a line to it."""
-        if device not in self._consoles:
-            rate_bd = self.problem.device(device).console_bd or 1
-            uart = self._uart(device, self.runtime.console_ring_bytes, rate_bd)
-            self._consoles[device] = (uart, simpy.Resource(self.env))
-        return self._consoles[device]
-
-    def _note_shown(self, app: str, run: int, begun: simpy.Event) -> Process:
-        yield begun
-        self.shown[app].append((run, self.env.now))
-
-    def _note_line(self, device: str, who: tuple[str, int], line_us: float, left: simpy.Event) -> Process:
-        yield left
-        self.note(f"{device}.console", who, "interact", self.env.now - line_us)
+    def _on_shown(self, who: Run, at_us: float) -> None:
+        app, run = who
+        self.shown[app].append((run, at_us))
+        self._left -= 1
+        if self._left == 0:
+            self._done.succeed()
 
 
 def _whole(costing: Costing) -> list[Work]:
@@ -420,8 +353,6 @@ def _whole(costing: Costing) -> list[Work]:
     return [replace(item, duration_us=count * item.duration_us) for item in costing.work]
 
 
-def _inference_of(costing: Costing, segment: Segment) -> dict[str, Work]:
-    """Return the work of one segment by task."""
-    units = (f"{segment.device}.accelerator", f"{segment.device}.cpu")
-    tasks = ("load", "start", "infer", "poll", "unload")
-    return {item.task: item for item in _whole(costing) if item.task in tasks and item.units[0] in units}
+def _work_of(costing: Costing, segment: Segment) -> dict[str, Work]:
+    """Return the work of one run of a segment by task."""
+    return {item.task: item for item in _whole(costing) if item.segment == segment.name}

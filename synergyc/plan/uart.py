@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Generator
-from typing import Any
+from collections.abc import Callable
 
 import simpy
 
@@ -13,56 +11,40 @@ class Uart:
     """Bytes leave in the order in which they were written, one in ``byte_us``.
 
     The DMA channel is given what is in the ring when it becomes free, up to the ring's end; the room of a
-    piece is free again when all of it was sent (``templates/firmware/port_uart.c.j2``).
+    piece is free again, and ``on_sent`` is called, when all of it was sent
+    (``templates/firmware/port_uart.c.j2``).
     """
 
-    def __init__(self, env: simpy.Environment, ring_bytes: int, byte_us: float) -> None:
+    def __init__(
+        self, env: simpy.Environment, ring_bytes: int, byte_us: float, on_sent: Callable[[], None]
+    ) -> None:
         self.byte_us = byte_us
-        self._env, self._ring_bytes = env, ring_bytes
-        self._head = self._tail = 0
-        self._marks: deque[tuple[int, simpy.Event]] = deque()
-        self._waiting: deque[tuple[int, simpy.Event]] = deque()
-        self._sending = False
+        self._env, self._ring_bytes, self._on_sent = env, ring_bytes, on_sent
+        self._head = self._tail = self._piece = 0
+        self._free_us = 0.0
 
-    def room(self, count: int) -> simpy.Event:
-        """Wait until ``count`` bytes are free; they are not reserved."""
-        event = self._env.event()
-        self._waiting.append((count, event))
-        self._wake()
-        return event
+    @property
+    def room(self) -> int:
+        """Free bytes of the ring."""
+        return self._ring_bytes - (self._head - self._tail)
 
-    def begin(self) -> simpy.Event:
-        """Return what happens when all that was written so far has left."""
-        event = self._env.event()
-        if self._head == self._tail:
-            event.succeed()
-        else:
-            self._marks.append((self._head, event))
-        return event
-
-    def write(self, count: int) -> simpy.Event:
-        """Put bytes into the ring; return what happens when the last one has left."""
+    def write(self, count: int) -> float:
+        """Put bytes into the ring; return when the first one is on the line. There must be room."""
         self._head += count
-        left = self.begin()
-        if not self._sending:
-            self._sending = True
-            self._env.process(self._send())
-        return left
+        begin_us = max(self._env.now, self._free_us)
+        self._free_us = begin_us + count * self.byte_us
+        if not self._piece:
+            self._send()
+        return begin_us
 
-    def _send(self) -> Generator[simpy.Event, Any, None]:
-        while self._head != self._tail:
-            end = min(self._head, self._tail - self._tail % self._ring_bytes + self._ring_bytes)
-            at = self._tail
-            while self._marks and self._marks[0][0] <= end:
-                position, event = self._marks.popleft()
-                yield self._env.timeout((position - at) * self.byte_us)
-                at = position
-                event.succeed()
-            yield self._env.timeout((end - at) * self.byte_us)
-            self._tail = end
-            self._wake()
-        self._sending = False
+    def _send(self) -> None:
+        end = min(self._head, self._tail - self._tail % self._ring_bytes + self._ring_bytes)
+        self._piece = end - self._tail
+        if self._piece:
+            event = self._env.timeout(self._piece * self.byte_us)
+            event.callbacks.append(self._sent)
 
-    def _wake(self) -> None:
-        while self._waiting and self._waiting[0][0] <= self._ring_bytes - (self._head - self._tail):
-            self._waiting.popleft()[1].succeed()
+    def _sent(self, _event: simpy.Event) -> None:
+        self._tail += self._piece
+        self._send()
+        self._on_sent()

@@ -126,12 +126,13 @@ static void report_memory(void)
     console_end();
 }
 
-static void end_identity(void)
+/* `ticks` are those of the moment at which the line began: a host gets its clock from them. */
+static void end_identity(uint32_t ticks)
 {
     console_text(device.name);
     console_hex_field(device.plan_id);
     console_number(PORT_TICK_HZ);
-    console_number(port_ticks());
+    console_number(ticks);
     console_end();
 }
 
@@ -158,8 +159,9 @@ static void report_obstacles(void)
 
 void report_boot(void)
 {
+    uint32_t ticks = port_ticks();
     begin("B");
-    end_identity();
+    end_identity(ticks);
     report_obstacles();
 }
 
@@ -168,8 +170,9 @@ bool report_identity(void)
     if (console_is_busy() || !console_has_room(IDENTITY_BYTES)) {
         return false;
     }
+    uint32_t ticks = port_ticks();
     console_begin("I");
-    end_identity();
+    end_identity(ticks);
     report_obstacles();
     return true;
 }

@@ -9,23 +9,15 @@ from synergyc.plan.uart import Uart
 
 def test_bytes_leave_in_order_and_room_comes_back_piece_by_piece() -> None:
     env = simpy.Environment()
-    uart = Uart(env, ring_bytes=100, byte_us=2.0)
-    seen: dict[str, float] = {}
-
-    def note(name: str, event: simpy.Event) -> None:
-        assert event.callbacks is not None
-        event.callbacks.append(lambda _: seen.update({name: env.now}))
-
-    note("first left", uart.write(30))
-    note("second begins", uart.begin())
-    note("second left", uart.write(40))
-    note("room for 40", uart.room(40))
+    sent: list[tuple[float, int]] = []
+    uart = Uart(env, ring_bytes=100, byte_us=2.0, on_sent=lambda: sent.append((env.now, uart.room)))
+    assert uart.write(30) == 0.0
+    assert uart.write(40) == 60.0  # behind the first ones
+    assert uart.room == 30
     env.run()
-    assert seen == {"first left": 60.0, "second begins": 60.0, "second left": 140.0, "room for 40": 140.0}
+    assert sent == [(60.0, 60), (140.0, 100)]
     # The ring ends at 100: DMA sends 30 bytes, whose room is free, before it is given the other 20.
-    note("third left", uart.write(50))
-    note("room for 60", uart.room(60))
-    note("room for 100", uart.room(100))
+    sent.clear()
+    assert uart.write(50) == 140.0
     env.run()
-    assert seen["third left"] == seen["room for 100"] == 240.0
-    assert seen["room for 60"] == 200.0
+    assert sent == [(200.0, 80), (240.0, 100)]

@@ -1,0 +1,151 @@
+"""A device of the schedule: its main loop, which asks one task after the other, and what interrupts it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import simpy
+
+from synergyc.plan.types import Span
+from synergyc.targets import Chip, Runtime
+
+Process = Generator[simpy.Event, Any, None]
+Run = tuple[str, int]
+"""An app and the number of a run."""
+
+
+@dataclass
+class Queue:
+    """A bounded queue; what is taken from its front stays there until ``pop``."""
+
+    depth: int
+    items: list[int] = field(default_factory=list)
+    """Numbers of the runs."""
+
+    @property
+    def room(self) -> int:
+        """Free places."""
+        return self.depth - len(self.items)
+
+    def push(self, run: int) -> None:
+        """Put a run behind the others."""
+        self.items.append(run)
+
+    def pop(self) -> None:
+        """Free the place of the oldest run."""
+        self.items.pop(0)
+
+
+class Task(Protocol):
+    """What the main loop asks."""
+
+    def look(self) -> float:
+        """Return the cycles of asking whether there is something to do."""
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it can go on."""
+
+    def work(self) -> Process:
+        """Do what can be done at once."""
+
+
+class Interrupting(Protocol):
+    """What takes a share of the CPU by interrupts."""
+
+    @property
+    def interrupt_share(self) -> float:
+        """Share at this moment."""
+
+
+class Device:
+    """A CPU with its main loop (templates/firmware/main.c)."""
+
+    def __init__(
+        self, env: simpy.Environment, name: str, chip: Chip, runtime: Runtime, note: Callable[[Span], None]
+    ) -> None:
+        self.env, self.name, self.chip = env, name, chip
+        self.interrupting: list[Interrupting] = []
+        self.worked: list[tuple[float, float]] = []
+        """(when, how long) of everything that the CPU did, us; interrupts too."""
+        self._runtime, self._note = runtime, note
+        self._us_per_cycle = 1e6 / chip.clocks.cpu_hz
+        self._idle_us = self._owed_us = 0.0
+        self._waiting = False
+        self._sleeping: simpy.Event | None = None
+
+    def us(self, cycles: float) -> float:
+        """Return the time of CPU cycles."""
+        return cycles * self._us_per_cycle
+
+    def idle(self, cycles: float) -> None:
+        """Look at something in vain; the time passes before the next work, or sleep."""
+        self._idle_us += cycles * self._us_per_cycle
+
+    def interrupt(self, cycles: float) -> None:
+        """Take time from the main loop at this moment."""
+        self._owed_us += cycles * self._us_per_cycle
+
+    def interrupted(self, cycles: float) -> None:
+        """Note interrupts that ``interrupt_share`` has counted, or that came in the main loop's sleep."""
+        self.worked.append((self.env.now, cycles * self._us_per_cycle))
+
+    def spend(self, cycles: float, task: str, who: Run) -> Process:
+        """Work for run ``who``, interrupted by bytes that come meanwhile."""
+        yield from self.pass_by()
+        begin_us = self.env.now
+        yield from self._work(cycles * self._us_per_cycle)
+        self._note(Span(f"{self.name}.cpu", *who, task, begin_us, self.env.now))
+
+    def pass_by(self) -> Process:
+        """Let the time of vain looks and of interrupts pass."""
+        if self._idle_us or self._owed_us:
+            idle_us, self._idle_us, self._owed_us = self._idle_us + self._owed_us, 0.0, 0.0
+            yield from self._work(idle_us)
+
+    def _work(self, work_us: float) -> Process:
+        share = sum([item.interrupt_share for item in self.interrupting])
+        yield self.env.timeout(work_us / (1.0 - min(share, _MOST_INTERRUPTED)))
+        self.worked.append((self.env.now, work_us))
+
+    def signal(self) -> None:
+        """Let the main loop go round once more before it sleeps, or wake it."""
+        self._waiting = True
+        if self._sleeping is not None:
+            self._sleeping.succeed()
+            self._sleeping = None
+
+    def wake_at(self, at_us: float) -> None:
+        """Let the main loop go round when the wake timer next fires at or after a time."""
+        ticks = -(-(at_us - self._runtime.first_wake_us) // self._runtime.wake_us)
+        wake_us = self._runtime.first_wake_us + ticks * self._runtime.wake_us
+        event = self.env.timeout(max(0.0, wake_us - self.env.now))
+        event.callbacks.append(lambda _: self.signal())
+
+    def run(self, boot: Process, tasks: Sequence[Task], end_of_round: Callable[[], Process]) -> Process:
+        """Boot, then go round for good: ``tasks`` in order."""
+        yield from boot
+        while True:
+            busy = False
+            for task in tasks:
+                self.idle(task.look())
+                if self.env.peek() <= self.env.now + self._idle_us:
+                    yield from self.pass_by()  # something happens meanwhile
+                if task.is_ready:
+                    busy = True
+                    yield from task.work()
+            self.idle(self._runtime.loop.round)
+            yield from end_of_round()
+            if busy:
+                continue
+            yield from self.pass_by()
+            if not self._waiting:
+                self._sleeping = self.env.event()
+                yield self._sleeping
+            self._waiting = False
+
+
+_MOST_INTERRUPTED = 0.9
+"""Bytes that come faster than interrupts take them are lost; the main loop goes on at least so fast."""

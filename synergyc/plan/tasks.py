@@ -1,0 +1,198 @@
+"""The tasks of a device in the schedule, by the rules of templates/firmware/tasks.c."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from synergyc.plan.device import Device, Process, Queue, Run
+from synergyc.plan.types import Span
+from synergyc.plan.uart import Uart
+from synergyc.targets import Runtime
+
+
+@dataclass
+class Sense:
+    """Takes samples as fast as its readers take them, or when one is due."""
+
+    device: Device
+    app: str
+    heads: Sequence[Queue]
+    """One; of replicas one for each, which get the runs in turn."""
+    period_us: float
+    runs: int
+    runtime: Runtime
+    on_sensed: Callable[[Run, float], None]
+    next_run: int = 0
+    _due_us: float | None = None
+
+    def look(self) -> float:
+        """See ``Task``."""
+        return self.runtime.loop.sense_look
+
+    @property
+    def is_ready(self) -> bool:
+        """See ``Task``."""
+        if self._due_us is None:
+            self._due_us = self.device.env.now  # the first sample is due at once
+        is_due = self.device.env.now >= self._due_us
+        return is_due and self.next_run < self.runs and self._queue.room > 0
+
+    @property
+    def _queue(self) -> Queue:
+        return self.heads[self.next_run % len(self.heads)]
+
+    def work(self) -> Process:
+        """See ``Task``."""
+        run, queue = self.next_run, self._queue
+        yield from self.device.pass_by()
+        self.on_sensed((self.app, run), self.device.env.now)
+        yield from self.device.spend(self.runtime.sense_cycles, "sense", (self.app, run))
+        queue.push(run)
+        self.next_run += 1
+        if self.period_us:
+            self._due_us = (self._due_us or 0.0) + self.period_us
+            self.device.wake_at(self._due_us)
+
+
+class Tail:
+    """Computes what is behind a network, a piece at a time (templates/firmware/tail.c)."""
+
+    def __init__(
+        self, device: Device, app: str, queues: tuple[Queue, Queue], pieces: int, piece_us: float
+    ) -> None:
+        self.device, self.app = device, app
+        self._source, self._target = queues
+        self._pieces, self._piece_us = pieces, piece_us
+        self._left = pieces
+
+    def look(self) -> float:
+        """See ``Task``."""
+        return 0.0
+
+    @property
+    def is_ready(self) -> bool:
+        """See ``Task``."""
+        return bool(self._source.items) and self._target.room > 0
+
+    def work(self) -> Process:
+        """See ``Task``."""
+        run = self._source.items[0]
+        yield from self.device.spend(self._piece_us / self.device.us(1), "tail", (self.app, run))
+        self._left -= 1
+        if self._left == 0:
+            self._left = self._pieces
+            self._source.pop()
+            self._target.push(run)
+
+
+class Interact:
+    """Writes results on the console, a piece of a line at a time; one line after the other."""
+
+    def __init__(
+        self,
+        device: Device,
+        console: Console,
+        app: str,
+        source: Queue,
+        characters: int,
+        on_shown: Callable[[Run, float], None],
+    ) -> None:
+        self.device, self.app = device, app
+        self._console, self._source, self._on_shown = console, source, on_shown
+        self._pieces = console.pieces(characters)
+        self._left: list[int] = []
+
+    def look(self) -> float:
+        """See ``Task``."""
+        return self._console.runtime.loop.interact_look
+
+    @property
+    def is_ready(self) -> bool:
+        """See ``Task``."""
+        return bool(self._source.items) and self._console.has_room(self)
+
+    def work(self) -> Process:
+        """See ``Task``."""
+        device, console, run = self.device, self._console, self._source.items[0]
+        yield from device.pass_by()
+        who = (self.app, run)
+        if not self._left:
+            self._left = list(self._pieces)
+            console.writer = self
+            self._on_shown(who, console.uart.write(1))  # DMA begins with the first character
+        else:
+            console.uart.write(1)
+        count = self._left.pop(0)
+        yield from device.spend(count * console.runtime.result_character_cycles, "interact", who)
+        begin_us = console.uart.write(count - 1)
+        console.note(
+            Span(
+                f"{device.name}.console", *who, "interact", begin_us, begin_us + count * console.uart.byte_us
+            )
+        )
+        if not self._left:
+            console.writer = None
+            self._source.pop()
+
+
+class Console:
+    """The UART of a device on which results are written; None as UART: it takes no time."""
+
+    def __init__(self, uart: Uart, runtime: Runtime, note: Callable[[Span], None]) -> None:
+        self.uart, self.runtime, self.note = uart, runtime, note
+        self.writer: Interact | None = None
+
+    def has_room(self, asking: Interact) -> bool:
+        """Whether nobody else is within a line, and a piece has room."""
+        return self.writer in (None, asking) and self.uart.room >= self.runtime.console_room_bytes
+
+    def pieces(self, characters: int) -> list[int]:
+        """Return the characters of a result's line that are written at once."""
+        most = self.runtime.console_piece_characters
+        whole, rest = divmod(characters, most)
+        return [most] * whole + [rest] * (rest > 0)
+
+
+class Shown:
+    """An actuator that takes no time."""
+
+    def __init__(
+        self, device: Device, app: str, source: Queue, on_shown: Callable[[Run, float], None]
+    ) -> None:
+        self._device, self._app, self._source, self._on_shown = device, app, source, on_shown
+
+    def look(self) -> float:
+        """See ``Task``."""
+        return 0.0
+
+    @property
+    def is_ready(self) -> bool:
+        """See ``Task``."""
+        return bool(self._source.items)
+
+    def work(self) -> Process:
+        """See ``Task``."""
+        self._on_shown((self._app, self._source.items[0]), self._device.env.now)
+        self._source.pop()
+        yield from ()
+
+
+class Sensing:
+    """A task that is asked only once all links of its device are up."""
+
+    def __init__(self, task: Sense, has_begun: Callable[[], bool]) -> None:
+        self._task, self._has_begun = task, has_begun
+
+    def look(self) -> float:
+        """See ``Task``."""
+        return self._task.look() if self._has_begun() else 0.0
+
+    @property
+    def is_ready(self) -> bool:
+        """See ``Task``."""
+        return self._has_begun() and self._task.is_ready
+
+    def work(self) -> Process:
+        """See ``Task``."""
+        return self._task.work()
