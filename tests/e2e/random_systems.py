@@ -23,7 +23,9 @@ from synergyc.emulate.simulation import Ending, Simulation
 from synergyc.emulate.wire import PacketFaults, Wire
 from synergyc.firmware.assign import assign
 from synergyc.firmware.build import build
+from synergyc.firmware.keys import emulation_keys
 from synergyc.firmware.layout import pack_elements
+from synergyc.firmware.render import key_symbol
 from synergyc.firmware.spec import FirmwareSpec
 from synergyc.firmware.spec import Wire as Join
 from synergyc.ir.network import Network
@@ -38,6 +40,7 @@ from synergyc.targets import load_board, load_chip, load_medium
 from tests.synth.networks import AVERAGE_2X2, MAX_2X2, Spec, linear, network, point
 
 _BOARDS = ("max78000fthr", "max78000fthr", "max78002evkit")
+_SECURED_SHARE = 0.3
 _LIMIT_NS = 60 * 10**9
 
 
@@ -53,7 +56,8 @@ class RandomSystem:
     samples: Mapping[str, Array]
 
     def __str__(self) -> str:
-        return f"{dict(self.boards)} {[join.name for join in self.joins]}\n{self.plan}"
+        joins = [f"{join.name}{' (secured)' if join.secure else ''}" for join in self.joins]
+        return f"{dict(self.boards)} {joins}\n{self.plan}"
 
     def specs(self, runs: int) -> tuple[FirmwareSpec, ...]:
         """Return the firmware of every device that takes part."""
@@ -92,6 +96,10 @@ def run_system(
     ]
     simulation = _simulation(system, specs, boards, loss, corrupt)
     consoles = {board.name: ConsoleReader(board) for board in boards}
+    for spec, board in zip(specs, boards, strict=True):
+        for link in spec.links:
+            if link.key is not None:
+                board.poke(key_symbol(link.name), emulation_keys([link.key])[link.key])
 
     def ended() -> bool:
         for console in consoles.values():
@@ -116,6 +124,8 @@ def _draw(chance: random.Random) -> RandomSystem:
         )
         for app in apps
     }
+    if chance.random() < _SECURED_SHARE:
+        joins = tuple(replace(join, secure=True) for join in joins)
     system = RandomSystem(boards, plan, _programs(plan, networks, boards), joins, networks, samples)
     system.specs(1)  # refuses layouts and links that do not go together
     return system
