@@ -225,6 +225,8 @@ class AlternativeRecord(_Record):
     """The best plan for when only the devices ``present`` are there; its segments were placed.
 
     Ranked: most apps served first, then most devices. ``dropped`` are the apps that it cannot serve.
+    ``plan`` is the number of the plan in the images that serves then, 0 is the one for all devices; None: the
+    images have no room for it, ``reason`` says why. ``switches`` are from the plan for all devices.
     """
 
     present: tuple[str, ...]
@@ -234,6 +236,19 @@ class AlternativeRecord(_Record):
     apps: tuple[PlacementRecord, ...]
     switches: tuple[SwitchRecord, ...]
     switch_ms: float
+    plan: int | None = None
+    reason: str | None = None
+
+
+class ImagePlanRecord(_Record):
+    """One of several plans in the images: where its apps run, and what each device loads for it.
+
+    ``loads`` are for a device that has none of the plan's segments loaded.
+    """
+
+    number: int
+    apps: tuple[PlacementRecord, ...]
+    loads: tuple[SwitchRecord, ...]
 
 
 class RejectedRecord(_Record):
@@ -268,6 +283,17 @@ class Manifest(_Record):
     not_resident: tuple[str, ...] = ()
     """Why not all weights stay in place, for a plan that loads them in turn."""
     alternatives: tuple[AlternativeRecord, ...] = ()
+    image_plans: tuple[ImagePlanRecord, ...] = ()
+    """The plans that the images change between as devices come and go; empty if they hold one."""
+
+    def places(self, app: str) -> tuple[tuple[str, str], ...]:
+        """Return where ``app`` senses and interacts under each plan of the images, the chosen one first."""
+        chosen = next(item for item in self.apps if item.name == app)
+        found = [(chosen.sense["on"], chosen.interact["on"])]
+        found += [
+            (item.sense, item.interact) for plan in self.image_plans for item in plan.apps if item.app == app
+        ]
+        return tuple(dict.fromkeys(found))
 
     def to_text(self) -> str:
         """Return the file's content: stable key order, one trailing newline."""

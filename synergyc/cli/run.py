@@ -178,6 +178,8 @@ def _document(outcome: RunOutcome) -> dict[str, object]:
         "energy_uj": outcome.energy_uj,
         "units": {device.name: _units(device) for device in outcome.devices},
         "devices": {device.name: _device(device) for device in outcome.devices},
+        "changes": [asdict(change) for change in outcome.changes],
+        "phases": [asdict(phase) for phase in outcome.phases],
         "elapsed_s" if outcome.on_boards else "virtual_s": outcome.virtual_s,
     }
 

@@ -8,19 +8,22 @@ from __future__ import annotations
 
 import itertools
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from synergyc.diagnostics import fail
 from synergyc.firmware.layout import pack_tensor, same_layout, word_layout
+from synergyc.firmware.links import device_names, joined, link_ends
 from synergyc.firmware.sizing import with_depths
 from synergyc.firmware.spec import (
     FirmwareSpec,
+    Group,
     Infer,
     Interact,
     Link,
     Passed,
     Placed,
+    PlanCase,
     Queue,
     Receive,
     Send,
@@ -35,7 +38,7 @@ from synergyc.ir.types import Array
 from synergyc.plan.types import AppPlan, HandOff, Plan, Segment
 from synergyc.synth.program import Program, TensorLayout
 from synergyc.synth.switch import switch_steps
-from synergyc.targets import Board, Chip, load_chip
+from synergyc.targets import Board, load_chip
 
 
 @dataclass
@@ -81,6 +84,14 @@ class _Joint:
         return {layout.tensor.name: start for layout, start in zip(self.tensors, starts, strict=False)}
 
 
+@dataclass(frozen=True)
+class FallbackPlan:
+    """A plan that comes into force when devices are away, and the programs of its segments by name."""
+
+    plan: Plan
+    programs: Mapping[str, Program]
+
+
 def assign(
     plan: Plan,
     programs: Mapping[str, Program],
@@ -91,48 +102,108 @@ def assign(
     run_limit: int = 0,
     policies: Mapping[str, Policy] | None = None,
     networks: Mapping[str, Network] | None = None,
+    fallbacks: Sequence[FallbackPlan] = (),
+    cases: Sequence[PlanCase] = (),
 ) -> tuple[FirmwareSpec, ...]:
-    """Return what each device of the plan does, in order of device name.
+    """Return what each device of the plans does, in order of device name.
 
     ``programs`` by segment name, ``boards`` by device name, ``samples`` by app: integers (N, *input shape).
     ``run_limit`` is how many runs each replay sensor delivers, 0: without end. ``policies`` by app.
     ``networks`` by app, of those that may have a tail.
+    ``cases`` say when each of the ``fallbacks`` (numbers from 1) is in force; the first that holds counts.
 
     Raises SynergyError: ``layout-mismatch``, ``hand-off-tensors``, ``hand-off-path`` (plan and programs do
     not fit together), ``link-medium``, ``link-uarts`` (not enough of them), ``sample-shape``,
-    ``sample-range``, ``no-samples``.
+    ``sample-range``, ``no-samples``, ``fallback-layout`` (another layout of samples than in the first plan).
     """
+    images = (FallbackPlan(plan, programs), *fallbacks)
+    plans = [image.plan for image in images]
+    first_number = 0
+    tasks: list[dict[str, _Tasks]] = []
+    for image in images:
+        tasks.append(_plan_tasks(image, samples, policies or {}, networks or {}, first_number))
+        first_number += sum(len(app.hand_offs) for app in image.plan.apps)
+    links = link_ends(plans, boards, wires)
+    names = device_names(plans)
+    plan_id = _plan_id(images, links)
+    specs = []
+    for name in names:
+        group = _group(name, names, links, cases)
+        used = tasks if group else tasks[:1]
+        each = [
+            with_depths(
+                _device_spec(name, boards[name], plan_id, run_limit, links.get(name, ()), item),
+                plans=len(used),
+            )
+            for item in _sharing([item.get(name, _Tasks()) for item in used], boards[name])
+        ]
+        others = tuple(replace(other.plans[0], number=number) for number, other in enumerate(each[1:], 1))
+        specs.append(_checked(replace(each[0], fallbacks=others, group=group)))
+    return tuple(specs)
+
+
+def _plan_tasks(
+    image: FallbackPlan,
+    samples: Mapping[str, Array],
+    policies: Mapping[str, Policy],
+    networks: Mapping[str, Network],
+    first_number: int,
+) -> dict[str, _Tasks]:
+    """Return the tasks of each device under one plan; its hand-offs are numbered from ``first_number``."""
     devices: dict[str, _Tasks] = {}
-    hand_offs = [hand_off for app in plan.apps for hand_off in app.hand_offs]
-    numbers = {(hand_off.app, hand_off.index): number for number, hand_off in enumerate(hand_offs)}
-    for app in plan.apps:
+    hand_offs = [hand_off for app in image.plan.apps for hand_off in app.hand_offs]
+    numbers = {(item.app, item.index): number for number, item in enumerate(hand_offs, first_number)}
+    for app in image.plan.apps:
         if len(samples.get(app.app, ())) == 0:
             raise fail("no-samples", f"app {app.app!r} has no samples for its replay sensor")
-        policy = (policies or {}).get(app.app, Policy())
-        queue, layouts = _assign_app(app, programs, samples[app.app], policy, numbers, devices)
-        _assign_end(app, (networks or {}).get(app.app), queue, layouts, devices[app.interact_device])
-    links = link_ends(plan, boards, wires)
-    plan_id = _plan_id(plan, programs, links)
-    return tuple(
-        with_depths(_device_spec(name, boards[name], plan_id, run_limit, links.get(name, ()), tasks))
-        for name, tasks in sorted(devices.items())
-    )
+        policy = policies.get(app.app, Policy())
+        queue, layouts = _assign_app(app, image.programs, samples[app.app], policy, numbers, devices)
+        _assign_end(app, networks.get(app.app), queue, layouts, devices[app.interact_device])
+    return devices
+
+
+def _group(
+    device: str, names: tuple[str, ...], links: Mapping[str, Sequence[Link]], cases: Sequence[PlanCase]
+) -> Group | None:
+    """Return which plans a device follows; None if it stays with the first one, whoever is there.
+
+    Devices that no way of links leads to are never heard of, and make no difference.
+    """
+    near = joined(device, links)
+    found: list[PlanCase] = []
+    for case in cases:
+        devices = tuple(name for name in case.devices if name in near)
+        if not any(set(earlier.devices) <= set(devices) for earlier in found):
+            found.append(PlanCase(devices, case.plan))
+    return Group(names, tuple(found)) if any(case.plan for case in found) else None
+
+
+def _checked(spec: FirmwareSpec) -> FirmwareSpec:
+    """Return ``spec``; samples of an app are in flash once, so all its plans must read the same layout."""
+    layouts = {sense.app: sense.layout for sense in spec.all_senses}
+    for plan in spec.fallbacks:
+        for sense in plan.senses:
+            if not same_layout(sense.layout, layouts[sense.app]):
+                raise fail(
+                    "fallback-layout",
+                    f"app {sense.app!r}: {spec.device!r} would need its samples in another memory layout",
+                )
+    return spec
 
 
 def _device_spec(
     name: str, board: Board, plan_id: int, run_limit: int, links: tuple[Link, ...], tasks: _Tasks
 ) -> FirmwareSpec:
-    chip = load_chip(board.chip)
     return FirmwareSpec(
         device=name,
         board=board,
-        chip=chip,
+        chip=load_chip(board.chip),
         plan_id=plan_id,
         run_limit=run_limit,
         links=links,
         queues=tuple(tasks.queues),
         senses=tuple(tasks.senses),
-        infers=_sharing(tasks.infers, chip),
+        infers=tuple(tasks.infers),
         sends=tuple(tasks.sends),
         receives=tuple(tasks.receives),
         tails=tuple(tasks.tails),
@@ -140,93 +211,27 @@ def _device_spec(
     )
 
 
-def link_ends(plan: Plan, boards: Mapping[str, Board], wires: Sequence[Wire]) -> dict[str, tuple[Link, ...]]:
-    """Return each device's links to its peers in the plan: the board's UARTs in their order.
+def _sharing(plans: Sequence[_Tasks], board: Board) -> list[_Tasks]:
+    """Return the plans' tasks with what each segment needs after a run of another one, of any plan.
 
-    Raises SynergyError: ``link-medium``, ``link-uarts``, ``hand-off-path``.
+    Residency sets are numbered over all plans; a segment that an earlier plan has is in the set of that one.
     """
-    hand_offs = [hand_off for app in plan.apps for hand_off in app.hand_offs]
-    used: dict[str, set[tuple[str, str]]] = {}
-    for hand_off in hand_offs:
-        used.setdefault(hand_off.link, set()).add((hand_off.source, hand_off.target))
-    unknown = used.keys() - {wire.name for wire in wires}
-    if unknown:
-        raise fail("hand-off-path", f"the plan uses a link that is not there: {', '.join(sorted(unknown))}")
-    names = {name for app in plan.apps for name in _devices(app)}
-    numbers = {name: number for number, name in enumerate(sorted(names))}
-    ends: dict[str, list[Link]] = {}
-    for wire in wires:
-        if wire.name not in used:
-            continue
-        if wire.medium.peripheral != "uart":
-            raise fail(
-                "link-medium",
-                f"link {wire.name!r} must be of a medium that a UART drives, not {wire.medium.name!r}",
-            )
-        for device, peers in _peers(used[wire.name]).items():
-            mine = ends.setdefault(device, [])
-            uart = _next_uart(device, boards[device], len({link.uart for link in mine}))
-            mine += [_link_end(wire, device, peer, uart, numbers) for peer in peers]
-    return {device: tuple(links) for device, links in ends.items()}
-
-
-def _devices(app: AppPlan) -> set[str]:
-    ends = {end for hand_off in app.hand_offs for end in (hand_off.source, hand_off.target)}
-    return ends | {app.sense_device, app.interact_device, *(segment.device for segment in app.segments)}
-
-
-def _peers(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
-    """Return, for each device of ``pairs``, those that it exchanges frames with, in order of name."""
-    peers: dict[str, set[str]] = {}
-    for one, two in pairs:
-        peers.setdefault(one, set()).add(two)
-        peers.setdefault(two, set()).add(one)
-    return {device: sorted(peers[device]) for device in sorted(peers)}
-
-
-def _next_uart(device: str, board: Board, index: int) -> str:
-    if index >= len(board.link_uarts):
-        raise fail(
-            "link-uarts",
-            f"device {device!r} has more links than its board {board.name} has UARTs for them",
-            need=f"{index + 1} UARTs",
-            have=f"{len(board.link_uarts)} UARTs",
-            hint="use fewer wires, or forbid the device in the app file so that the plan avoids one",
-        )
-    return board.link_uarts[index]
-
-
-def _link_end(wire: Wire, device: str, peer: str, uart: str, numbers: Mapping[str, int]) -> Link:
-    return Link(
-        name=f"{wire.name}_{peer}" if wire.medium.shared else wire.name,
-        channel=wire.name,
-        peer=peer,
-        own_number=numbers[device],
-        peer_number=numbers[peer],
-        uart=uart,
-        rate_bd=round(wire.medium.uart_rate_kbps(wire.rate_kbps) * 1000),
-        payload_bytes=wire.medium.mtu_bytes,
-        bits_per_byte=wire.medium.bits_per_byte,
-        shared=wire.medium.shared,
-        key=_key_name(wire, device, peer) if wire.secure else None,
-    )
-
-
-def _key_name(wire: Wire, device: str, peer: str) -> str:
-    """Return the name of the key that two devices share: of a channel each pair has its own."""
-    return f"{wire.name}:{'+'.join(sorted((device, peer)))}" if wire.medium.shared else wire.name
-
-
-def _sharing(infers: Sequence[Infer], chip: Chip) -> tuple[Infer, ...]:
-    """Return the segments of one accelerator with what each needs after a run of another one."""
-    programs = [infer.program for infer in infers]
-    if len(programs) < 2:
-        return tuple(infers)
+    cnn = load_chip(board.chip).cnn
+    programs = {infer.program.name: infer.program for tasks in plans for infer in tasks.infers}
+    numbers: dict[str, int] = {}
     found = []
-    for infer in infers:
-        others = [program for program in programs if program is not infer.program]
-        found.append(replace(infer, select=switch_steps(infer.program, others, chip.cnn)))
-    return tuple(found)
+    for tasks in plans:
+        first = max(numbers.values(), default=-1) + 1
+        new = sorted({infer.residency for infer in tasks.infers if infer.program.name not in numbers})
+        infers = []
+        for infer in tasks.infers:
+            name = infer.program.name
+            numbers.setdefault(name, first + new.index(infer.residency))
+            others = [program for other, program in programs.items() if other != name]
+            select = switch_steps(infer.program, others, cnn) if others else ()
+            infers.append(replace(infer, select=select, residency=numbers[name]))
+        found.append(replace(tasks, infers=infers))
+    return found
 
 
 def _assign_app(
@@ -387,8 +392,9 @@ def _check_layout(app: AppPlan, made: TensorLayout, read: TensorLayout) -> None:
         )
 
 
-def _plan_id(plan: Plan, programs: Mapping[str, Program], links: Mapping[str, tuple[Link, ...]]) -> int:
+def _plan_id(images: Sequence[FallbackPlan], links: Mapping[str, tuple[Link, ...]]) -> int:
     """Return a number that devices of the same build share: CRC-32 of what they have to agree on."""
-    keys = sorted({link.key for ends in links.values() for link in ends if link.key})
-    text = "\n".join([str(plan), *(str(programs[name]) for name in sorted(programs)), *keys])
-    return zlib.crc32(text.encode())
+    texts = sorted({link.key for ends in links.values() for link in ends if link.key})
+    for image in images:
+        texts += [str(image.plan), *(str(image.programs[name]) for name in sorted(image.programs))]
+    return zlib.crc32("\n".join(texts).encode())

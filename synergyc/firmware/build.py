@@ -105,7 +105,7 @@ def _compile(
 
 def _named(spec: FirmwareSpec, item: Diagnostic) -> Diagnostic:
     """Say which device does not fit, and what can be done; name a driver of the user's own by its file."""
-    own = {f"{sense.driver}.c" for sense in spec.senses if sense.driver_text is not None}
+    own = {f"{sense.driver}.c" for sense in spec.all_senses if sense.driver_text is not None}
     if item.location is not None and Path(item.location.file).name in own:
         return replace(item, location=replace(item.location, file=Path(item.location.file).name))
     if item.rule != "memory-overflow":

@@ -41,6 +41,7 @@ class FrameKind(IntEnum):
     BEAT = 7
     SAMPLE = 8
     WHO = 9
+    AGAIN = 10
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jinja2
@@ -14,7 +14,7 @@ from synergyc.firmware import sizing
 from synergyc.firmware.chip_view import chip_values
 from synergyc.firmware.layout import sample_format
 from synergyc.firmware.segment_view import SegmentView, hex_rows, segment_view
-from synergyc.firmware.spec import FirmwareSpec, Infer, Link, Port, Storage
+from synergyc.firmware.spec import FirmwareSpec, Infer, Link, PlanTasks, Port, Queue, Storage, TailTask
 from synergyc.firmware.tail_view import tail_view
 from synergyc.ir import fixed_point
 from synergyc.ir.tail import MOST_AXES
@@ -50,8 +50,8 @@ _DEVICE_FILES = (
     "tasks.c",
     "infer.c",
     "report.h",
-    "report.c",
-    "main.c",
+    "report.c.j2",
+    "main.c.j2",
     "port.h",
     "port_events.h.j2",
     "port_core.c",
@@ -67,6 +67,7 @@ _DEVICE_FILES = (
 
 _SECURE_FILES = ("link_secure.c",)
 """Of devices with a secured link."""
+_FALLBACK_FILES = ("presence.h", "presence.c", "fallback.h", "fallback.c")
 
 _PORT_FILES = {
     Port.BAREMETAL: ("port_baremetal.c.j2", "uart_baremetal.c.j2"),
@@ -82,11 +83,14 @@ def render(spec: FirmwareSpec, port: Port = Port.BAREMETAL) -> dict[str, str]:
     """
     environment = _environment()
     values = _values(spec)
-    secure = _SECURE_FILES if sizing.seal_bytes(spec) else ()
-    drivers = sorted({f"sensor_{sense.driver}.c" for sense in spec.senses if sense.driver_text is None})
+    more = (
+        *(_SECURE_FILES if sizing.seal_bytes(spec) else ()),
+        *(_FALLBACK_FILES if spec.fallbacks else ()),
+    )
+    drivers = sorted({f"sensor_{sense.driver}.c" for sense in spec.all_senses if sense.driver_text is None})
     files = {
         name.removesuffix(".j2"): _render(environment, name, values | {"spec": spec})
-        for name in (*_DEVICE_FILES, *_PORT_FILES[port], *secure, *drivers)
+        for name in (*_DEVICE_FILES, *more, *_PORT_FILES[port], *drivers)
     }
     for segment in values["segments"]:
         for suffix in ("h", "c"):
@@ -105,7 +109,7 @@ def render(spec: FirmwareSpec, port: Port = Port.BAREMETAL) -> dict[str, str]:
             files[f"samples_{sense['c_name']}.{suffix}"] = _render(
                 environment, f"samples.{suffix}.j2", {"sense": sense}
             )
-    for sense in spec.senses:
+    for sense in spec.all_senses:
         if sense.driver_text is not None:
             files[own_driver_file(sense.driver)] = f'#line 1 "{sense.driver}.c"\n{sense.driver_text}'
     head = (
@@ -147,12 +151,19 @@ def _render(environment: jinja2.Environment, name: str, values: Mapping[str, Any
 
 
 def _values(spec: FirmwareSpec) -> dict[str, Any]:
-    queues = {queue.name: _queue_values(spec, queue.name) for queue in spec.queues}
-    segments = {infer.program.name: segment_view(infer, c_name(infer.program.name)) for infer in spec.infers}
+    segments = {
+        infer.program.name: segment_view(infer, c_name(infer.program.name))
+        for plan in spec.plans
+        for infer in plan.infers
+    }
+    plans = [_plan_values(plan, segments) for plan in spec.plans]
+    queues = {use["app"]: use["queue"] for use in plans[0]["senses"]}
     values = {
-        "queues": list(queues.values()),
+        "plans": plans,
+        "fallback": _fallback_values(spec, plans),
         "segments": list(segments.values()),
-        "wires": _wire_values(spec, queues),
+        "sets": _sets(spec, segments),
+        "wires": _wire_values(spec, plans),
         "senses": [
             {
                 "app": sense.app,
@@ -160,49 +171,96 @@ def _values(spec: FirmwareSpec) -> dict[str, Any]:
                 "driver": sense.driver,
                 "format": sample_format(sense.layout) if sense.driver_text is not None else None,
                 "tensor": sense.layout.tensor,
-                "queue": queues[sense.queue],
+                "words": sense.layout.words,
+                "queue": queues.get(sense.app),
                 "samples": sense.samples,
                 "period_ticks": _ticks(spec, 1e6 / sense.rate_hz) if sense.rate_hz else 0,
             }
-            for sense in spec.senses
+            for sense in spec.all_senses
         ],
-        "infers": [_infer_values(infer, queues, segments) for infer in spec.infers],
-        "sets": [
-            [segments[infer.program.name] for infer in spec.infers if infer.residency == number]
-            for number in sorted({infer.residency for infer in spec.infers})
-        ],
-        "tails": [
-            {
-                "app": item.app,
-                "c_name": c_name(item.app),
-                "queues": (queues[item.source], queues[item.target]),
-                "view": tail_view(item, c_name(item.app)),
-            }
-            for item in spec.tails
-        ],
+        "tails": [_tail_values(item) for item in spec.all_tails],
         "fixed": fixed_point,
         "most_axes": MOST_AXES,
-        "interacts": [
-            {"app": item.app, "queue": queues[item.queue], "held": _held(spec, item.queue, segments)}
-            for item in spec.interacts
-        ],
-        "own_drivers": sorted({sense.driver for sense in spec.senses if sense.driver_text is not None}),
+        "own_drivers": sorted({sense.driver for sense in spec.all_senses if sense.driver_text is not None}),
         "console_uart": 0,
         "frame_payload_bytes": sizing.frame_payload_bytes(spec),
         "set_runs": sizing.SET_RUNS,
         "frame_seal_bytes": sizing.seal_bytes(spec),
         "stack_bytes": sizing.STACK_BYTES,
     }
-    _check_names("queue", [queue.name for queue in spec.queues])
+    for plan in spec.plans:
+        _check_names("queue", [queue.name for queue in plan.queues])
     _check_names("link", [link.name for link in spec.links])
     _check_names("segment", list(segments))
     return values | chip_values(spec.chip, sizing.uarts(spec), sizing.rings(spec))
 
 
-def _queue_values(spec: FirmwareSpec, name: str) -> dict[str, Any]:
-    queue = spec.queue(name)
+def _sets(spec: FirmwareSpec, segments: Mapping[str, SegmentView]) -> list[list[SegmentView]]:
+    """Return the segments of each residency set, by its number, of all plans."""
+    sets: dict[int, dict[str, SegmentView]] = {}
+    for plan in spec.plans:
+        for infer in plan.infers:
+            sets.setdefault(infer.residency, {})[infer.program.name] = segments[infer.program.name]
+    return [list(sets[number].values()) for number in sorted(sets)]
+
+
+def _plan_values(plan: PlanTasks, segments: Mapping[str, SegmentView]) -> dict[str, Any]:
+    """Return the tasks of one plan; what belongs to a plan but the first one has a ``suffix`` in C."""
+    suffix = f"_plan{plan.number}" if plan.number else ""
+    queues = {queue.name: _queue_values(queue, suffix) for queue in plan.queues}
     return {
-        "c_name": c_name(name),
+        "number": plan.number,
+        "suffix": suffix,
+        "title": f" of plan {plan.number}" if plan.number else "",
+        "queues": list(queues.values()),
+        "queue_names": queues,
+        "senses": [{"app": sense.app, "queue": queues[sense.queue]} for sense in plan.senses],
+        "infers": [_infer_values(infer, queues, segments) for infer in plan.infers],
+        "tails": [
+            _tail_values(item) | {"queues": (queues[item.source], queues[item.target])} for item in plan.tails
+        ],
+        "interacts": [
+            {"app": item.app, "queue": queues[item.queue], "held": _held(plan, item.queue, segments)}
+            for item in plan.interacts
+        ],
+    }
+
+
+def _tail_values(task: TailTask) -> dict[str, Any]:
+    return {"app": task.app, "c_name": c_name(task.app), "view": tail_view(task, c_name(task.app))}
+
+
+def _fallback_values(spec: FirmwareSpec, plans: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+    """Return what an image with several plans needs; None if it has one."""
+    if spec.group is None:
+        return None
+    numbers = {name: number for number, name in enumerate(spec.group.devices)}
+    sensors = {sense.app: index for index, sense in enumerate(spec.all_senses)}
+    for plan in plans:
+        for use in plan["senses"]:
+            use["index"] = sensors[use["app"]]
+    return {
+        "devices": spec.group.devices,
+        "own": numbers[spec.device],
+        "storage": [plan for plan in plans if any(q["storage"] is Storage.RAM for q in plan["queues"])],
+        "cases": [
+            {
+                "devices": case.devices,
+                "mask": sum(1 << numbers[name] for name in case.devices),
+                "plan": case.plan,
+            }
+            for case in spec.group.cases
+        ],
+        "settle_ticks": _ticks(spec, sizing.SETTLE_US),
+        "settle_comment": f"{sizing.SETTLE_US / 1000:.1f} ms",
+        "return_ticks": _ticks(spec, sizing.RETURN_US),
+        "return_comment": f"{sizing.RETURN_US / 1000:.1f} ms",
+    }
+
+
+def _queue_values(queue: Queue, suffix: str) -> dict[str, Any]:
+    return {
+        "c_name": c_name(queue.name) + suffix,
         "comment": queue.comment,
         "words": queue.words,
         "depth": queue.depth,
@@ -210,11 +268,11 @@ def _queue_values(spec: FirmwareSpec, name: str) -> dict[str, Any]:
     }
 
 
-def _held(spec: FirmwareSpec, queue: str, segments: Mapping[str, SegmentView]) -> SegmentView | None:
+def _held(plan: PlanTasks, queue: str, segments: Mapping[str, SegmentView]) -> SegmentView | None:
     """Return the segment whose results stay in the accelerator until they are read from ``queue``."""
-    if spec.queue(queue).storage is not Storage.ACCELERATOR:
+    if plan.queue(queue).storage is not Storage.ACCELERATOR:
         return None
-    return next(segments[infer.program.name] for infer in spec.infers if infer.target == queue)
+    return next(segments[infer.program.name] for infer in plan.infers if infer.target == queue)
 
 
 def _infer_values(
@@ -233,7 +291,7 @@ def _infer_values(
     }
 
 
-def _wire_values(spec: FirmwareSpec, queues: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _wire_values(spec: FirmwareSpec, plans: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Return the UARTs that links use, each with its links."""
     wires = []
     for index, uart in enumerate(sizing.uarts(spec)[1:]):
@@ -244,13 +302,13 @@ def _wire_values(spec: FirmwareSpec, queues: Mapping[str, Any]) -> list[dict[str
                 "uart": index + 1,
                 "uart_name": uart,
                 "rate_bd": links[0].rate_bd,
-                "links": [_link_values(spec, link, queues) for link in links],
+                "links": [_link_values(spec, link, plans) for link in links],
             }
         )
     return wires
 
 
-def _link_values(spec: FirmwareSpec, link: Link, queues: Mapping[str, Any]) -> dict[str, Any]:
+def _link_values(spec: FirmwareSpec, link: Link, plans: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     times_us = {
         "answer": sizing.answer_us(spec, link),
         "beat": sizing.beat_us(spec, link),
@@ -271,9 +329,16 @@ def _link_values(spec: FirmwareSpec, link: Link, queues: Mapping[str, Any]) -> d
     for name, time_us in times_us.items():
         values[f"{name}_ticks"] = _ticks(spec, time_us)
         values[f"{name}_comment"] = f"{time_us / 1000:.1f} ms"
-    for role, ends in (("senders", spec.sends), ("receivers", spec.receives)):
+    values["streams"] = [_streams(tasks, link, plan) for tasks, plan in zip(spec.plans, plans, strict=True)]
+    return values
+
+
+def _streams(tasks: PlanTasks, link: Link, plan: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a link carries under one plan."""
+    values: dict[str, Any] = {"suffix": plan["suffix"]}
+    for role, ends in (("senders", tasks.sends), ("receivers", tasks.receives)):
         values[role] = [
-            {"number": end.number, "queue": queues[end.queue], "comment": f"app {end.app}"}
+            {"number": end.number, "queue": plan["queue_names"][end.queue], "comment": f"app {end.app}"}
             for end in ends
             if (end.link, end.peer) == (link.channel, link.peer)
         ]

@@ -26,6 +26,14 @@ SET_RUNS = 8
 _OTHER_RAM_BYTES = 2048
 """Everything else in RAM: decoders, link and task states, console (measured: under 1.5 KiB)."""
 
+_PLAN_RAM_BYTES = 768
+"""The same of each further plan."""
+
+SETTLE_US = 100_000
+"""For so long a device must be away, after it counts as lost, before another plan comes into force."""
+RETURN_US = 500_000
+"""For so long it must be back: the plan without it serves meanwhile."""
+
 _CONSOLE_OUT_BYTES = 1024
 _CONSOLE_IN_BYTES = 256
 _SMALLEST_RING_BYTES = 512
@@ -67,7 +75,7 @@ def _frame_bytes(link: Link) -> int:
 
 
 def _has_host_sensor(spec: FirmwareSpec) -> bool:
-    return any(sense.driver == "host" for sense in spec.senses)
+    return any(sense.driver == "host" for sense in spec.all_senses)
 
 
 def own_sizes(spec: FirmwareSpec, sizes: Sizes) -> Sizes:
@@ -144,18 +152,16 @@ def low_credit(link: Link) -> int:
     return _CHANNEL_ANSWERS if link.shared else WINDOW
 
 
-def with_depths(spec: FirmwareSpec) -> FirmwareSpec:
+def with_depths(spec: FirmwareSpec, plans: int = 1) -> FirmwareSpec:
     """Return ``spec`` with queues shortened, the largest first, to one tensor if need be, until they fit RAM.
 
     Where even that is too much results stay in the accelerator, which then waits for their readers. If that
-    does not help either the linker finds out, and says what is needed.
+    does not help either the linker finds out, and says what is needed. ``plans``: how many the image holds.
     """
     spec = _deeper_channel_queues(spec)
     usual = [queue for queue in spec.queues if queue.storage is Storage.RAM]
     spec = _deeper_set_queues(spec)
-    buffers = sum(ring.out_bytes + ring.in_bytes for ring in rings(spec))
-    buffers += 4 * sum(sum(scratch_values(task.stages)) for task in spec.tails)
-    available = spec.chip.sram.size_bytes - STACK_BYTES - _OTHER_RAM_BYTES - buffers
+    available = queue_room_bytes(spec, plans)
     shortened = [replace(queue, depth=1) for queue in spec.queues if queue.storage is Storage.RAM]
     kept = [replace(queue, storage=Storage.ACCELERATOR) for queue in shortened if may_stay(spec, queue)]
     queues = {queue.name: queue for queue in spec.queues}
@@ -164,6 +170,14 @@ def with_depths(spec: FirmwareSpec) -> FirmwareSpec:
             break
         queues[smaller.name] = smaller
     return replace(spec, queues=tuple(queues.values()))
+
+
+def queue_room_bytes(spec: FirmwareSpec, plans: int = 1) -> int:
+    """Return the RAM that is left to tensors on a device whose image holds so many plans."""
+    buffers = sum(ring.out_bytes + ring.in_bytes for ring in rings(spec))
+    buffers += 4 * sum(sum(scratch_values(task.stages)) for task in spec.all_tails)
+    other_bytes = STACK_BYTES + _OTHER_RAM_BYTES + (plans - 1) * _PLAN_RAM_BYTES
+    return spec.chip.sram.size_bytes - other_bytes - buffers
 
 
 def may_stay(spec: FirmwareSpec, queue: Queue) -> bool:

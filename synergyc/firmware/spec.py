@@ -190,8 +190,48 @@ class Interact:
 
 
 @dataclass(frozen=True)
+class PlanTasks:
+    """What a device does under one of several plans; ``number`` 0 is the chosen plan, for all devices."""
+
+    number: int
+    queues: tuple[Queue, ...] = ()
+    senses: tuple[Sense, ...] = ()
+    infers: tuple[Infer, ...] = ()
+    sends: tuple[Send, ...] = ()
+    receives: tuple[Receive, ...] = ()
+    tails: tuple[TailTask, ...] = ()
+    interacts: tuple[Interact, ...] = ()
+
+    def queue(self, name: str) -> Queue:
+        """Return the queue called ``name``; raises KeyError."""
+        return {queue.name: queue for queue in self.queues}[name]
+
+
+@dataclass(frozen=True)
+class PlanCase:
+    """Plan number ``plan`` is for when all of ``devices`` are there."""
+
+    devices: tuple[str, ...]
+    plan: int
+
+
+@dataclass(frozen=True)
+class Group:
+    """Devices that hear of each other, and which plan they follow: the first case whose devices are there.
+
+    ``devices`` are all of the build, by their number in frames.
+    """
+
+    devices: tuple[str, ...]
+    cases: tuple[PlanCase, ...]
+
+
+@dataclass(frozen=True)
 class FirmwareSpec:
-    """Everything that is rendered for one device. ``run_limit`` 0: runs without end."""
+    """Everything that is rendered for one device. ``run_limit`` 0: runs without end.
+
+    Tasks are those of the chosen plan; ``fallbacks`` are those of the other plans that ``group`` may follow.
+    """
 
     device: str
     board: Board
@@ -206,6 +246,41 @@ class FirmwareSpec:
     receives: tuple[Receive, ...] = ()
     tails: tuple[TailTask, ...] = ()
     interacts: tuple[Interact, ...] = ()
+    fallbacks: tuple[PlanTasks, ...] = ()
+    group: Group | None = None
+
+    @property
+    def plans(self) -> tuple[PlanTasks, ...]:
+        """Tasks under each plan of the image, the chosen one first."""
+        chosen = PlanTasks(
+            number=0,
+            queues=self.queues,
+            senses=self.senses,
+            infers=self.infers,
+            sends=self.sends,
+            receives=self.receives,
+            tails=self.tails,
+            interacts=self.interacts,
+        )
+        return (chosen, *self.fallbacks)
+
+    @property
+    def all_tails(self) -> tuple[TailTask, ...]:
+        """The tail of each app that the device interacts for under any plan."""
+        found: dict[str, TailTask] = {}
+        for plan in self.plans:
+            for tail in plan.tails:
+                found.setdefault(tail.app, tail)
+        return tuple(found.values())
+
+    @property
+    def all_senses(self) -> tuple[Sense, ...]:
+        """One sensor for each app that the device senses under any plan."""
+        found: dict[str, Sense] = {}
+        for plan in self.plans:
+            for sense in plan.senses:
+                found.setdefault(sense.app, sense)
+        return tuple(found.values())
 
     def queue(self, name: str) -> Queue:
         """Return the queue called ``name``; raises KeyError."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,16 +12,17 @@ import numpy as np
 import numpy.typing as npt
 
 from synergyc import config
-from synergyc.config import Sense, System
-from synergyc.diagnostics import fail, file_location
-from synergyc.firmware.assign import Policy, assign
+from synergyc.config import System
+from synergyc.firmware.assign import FallbackPlan
 from synergyc.firmware.build import Firmware
 from synergyc.firmware.build import build as build_firmware
 from synergyc.firmware.msdk import find_sdk
-from synergyc.firmware.spec import FirmwareSpec, Port, Wire
+from synergyc.firmware.spec import FirmwareSpec, Port
 from synergyc.ir import store
 from synergyc.manifest import MANIFEST_NAME, Manifest
 from synergyc.pipeline.engines import EngineChoice, Generate, generator
+from synergyc.pipeline.fallbacks import choose_fallbacks
+from synergyc.pipeline.firmware_specs import firmware_specs
 from synergyc.pipeline.models import PreparedModel, prepare
 from synergyc.pipeline.planning import choose_plan, plan_alternatives, schedule_programs, segment_network
 from synergyc.pipeline.record import input_layout, output_layout, record_build
@@ -33,7 +34,6 @@ from synergyc.plan.types import Plan
 from synergyc.synth import native
 from synergyc.synth.program import Program
 from synergyc.synth.resident import place_resident
-from synergyc.targets import load_runtime
 from synergyc.toolchain import CrossCompiler, find_cross_compiler
 
 
@@ -80,15 +80,16 @@ def build_system(
     plan = schedule_programs(system, list(models.values()), result.plan, programs)
     result = replace(result, plan=plan)
     with staging(output) as folder:
-        specs = firmware_specs(system, models, result.plan, programs)
-        if options.self_test:
-            specs = with_known_answers(specs, models, result.plan)
-        write_app_files(models.values(), specs, folder)
-        images = compile_all(specs, folder, compiler, progress, options.port)
         progress("plan for absent devices")
         others = plan_alternatives(system, list(models.values()), result.plan, options.objective)
+        fallbacks = choose_fallbacks(system, models, FallbackPlan(plan, programs), others, generate)
+        specs = firmware_specs(system, models, plan, programs, fallbacks.plans, fallbacks.cases)
+        if options.self_test:
+            specs = with_known_answers(specs, models, [plan, *(item.plan for item in fallbacks.plans)])
+        write_app_files(models.values(), specs, folder)
+        images = compile_all(specs, folder, compiler, progress, options.port)
         progress("write the manifest")
-        manifest = record_build(name, system, models, result, programs, specs, images, folder, others)
+        manifest = record_build(name, system, models, result, programs, specs, images, folder, fallbacks)
         (folder / MANIFEST_NAME).write_text(manifest.to_text())
     return manifest
 
@@ -131,39 +132,6 @@ def synthesize(
     return programs
 
 
-def firmware_specs(
-    system: System,
-    models: Mapping[str, PreparedModel],
-    plan: Plan,
-    programs: Mapping[str, Program],
-) -> tuple[FirmwareSpec, ...]:
-    """Return what each device of the plan does; replay sensors hold as many samples as their flash takes."""
-    boards = {device.name: device.board_data for device in system.devices}
-    samples = {}
-    for app in plan.apps:
-        sample_bytes = 4 * programs[app.segments[0].name].inputs[0].words
-        budget_bytes = _flash_left(system, plan, programs, app.sense_device)
-        samples[app.app] = models[app.app].samples[: max(1, budget_bytes // sample_bytes)]
-    policies = {
-        app.name: Policy(app.sense.rate_hz, app.priority or 0, app.sense.driver_name, _driver_text(app.sense))
-        for app in system.apps
-    }
-    networks = {name: model.network for name, model in models.items()}
-    wires = tuple(_wires(system))
-    return assign(plan, programs, boards, wires, samples, policies=policies, networks=networks)
-
-
-def _driver_text(sense: Sense) -> str | None:
-    """Return the source of a driver of the user's own; raises SynergyError (``missing-file``)."""
-    if sense.driver_file is None:
-        return None
-    try:
-        return sense.driver_file.read_text(encoding="utf-8", errors="replace")
-    except OSError as error:
-        message = f"driver cannot be read: {error.strerror}"
-        raise fail("missing-file", message, location=file_location(sense.driver_file)) from error
-
-
 def compile_all(
     specs: Sequence[FirmwareSpec],
     folder: Path,
@@ -203,18 +171,3 @@ def _npy(array: npt.NDArray[np.generic]) -> bytes:
     buffer = io.BytesIO()
     np.save(buffer, array, allow_pickle=False)
     return buffer.getvalue()
-
-
-def _wires(system: System) -> Iterator[Wire]:
-    for link in system.links:
-        medium = link.medium_data
-        ends = tuple(device.name for device in system.devices) if link.between == "all" else link.ends
-        yield Wire(link.name, ends, medium, link.rate_kbps or medium.default_rate_kbps, link.secure)
-
-
-def _flash_left(system: System, plan: Plan, programs: Mapping[str, Program], device: str) -> int:
-    """Return the flash of ``device`` that its weights and code leave to samples, in bytes."""
-    weights = sum(4 * programs[segment.name].weight_words for segment in plan.segments_on(device))
-    senses = sum(app.sense_device == device for app in plan.apps)
-    reserve = load_runtime().flash_reserve_bytes
-    return (system.device(device).chip.flash.size_bytes - weights - reserve) // max(1, senses)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -66,16 +66,12 @@ class ConsoleReader:
         return self._partial[1:2].decode("ascii", errors="replace")
 
     def reports(self, about: str) -> list[ConsoleLine]:
-        """Return the statistics lines (kind S) about one thing, of the last report."""
+        """Return the statistics lines (kind S) about one thing, of the last report since the last boot."""
+        boots, ends = ([i for i, item in enumerate(self.lines) if item.line.kind == kind] for kind in "BE")
+        begin = max(boots[-1:] + ends[-2:-1], default=0)
         return [
-            item.line
-            for item in self.lines[self._last_boot() :]
-            if item.line.kind == "S" and item.line.fields[0] == about
+            item.line for item in self.lines[begin:] if item.line.kind == "S" and item.line.fields[0] == about
         ]
-
-    def _last_boot(self) -> int:
-        boots = [index for index, item in enumerate(self.lines) if item.line.kind == "B"]
-        return boots[-1] if boots else 0
 
     def _take(self, item: TimedLine) -> None:
         self.lines.append(item)
@@ -83,6 +79,8 @@ class ConsoleReader:
             self.since_boot.clear()
             self.tick_hz, ticks = (int(field) for field in item.line.fields[2:4])
             self.boot_ns = item.at_ns - ticks * 10**9 // self.tick_hz
+        if item.line.kind == "V":
+            del self.since_boot["E"]  # the new plan has runs of its own
         self.counts[item.line.kind] += 1
         self.since_boot[item.line.kind] += 1
 
@@ -157,9 +155,36 @@ def obstacle(device: str, line: ConsoleLine) -> SynergyError:
     )
 
 
-def poll_all(consoles: Iterable[ConsoleReader], senses: Iterable[SenseReader]) -> None:
+@dataclass(frozen=True)
+class AppSenses:
+    """The sensors of one app: of its device, and of others that sense under another plan of the images."""
+
+    readers: tuple[SenseReader, ...]
+
+    @property
+    def sensed(self) -> int:
+        """All runs that were sensed."""
+        return sum(reader.sensed for reader in self.readers)
+
+    def times(self, run: int) -> int:
+        """Return how often a run with this number was sensed."""
+        return sum(len(reader.times_ns.get(run, ())) for reader in self.readers)
+
+    def sensed_before(self, run: int, at_ns: int) -> int | None:
+        """Return when ``run`` was sensed last before ``at_ns``; None if that is not known."""
+        found = [reader.sensed_before(run, at_ns) for reader in self.readers]
+        return max((time_ns for time_ns in found if time_ns is not None), default=None)
+
+    def has_sensed(self, runs: int, powered: Collection[str]) -> bool:
+        """Return whether a sensor has delivered so many runs since it booted, or none has power."""
+        there = [reader for reader in self.readers if reader.board.name in powered]
+        return not there or any(reader.this_boot >= runs for reader in there)
+
+
+def poll_all(consoles: Iterable[ConsoleReader], senses: Iterable[AppSenses]) -> None:
     """Take everything that is new."""
     for console in consoles:
         console.poll()
     for sense in senses:
-        sense.poll()
+        for reader in sense.readers:
+            reader.poll()

@@ -11,8 +11,9 @@ import numpy as np
 
 from synergyc.emulate.board import UnitStatistics
 from synergyc.manifest import AppRecord, DeviceRecord, LinkRecord, Manifest
-from synergyc.pipeline.consoles import ConsoleReader, SenseReader
+from synergyc.pipeline.consoles import AppSenses, ConsoleReader
 from synergyc.pipeline.expectation import Expected, accuracies, answer_of, is_right
+from synergyc.pipeline.plan_changes import Result, plan_changes, plan_phases, results_of
 from synergyc.pipeline.scenario import Scenario
 from synergyc.plan.energy import bus_energy_uj, layer_energy_uj, running_energy_uj
 from synergyc.report.outcome import AppOutcome, DeviceOutcome, Latency, RunOutcome, SwapOutcome, UnitOutcome
@@ -38,20 +39,11 @@ class Window:
     done: Moment
 
 
-@dataclass(frozen=True)
-class _Result:
-    """A result as a console shows it."""
-
-    run: int
-    at_ns: int
-    content: str
-
-
 def run_outcome(
     manifest: Manifest,
     expected: Mapping[str, Expected],
     consoles: Mapping[str, ConsoleReader],
-    senses: Mapping[str, SenseReader],
+    senses: Mapping[str, AppSenses],
     window: Window,
     scenario: Scenario,
     *,
@@ -63,7 +55,7 @@ def run_outcome(
         _app_outcome(
             app,
             expected[app.name],
-            list(_results(app, consoles[app.interact["on"]])),
+            results_of(app.name, consoles),
             senses[app.name],
             sequential=sequential,
         )
@@ -74,20 +66,22 @@ def run_outcome(
         _device_outcome(device, manifest, window, expected, consoles[device.name], rounds)
         for device in manifest.devices
     )
-    return RunOutcome(apps, devices, virtual_s, sequential=sequential, disturbed=scenario.disturbs)
-
-
-def _results(app: AppRecord, console: ConsoleReader) -> Iterator[_Result]:
-    for item in console.lines:
-        if item.line.kind == "R" and item.line.fields[0] == app.name:
-            yield _Result(int(item.line.fields[1]), item.at_ns, item.line.fields[2])
+    return RunOutcome(
+        apps,
+        devices,
+        virtual_s,
+        sequential=sequential,
+        disturbed=scenario.disturbs,
+        changes=plan_changes(manifest, consoles),
+        phases=plan_phases(manifest, consoles),
+    )
 
 
 def _app_outcome(
     app: AppRecord,
     expected: Expected,
-    results: Sequence[_Result],
-    sense: SenseReader,
+    results: Sequence[Result],
+    sense: AppSenses,
     *,
     sequential: bool,
 ) -> AppOutcome:
@@ -100,7 +94,7 @@ def _app_outcome(
         good, values = is_right(item.content, item.run, expected)
         began_ns = sense.sensed_before(item.run, item.at_ns)
         delivered[item.run] += 1
-        fresh = delivered[item.run] <= max(1, len(sense.times_ns.get(item.run, ())))
+        fresh = delivered[item.run] <= max(1, sense.times(item.run))
         right += good and fresh
         if not good and wrong_run is None:
             wrong_run = item.run
@@ -194,16 +188,41 @@ def _energy_uj(
     energy_uj = running_energy_uj((done.accelerator_busy_ps - begun.accelerator_busy_ps) / _PS_PER_US, chip)
     energy_uj += bus_energy_uj(done.accelerator_accesses - begun.accelerator_accesses, chip)
     tasks = [line.fields for line in console.reports("task")]
-    counts = {app: int(count) for _, app, name, count, *_ in tasks if name == "infer"}
-    for segment in device.segments:
-        layers = expected[segment.app].network.layers[segment.first_layer : segment.last_layer + 1]
-        energy_uj += counts.get(segment.app, 0) * sum(layer_energy_uj(layer, chip) for layer in layers)
+    infers = [(int(plan), app, int(count)) for _, app, name, count, *_, plan in tasks if name == "infer"]
+    for (app, first, last), count in _inferences(device, manifest, infers):
+        layers = expected[app].network.layers[first : last + 1]
+        energy_uj += count * sum(layer_energy_uj(layer, chip) for layer in layers)
     for link in manifest.links:
         if device.name in link.ends:
             medium = load_medium(link.medium)
             sent_us = _sent_us(link, device.name, window.done) - _sent_us(link, device.name, window.begun)
             energy_uj += sent_us * (medium.send_mw + medium.receive_mw) / 1000
     return energy_uj
+
+
+def _inferences(
+    device: DeviceRecord, manifest: Manifest, infers: Sequence[tuple[int, str, int]]
+) -> Iterator[tuple[tuple[str, int, int], int]]:
+    """Yield app, first and last layer of each segment of each plan, and how often it ran.
+
+    ``infers``: plan, app and count of each segment as the device reports them, in the plan's order.
+    """
+    for app in manifest.apps:
+        segments = [
+            (0, item.first_layer, item.last_layer) for item in device.segments if item.app == app.name
+        ]
+        for plan in manifest.image_plans[1:]:
+            placed = [item.segments for item in plan.apps if item.app == app.name]
+            segments += [
+                (plan.number, first, last)
+                for item in placed
+                for name, first, last in item
+                if name == device.name
+            ]
+        for plan_number in {number for number, _, _ in segments}:
+            layers = [(app.name, first, last) for number, first, last in segments if number == plan_number]
+            counts = [count for number, name, count in infers if (number, name) == (plan_number, app.name)]
+            yield from zip(layers, counts, strict=False)
 
 
 def _units(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import synergyc
 from synergyc.config import App, System
+from synergyc.firmware.assign import FallbackPlan
 from synergyc.firmware.build import Firmware
 from synergyc.firmware.render import key_symbol
 from synergyc.firmware.sizing import own_sizes
@@ -21,6 +22,7 @@ from synergyc.manifest import (
     DifferenceRecord,
     FileRecord,
     HandOffRecord,
+    ImagePlanRecord,
     LinkRecord,
     LoadRecord,
     Manifest,
@@ -35,8 +37,8 @@ from synergyc.manifest import (
     record_file,
 )
 from synergyc.pipeline.accuracy import Accuracy
+from synergyc.pipeline.fallbacks import Fallbacks, Taken
 from synergyc.pipeline.models import PreparedModel
-from synergyc.plan.availability import Alternative
 from synergyc.plan.selector import PlanResult, Rejected
 from synergyc.plan.types import AppPlan, Plan, Prediction, Segment
 from synergyc.synth.program import Program, TensorLayout
@@ -52,10 +54,11 @@ def record_build(
     specs: Sequence[FirmwareSpec],
     images: Mapping[str, Firmware],
     folder: Path,
-    alternatives: Sequence[Alternative] = (),
+    fallbacks: Fallbacks | None = None,
 ) -> Manifest:
     """Return the manifest of the build in ``folder``, whose files are all written."""
     plan = result.plan
+    fallbacks = fallbacks or Fallbacks()
     return Manifest(
         synergy_manifest=1,
         app_file=app_file,
@@ -73,7 +76,8 @@ def record_build(
         runners_up=tuple(_placements(other.apps) for other in result.alternatives),
         rejected=tuple(_rejected(item) for item in result.rejected[:_REJECTED]),
         not_resident=tuple(reason.message for reason in result.resident_reasons),
-        alternatives=tuple(_alternative(item) for item in alternatives),
+        alternatives=tuple(_alternative(item) for item in fallbacks.taken),
+        image_plans=tuple(_image_plans(system, FallbackPlan(plan, programs), fallbacks.plans)),
     )
 
 
@@ -106,7 +110,22 @@ def _rejected(item: Rejected) -> RejectedRecord:
     )
 
 
-def _alternative(item: Alternative) -> AlternativeRecord:
+def _image_plans(
+    system: System, chosen: FallbackPlan, fallbacks: Sequence[FallbackPlan]
+) -> Iterator[ImagePlanRecord]:
+    for number, image in enumerate((chosen, *fallbacks) if fallbacks else ()):
+        loads = []
+        for device in system.devices:
+            segments = image.plan.segments_on(device.name)
+            if segments:
+                size_bytes = sum(4 * image.programs[item.name].weight_words for item in segments)
+                load_ms = size_bytes * device.chip.cnn.timing.weight_byte_ns / 1e6
+                loads.append(SwitchRecord(device=device.name, weight_bytes=size_bytes, load_ms=load_ms))
+        yield ImagePlanRecord(number=number, apps=_placements(image.plan.apps), loads=tuple(loads))
+
+
+def _alternative(taken: Taken) -> AlternativeRecord:
+    item = taken.alternative
     return AlternativeRecord(
         present=item.present,
         away=item.away,
@@ -118,6 +137,8 @@ def _alternative(item: Alternative) -> AlternativeRecord:
             for switch in item.switches
         ),
         switch_ms=item.switch_ms,
+        plan=taken.plan,
+        reason=None if taken.reason is None else taken.reason.message,
     )
 
 
@@ -242,7 +263,7 @@ def _app(
 ) -> AppRecord:
     base = f"apps/{app.name}"
     network, source = model.network, model.graph.input.preparation
-    senses = [sense for spec in specs for sense in spec.senses if sense.app == app.name]
+    senses = [sense for spec in specs for sense in spec.all_senses if sense.app == app.name]
     return AppRecord(
         name=app.name,
         sense={"sensor": app.sense.sensor, "on": plan.sense_device, "driver": app.sense.driver_name},

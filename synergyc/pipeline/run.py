@@ -17,6 +17,7 @@ from synergyc.emulate.trace import Tracer
 from synergyc.emulate.wire import PacketFaults, Wire
 from synergyc.firmware.keys import emulation_keys
 from synergyc.manifest import (
+    AppRecord,
     LinkRecord,
     Manifest,
     checked_bytes,
@@ -25,10 +26,11 @@ from synergyc.manifest import (
     secured_pairs,
 )
 from synergyc.pipeline import scenario as scenarios
-from synergyc.pipeline.consoles import ConsoleReader, SenseReader, obstacle, poll_all
+from synergyc.pipeline.consoles import AppSenses, ConsoleReader, SenseReader, obstacle, poll_all
 from synergyc.pipeline.expectation import Expected, expectation
 from synergyc.pipeline.feed import feed, is_fed, packed_samples, parse_request
 from synergyc.pipeline.outcome import Moment, Window, run_outcome
+from synergyc.pipeline.plan_changes import plan_changes
 from synergyc.pipeline.scenario import Change, Scenario
 from synergyc.report.outcome import RunOutcome
 from synergyc.targets import load_board, load_medium
@@ -84,6 +86,7 @@ def run(folder: Path, options: RunOptions, *, progress: Callable[[int], None] = 
     session = Session(folder, manifest, options, expected, progress)
     session.run()
     if options.trace is not None and session.tracer is not None:
+        session.mark_changes()
         options.trace.write_text(session.tracer.to_text(), encoding="utf-8")
     outcome = session.outcome()
     if any(app.wrong_run is not None for app in outcome.apps):
@@ -122,7 +125,12 @@ class Session:
         self._set_keys(options.keys)
         self._consoles = {name: ConsoleReader(board) for name, board in boards.items()}
         self._senses = {
-            app.name: SenseReader(app.name, boards[app.sense["on"]], self._consoles[app.sense["on"]])
+            app.name: AppSenses(
+                tuple(
+                    SenseReader(app.name, boards[name], self._consoles[name])
+                    for name in dict.fromkeys(sense for sense, _ in manifest.places(app.name))
+                )
+            )
             for app in manifest.apps
         }
         self._feed = feed(folder, manifest, expected)
@@ -137,7 +145,7 @@ class Session:
         for board in boards.values():
             board.poke(RUN_LIMIT_SYMBOL, options.runs.to_bytes(4, "little"))
         for app in manifest.apps:
-            self._prepare_app(boards[app.sense["on"]], app.name, folder)
+            self._prepare_app(app, folder)
 
     def run(self) -> None:
         """Run to the end; raises SynergyError if there is none.
@@ -170,15 +178,21 @@ class Session:
             for symbol, key in device_keys(self._manifest, name, keys).items():
                 board.poke(symbol, key)
 
-    def _prepare_app(self, board: Board, app: str, folder: Path) -> None:
+    def mark_changes(self) -> None:
+        """Show in the timeline when devices went over to another plan."""
+        for change in plan_changes(self._manifest, self._consoles):
+            if self.tracer is not None:
+                self.tracer.mark(change.device, f"plan {change.plan}", round(change.at_s * 1e9))
+
+    def _prepare_app(self, app: AppRecord, folder: Path) -> None:
         if self._options.sequential:
-            self._open(app, 0)
-        expected = self._expected[app]
-        record = next(item for item in self._manifest.apps if item.name == app)
-        if expected.own_input and not is_fed(record):
-            words = packed_samples(folder, record, expected)
-            board.poke(f"synergy_samples_{app}", b"".join(words))
-            board.poke(f"synergy_sample_count_{app}", len(words).to_bytes(4, "little"))
+            self._open(app.name, 0)
+        expected = self._expected[app.name]
+        if expected.own_input and not is_fed(app):
+            words = packed_samples(folder, app, expected)
+            for reader in self._senses[app.name].readers:
+                reader.board.poke(f"synergy_samples_{app.name}", b"".join(words))
+                reader.board.poke(f"synergy_sample_count_{app.name}", len(words).to_bytes(4, "little"))
 
     def _run_until(self, pending: list[Change], done: Callable[[], bool], *, ask_every_ns: int) -> None:
         """Run until ``done``, asked every so often, and carry out the changes that come before."""
@@ -198,9 +212,9 @@ class Session:
                 self.tracer.mark(change.device, change.action, change.at_ns)
 
     def _expect_boot(self, change: Change) -> None:
-        for sense in self._senses.values():
-            if sense.board.name == change.device and change.action in ("restore", "reset"):
-                sense.expect_boot()
+        for reader in (reader for sense in self._senses.values() for reader in sense.readers):
+            if reader.board.name == change.device and change.action in ("restore", "reset"):
+                reader.expect_boot()
 
     def _poll(self) -> None:
         poll_all(self._consoles.values(), self._senses.values())
@@ -266,15 +280,12 @@ class Session:
         )
         last_ns = max(last_ns, self._options.scenario.ends_ns)
         powered = self._simulation.powered
-        done = all(
-            sense.this_boot >= self._options.runs or sense.board.name not in powered
-            for sense in self._senses.values()
-        )
+        done = all(sense.has_sensed(self._options.runs, powered) for sense in self._senses.values())
         return done and self._simulation.now_ns - last_ns > _QUIET_NS
 
     def _open(self, app: str, runs: int) -> None:
-        board = self._senses[app].board
-        board.poke(f"synergy_open_runs_{app}", runs.to_bytes(4, "little"))
+        for reader in self._senses[app].readers:
+            reader.board.poke(f"synergy_open_runs_{app}", runs.to_bytes(4, "little"))
 
     def _open_next(self) -> None:
         """Let the next run begin when all that were begun are delivered."""
@@ -342,7 +353,9 @@ def _faults(scenario: Scenario, number: int) -> PacketFaults | None:
 def _limit_ns(manifest: Manifest, options: RunOptions) -> int:
     if options.limit_s is not None:
         return int(options.limit_s * 1e9)
-    slowest_hz = min(app.predicted.throughput_hz for app in manifest.apps)
+    rates_hz = [app.predicted.throughput_hz for app in manifest.apps]
+    rates_hz += [app.throughput_hz for plan in manifest.image_plans for app in plan.apps]
+    slowest_hz = min(rates_hz)
     rounds = options.runs * (len(manifest.apps) if options.sequential else 1)
     slack = _SLACK * (5 if options.scenario.disturbs else 1)
     fed_s = sum(10 * app.input_bytes / _SLOWEST_FEED_BD for app in manifest.apps if is_fed(app))

@@ -10,7 +10,7 @@ import numpy as np
 
 from synergyc import reference
 from synergyc.firmware.layout import pack_elements
-from synergyc.firmware.spec import FirmwareSpec, Infer, KnownAnswer, Placed
+from synergyc.firmware.spec import FirmwareSpec, Infer, KnownAnswer, Placed, PlanTasks
 from synergyc.ir.types import Array
 from synergyc.pipeline.models import PreparedModel
 from synergyc.pipeline.planning import segment_network
@@ -18,14 +18,22 @@ from synergyc.plan.types import Plan
 
 
 def with_known_answers(
-    specs: Sequence[FirmwareSpec], models: Mapping[str, PreparedModel], plan: Plan
+    specs: Sequence[FirmwareSpec], models: Mapping[str, PreparedModel], plans: Sequence[Plan]
 ) -> tuple[FirmwareSpec, ...]:
-    """Return ``specs`` with input and CRC of the output for every segment, from each app's first sample."""
-    tensors = {app.app: _tensors(models, app.app, plan) for app in plan.apps}
-    return tuple(
-        replace(spec, infers=tuple(_known(spec, infer, tensors[infer.app]) for infer in spec.infers))
-        for spec in specs
-    )
+    """Return ``specs`` with input and CRC of the output for every segment, from each app's first sample.
+
+    ``plans`` are those of the images, the chosen one first.
+    """
+    tensors = [{app.app: _tensors(models, app.app, plan) for app in plan.apps} for plan in plans]
+    found = []
+    for spec in specs:
+        tasks = [_with_answers(item, tensors[item.number]) for item in spec.plans]
+        found.append(replace(spec, infers=tasks[0].infers, fallbacks=tuple(tasks[1:])))
+    return tuple(found)
+
+
+def _with_answers(tasks: PlanTasks, tensors: Mapping[str, Mapping[str, Array]]) -> PlanTasks:
+    return replace(tasks, infers=tuple(_known(tasks, infer, tensors[infer.app]) for infer in tasks.infers))
 
 
 def _tensors(models: Mapping[str, PreparedModel], app: str, plan: Plan) -> dict[str, Array]:
@@ -39,9 +47,9 @@ def _tensors(models: Mapping[str, PreparedModel], app: str, plan: Plan) -> dict[
     return values
 
 
-def _known(spec: FirmwareSpec, infer: Infer, tensors: Mapping[str, Array]) -> Infer:
-    given = _stream(infer.inputs, tensors, spec.queue(infer.source).words)
-    made = _stream(infer.outputs, tensors, spec.queue(infer.target).words)
+def _known(tasks: PlanTasks, infer: Infer, tensors: Mapping[str, Array]) -> Infer:
+    given = _stream(infer.inputs, tensors, tasks.queue(infer.source).words)
+    made = _stream(infer.outputs, tensors, tasks.queue(infer.target).words)
     words = tuple(int(word) for word in np.frombuffer(given, dtype="<u4"))
     return replace(infer, known=KnownAnswer(words, zlib.crc32(made)))
 

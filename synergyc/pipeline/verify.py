@@ -18,7 +18,8 @@ from synergyc.diagnostics import SynergyError
 from synergyc.ir.network import Network
 from synergyc.ir.types import Array
 from synergyc.manifest import MANIFEST_NAME
-from synergyc.pipeline.build import compile_all, firmware_specs, synthesize, write_app_files
+from synergyc.pipeline.build import compile_all, synthesize, write_app_files
+from synergyc.pipeline.firmware_specs import firmware_specs
 from synergyc.pipeline.models import PreparedModel
 from synergyc.pipeline.planning import choose_plan, fits
 from synergyc.pipeline.record import record_build

@@ -125,6 +125,34 @@ class DeviceOutcome:
 
 
 @dataclass(frozen=True)
+class PlanChange:
+    """A device went over to another plan: ``devices`` were there; ``dropped`` runs were under way."""
+
+    device: str
+    plan: int
+    devices: tuple[str, ...]
+    at_s: float
+    dropped: int
+    took_ms: float
+    predicted_ms: float
+    """For loading all weights of the plan."""
+
+
+@dataclass(frozen=True)
+class PlanPhase:
+    """What an app delivered on a device while a plan was in force, from the first to the last result."""
+
+    app: str
+    device: str
+    plan: int
+    begin_s: float
+    end_s: float
+    results: int
+    throughput_hz: float
+    predicted_hz: float
+
+
+@dataclass(frozen=True)
 class RunOutcome:
     """A whole run."""
 
@@ -136,6 +164,9 @@ class RunOutcome:
     """Whether links or devices were given faults, so that runs may be dropped."""
     on_boards: bool = False
     """Whether these were real boards: ``virtual_s`` is the host's time, and ``devices`` is empty."""
+    changes: tuple[PlanChange, ...] = ()
+    phases: tuple[PlanPhase, ...] = ()
+    """Empty if no device changed its plan."""
 
     @property
     def ok(self) -> bool:

@@ -17,6 +17,8 @@ def outcome_report(outcome: RunOutcome) -> RenderableType:
         parts.append(latency_table(outcome))
     if any(app.accuracy for app in outcome.apps):
         parts.append(accuracy_table(outcome))
+    if outcome.changes:
+        parts += [phases_table(outcome), changes_table(outcome)]
     if outcome.devices:
         parts.append(units_table(outcome))
     if any(device.swap for device in outcome.devices):
@@ -61,6 +63,44 @@ def accuracy_table(outcome: RunOutcome) -> Table:
     for app in outcome.apps:
         if app.accuracy is not None:
             table.add_row(escape(app.name), *(f"{app.accuracy[stage]:.2%}" for stage in STAGE_TITLES))
+    return table
+
+
+def phases_table(outcome: RunOutcome) -> Table:
+    """Return what each app reached while a plan was in force."""
+    table = Table("app", "on", title="Plans in force", title_justify="left")
+    for column in ("plan", "from s", "to s", "results", "runs/s", "predicted"):
+        table.add_column(column, justify="right")
+    for item in outcome.phases:
+        table.add_row(
+            escape(item.app),
+            escape(item.device),
+            str(item.plan),
+            f"{item.begin_s:.3f}",
+            f"{item.end_s:.3f}",
+            str(item.results),
+            f"{item.throughput_hz:.1f}",
+            f"{item.predicted_hz:.1f}",
+        )
+    return table
+
+
+def changes_table(outcome: RunOutcome) -> Table:
+    """Return when devices went over to another plan, and how long that took."""
+    table = Table("device", title="Changes of plan", title_justify="left")
+    for column in ("plan", "at s", "dropped", "took ms", "weights predicted ms"):
+        table.add_column(column, justify="right")
+    table.add_column("there")
+    for item in outcome.changes:
+        table.add_row(
+            escape(item.device),
+            str(item.plan),
+            f"{item.at_s:.3f}",
+            str(item.dropped),
+            f"{item.took_ms:.2f}",
+            f"{item.predicted_ms:.2f}",
+            escape(", ".join(item.devices)),
+        )
     return table
 
 

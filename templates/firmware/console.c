@@ -135,6 +135,15 @@ bool console_is_busy(void)
     return line_open;
 }
 
+void console_abandon(void)
+{
+    if (line_open) {
+        console_wait_for_room();
+        put("\r\n", 2);
+        line_open = false;
+    }
+}
+
 _Noreturn void console_fatal(const char *what, const char *where, uint32_t value)
 {
     polled = true;

@@ -31,6 +31,9 @@ void console_wait_for_room(void);
 /* True between console_begin and console_end. */
 bool console_is_busy(void);
 
+/* Ends a line that is open and will not be completed; no host takes it for a right one. */
+void console_abandon(void);
+
 /* Writes a last line and stops the device. */
 _Noreturn void console_fatal(const char *what, const char *where, uint32_t value);
 

@@ -210,7 +210,7 @@ static void test_set(const cnn_set_t *set)
 
 void infer_open(void)
 {
-    if (device.infer_count == 0) {
+    if (device.set_count == 0) {
         return;
     }
     cnn_open(device.sets, device.set_count);
@@ -219,6 +219,28 @@ void infer_open(void)
     }
     load_at_once(&device.sets[0]);
     runs_left = SET_RUNS * device.sets[0].count;
+}
+
+bool infer_stop(void)
+{
+    uint32_t done_ticks;
+    bool runs = running != NULL;
+    while (runs && !is_done(running, &done_ticks)) {
+    }
+    running = NULL;
+    loading = NULL;
+    return runs;
+}
+
+void infer_restart(void)
+{
+    for (uint8_t i = 0; i < device.infer_count; i++) {
+        device.infers[i].ended = false;
+    }
+    if (device.infer_count != 0) {
+        load_at_once(device.infers[0].set);
+        runs_left = SET_RUNS * device.infers[0].set->count;
+    }
 }
 
 const timing_t *infer_swaps(void)

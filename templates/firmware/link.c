@@ -1,8 +1,12 @@
 #include "link_parts.h"
 
+#include <string.h>
+
 #include "port.h"
 
 #define PLAN_ID_BYTES 4u
+/* While other frames are sent the view is repeated after so many times of a silent link's BEAT. */
+#define VIEW_BEATS 4u
 
 bool link_has_passed(uint32_t since_ticks, uint32_t span_ticks)
 {
@@ -44,15 +48,27 @@ bool link_send_frame(link_t *link, frame_t *frame)
     return (!link_is_secured(link) || link_seal(link, frame)) && link_write_frame(link, frame);
 }
 
-void link_restart(link_t *link)
+static void begin_session(link_t *link)
 {
-    link->losses += link_is_up(link) ? 1u : 0u;
     link->peer_known = false;
     link->peer_knows_us = false;
     link->hello_sent = false;
+    link->view_due = true;
     link->down_ticks = port_ticks();
+}
+
+void link_restart(link_t *link)
+{
+    link->losses += link_is_up(link) ? 1u : 0u;
+    begin_session(link);
     link_restart_senders(link);
     link_restart_receivers(link);
+}
+
+static void renew(link_t *link)
+{
+    link->renewing = link_hears(link);
+    link->renewed_ticks = port_ticks();
 }
 
 /* Payload of a hello: plan id and, on a secured link, a random number. */
@@ -89,6 +105,7 @@ static bool receive_hello(link_t *link, const frame_t *hello)
         return false;
     }
     if (!link->peer_known || link->peer_session != hello->run) {
+        renew(link);
         link_restart(link);
         link->peer_known = true;
         link->peer_session = hello->run;
@@ -102,6 +119,36 @@ static bool is_of_session(const link_t *link, const frame_t *frame)
 {
     uint16_t session = (uint16_t)((link->peer_session & 0xFFu) << 8 | (link->session & 0xFFu));
     return link->peer_known && frame->plan == (uint16_t)link->plan_id && frame->session == session;
+}
+
+static void open_session(link_t *link)
+{
+    link->session = port_new_session();
+    if (link_is_secured(link)) {
+        link_renew(link);
+    }
+}
+
+/* A BEAT without a view only proves that its sender lives. */
+static bool receive_beat(const link_t *link, const frame_t *beat)
+{
+    bool has_view = beat->size_bytes == link->view_bytes && beat->size_bytes != 0;
+    if (has_view) {
+        memcpy(link->peer_view, beat->payload, link->view_bytes);
+    }
+    return has_view || beat->size_bytes == 0;
+}
+
+/* The other end of a secured link wants a new session, but only this one can begin it. */
+static bool receive_again(link_t *link)
+{
+    if (!link_is_secured(link) || !link_calls(link)) {
+        return false;
+    }
+    renew(link);
+    link_restart(link);
+    open_session(link);
+    return true;
 }
 
 /* Frames whose sender proves that it knows our session. */
@@ -119,8 +166,12 @@ static bool receive_in_session(link_t *link, const frame_t *frame)
     case FRAME_ASK:
         link_receive_ask(link, frame);
         return true;
+    case FRAME_BEAT:
+        return receive_beat(link, frame);
+    case FRAME_AGAIN:
+        return receive_again(link);
     default:
-        return frame->kind == FRAME_BEAT;
+        return false;
     }
 }
 
@@ -135,7 +186,7 @@ static bool receive_secured(link_t *link, frame_t *frame)
     if (frame->kind == FRAME_HELLO_ACK) {
         proven = link_receive_call_answer(link, frame);
     } else if (link_unseal(link, frame)) {
-        proven = receive_in_session(link, frame);
+        proven = link->peer_known && receive_in_session(link, frame);
     }
     link->heard_ticks = proven ? port_ticks() : link->heard_ticks;
     return true;
@@ -191,11 +242,67 @@ static bool poll_received(wire_t *wire)
     return handled || count == sizeof bytes;
 }
 
-static void open_session(link_t *link)
+static bool send_beat(link_t *link)
 {
-    link->session = port_new_session();
-    if (link_is_secured(link)) {
-        link_renew(link);
+    frame_t beat = {.kind = FRAME_BEAT, .payload = link->view, .size_bytes = link->view_bytes};
+    if (!link_send_frame(link, &beat)) {
+        return false;
+    }
+    link->view_due = false;
+    link->viewed_ticks = link->said_ticks;
+    return true;
+}
+
+/* A link that is busy says no BEAT but to tell the peer who is there. */
+static bool is_beat_due(const link_t *link)
+{
+    bool tells = link->view_bytes != 0 &&
+                 (link->view_due || link_has_passed(link->viewed_ticks, VIEW_BEATS * link->beat_ticks));
+    return tells || link_has_passed(link->said_ticks, link->beat_ticks);
+}
+
+/* The peer is lost: what it told is void. */
+static void lose(link_t *link)
+{
+    link->renewing = false;
+    if (link->view_bytes != 0) {
+        memset(link->peer_view, UINT8_MAX, link->view_bytes);
+    }
+}
+
+static void ask_again(link_t *link)
+{
+    frame_t again = {.kind = FRAME_AGAIN};
+    link_send_frame(link, &again);
+    link->hello_sent = true;
+    link->hello_ticks = port_ticks();
+}
+
+/* A link that is not up says hello now and then. */
+static bool poll_hello(link_t *link)
+{
+    bool due = !link->hello_sent || link_has_passed(link->hello_ticks, link->answer_ticks);
+    if (link->peer_knows_us || !due) {
+        return false;
+    }
+    if (!link_is_secured(link) || link_may_call(link)) {
+        send_hello(link);
+        return true;
+    }
+    if (link->renewing) {
+        ask_again(link);
+    }
+    return link->renewing;
+}
+
+/* A new session must be there before the peer would count as lost. */
+static void poll_renewal(link_t *link)
+{
+    bool overdue = link_has_passed(link->renewed_ticks, link->lost_ticks);
+    if (link->renewing && link_is_up(link)) {
+        link->renewing = false;
+    } else if (link->renewing && overdue) {
+        lose(link);
     }
 }
 
@@ -204,19 +311,12 @@ static bool poll_presence(link_t *link)
 {
     if (link_is_up(link) && link_has_passed(link->heard_ticks, link->lost_ticks)) {
         link_restart(link);
+        lose(link);
         open_session(link);
         return true;
     }
-    bool hello_due = !link->hello_sent || link_has_passed(link->hello_ticks, link->answer_ticks);
-    if (!link->peer_knows_us && hello_due && (!link_is_secured(link) || link_may_call(link))) {
-        send_hello(link);
-        return true;
-    }
-    if (link_is_up(link) && link_has_passed(link->said_ticks, link->beat_ticks)) {
-        frame_t beat = {.kind = FRAME_BEAT};
-        return link_send_frame(link, &beat);
-    }
-    return false;
+    poll_renewal(link);
+    return poll_hello(link) || (link_is_up(link) && is_beat_due(link) && send_beat(link));
 }
 
 static bool poll_link(link_t *link)
@@ -232,6 +332,7 @@ void wire_open(wire_t *wire)
     for (uint8_t i = 0; i < wire->link_count; i++) {
         open_session(&wire->links[i]);
         wire->links[i].down_ticks = port_ticks();
+        lose(&wire->links[i]);
     }
 }
 
@@ -247,6 +348,33 @@ bool wire_poll(wire_t *wire)
 bool link_is_up(const link_t *link)
 {
     return link->peer_known && link->peer_knows_us;
+}
+
+bool link_hears(const link_t *link)
+{
+    return link_is_up(link) || link->renewing;
+}
+
+void link_tell(link_t *link)
+{
+    link->view_due = true;
+}
+
+void link_carry(link_t *link, const link_streams_t *streams)
+{
+    renew(link);
+    begin_session(link);
+    if (!link_is_secured(link) || link_calls(link)) {
+        open_session(link);
+    }
+    link_restart_receivers(link); /* counts what was begun */
+    link->senders = streams->senders;
+    link->sender_count = streams->sender_count;
+    link->receivers = streams->receivers;
+    link->receiver_count = streams->receiver_count;
+    link->next_sender = 0;
+    link_clear_senders(link);
+    link_restart_receivers(link);
 }
 
 /* To a lost peer there is nothing more to say once the end mark is all that waits. */

@@ -53,6 +53,13 @@ typedef struct {
     link_received_t counts;
 } link_receiver_t;
 
+/* What a link carries under one plan. */
+typedef struct {
+    link_sender_t *senders;
+    link_receiver_t *receivers;
+    uint8_t sender_count, receiver_count;
+} link_streams_t;
+
 typedef struct link link_t;
 
 /* A UART and what is attached to it: a cable to one peer, or a radio module with several peers in reach. */
@@ -81,12 +88,20 @@ struct link {
     link_receiver_t *receivers;
     uint8_t receiver_count;
     link_security_t *security; /* NULL: frames are in the clear */
+    /* Only with several plans (fallback.h): */
+    const link_streams_t *streams; /* by plan; senders and receivers are those of the plan in force */
+    const uint8_t *view;           /* what every BEAT tells the peer (presence.h) */
+    uint8_t *peer_view;            /* what the peer told last */
+    uint8_t view_bytes;            /* of both; 0: nothing */
 
     uint32_t session, peer_session;
     bool peer_known, peer_knows_us;
     uint8_t next_sender; /* senders take turns */
     bool hello_sent;
+    bool renewing; /* not up at the moment, but the peer was not lost: a new session was begun */
+    bool view_due; /* the peer has to be told */
     uint32_t hello_ticks, heard_ticks, said_ticks, down_ticks; /* when last; since when down */
+    uint32_t renewed_ticks, viewed_ticks; /* when a new session was begun; when the peer was last told the view */
     uint32_t losses;     /* times that the peer was lost */
 };
 
@@ -108,6 +123,15 @@ static inline bool link_is_secured(const link_t *link)
 /* Why a secured link cannot come up: "no key", or "refused", the peer does not prove that it has the same one;
  * NULL: nothing is known against it. */
 const char *link_obstacle(const link_t *link);
+
+/* True as long as the peer is there: also while both ends agree on a new session. */
+bool link_hears(const link_t *link);
+
+/* The view has changed: the peer is told. */
+void link_tell(link_t *link);
+
+/* Carries other streams from now on, in a new session: nothing of the old ones arrives any more. */
+void link_carry(link_t *link, const link_streams_t *streams);
 
 /* True once the end of all streams, in both directions, has been passed on. */
 bool link_has_ended(const link_t *link);

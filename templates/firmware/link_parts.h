@@ -33,9 +33,13 @@ void link_receive_ack(link_t *link, const frame_t *ack);
 bool link_poll_senders(link_t *link);
 void link_restart_senders(link_t *link);
 
-/* link_secure.c: a fresh random number for the next session; whether this end begins the handshake and can, and
- * the number that it says hello with. */
+/* New streams: nothing was sent yet. */
+void link_clear_senders(link_t *link);
+
+/* link_secure.c: a fresh random number for the next session; whether this end begins the handshake, whether it
+ * also can, and the number that it says hello with. */
 void link_renew(link_t *link);
+bool link_calls(const link_t *link);
 bool link_may_call(link_t *link);
 void link_add_nonce(const link_t *link, uint8_t *nonce);
 

@@ -27,7 +27,7 @@ static bool has_key(const link_t *link)
 }
 
 /* The end with the lower number begins the handshake. */
-static bool calls(const link_t *link)
+bool link_calls(const link_t *link)
 {
     return link->own < link->peer;
 }
@@ -69,11 +69,11 @@ static bool seal(const link_t *link, link_session_t *session, frame_t *frame, ui
         return false; /* the peer will miss us, and a new session begins */
     }
     uint32_t counter = session->next_sent++;
-    frame->session = session_bytes(session, calls(link));
+    frame->session = session_bytes(session, link_calls(link));
     uint8_t header[FRAME_HEADER_BYTES];
     frame_put_header(frame, header);
     crypto_aead_ctx cipher;
-    begin_frame(&cipher, session, calls(link), counter);
+    begin_frame(&cipher, session, link_calls(link), counter);
     frame_put32(sealed, counter);
     uint8_t *text = sealed + COUNTER_BYTES;
     crypto_aead_write(&cipher, text, text + frame->size_bytes, header, sizeof header, frame->payload, frame->size_bytes);
@@ -87,7 +87,7 @@ static bool unseal(const link_t *link, const link_session_t *session, const fram
     uint8_t header[FRAME_HEADER_BYTES];
     frame_put_header(frame, header);
     crypto_aead_ctx cipher;
-    begin_frame(&cipher, session, !calls(link), frame_get32(sealed));
+    begin_frame(&cipher, session, !link_calls(link), frame_get32(sealed));
     uint8_t *text = sealed + COUNTER_BYTES;
     size_t text_bytes = size_bytes - FRAME_SEAL_BYTES;
     int wrong = crypto_aead_read(&cipher, text, text + text_bytes, header, sizeof header, text, text_bytes);
@@ -111,14 +111,14 @@ void link_renew(link_t *link)
 {
     link_security_t *security = link->security;
     crypto_wipe(&security->current, sizeof security->current);
-    if (calls(link)) {
+    if (link_calls(link)) {
         security->candidate.valid = port_random(security->candidate.caller, LINK_NONCE_BYTES);
     }
 }
 
 bool link_may_call(link_t *link)
 {
-    if (!calls(link) || !has_key(link)) {
+    if (!link_calls(link) || !has_key(link)) {
         return false;
     }
     if (!link->security->candidate.valid) {
@@ -164,7 +164,7 @@ bool link_receive_call(link_t *link, const frame_t *hello)
 {
     link_security_t *security = link->security;
     link_session_t *candidate = &security->candidate;
-    if (calls(link) || !has_key(link) || hello->size_bytes != HELLO_BYTES) {
+    if (link_calls(link) || !has_key(link) || hello->size_bytes != HELLO_BYTES) {
         return false;
     }
     const uint8_t *nonce = hello->payload + PLAN_BYTES;
@@ -187,7 +187,7 @@ bool link_receive_call_answer(link_t *link, const frame_t *answer)
 {
     link_session_t *candidate = &link->security->candidate;
     uint8_t *payload = link->wire->decoder.plain + FRAME_HEADER_BYTES;
-    bool expected = calls(link) && candidate->valid && answer->size_bytes == LINK_NONCE_BYTES + FRAME_SEAL_BYTES;
+    bool expected = link_calls(link) && candidate->valid && answer->size_bytes == LINK_NONCE_BYTES + FRAME_SEAL_BYTES;
     if (!expected) {
         link->security->replayed_frames++;
         return false;
@@ -210,11 +210,11 @@ bool link_receive_call_answer(link_t *link, const frame_t *answer)
 static link_session_t *session_of(link_t *link, const frame_t *frame)
 {
     link_security_t *security = link->security;
-    if (security->current.valid && frame->session == session_bytes(&security->current, !calls(link))) {
+    if (security->current.valid && frame->session == session_bytes(&security->current, !link_calls(link))) {
         return &security->current;
     }
-    bool may_be_next = !calls(link) && security->candidate.valid;
-    if (may_be_next && frame->session == session_bytes(&security->candidate, !calls(link))) {
+    bool may_be_next = !link_calls(link) && security->candidate.valid;
+    if (may_be_next && frame->session == session_bytes(&security->candidate, !link_calls(link))) {
         return &security->candidate;
     }
     return NULL;
@@ -253,6 +253,6 @@ const char *link_obstacle(const link_t *link)
     if (!has_key(link)) {
         return "no key";
     }
-    bool unproven = calls(link) ? security->forged_frames != 0 : security->candidate.valid;
+    bool unproven = link_calls(link) ? security->forged_frames != 0 : security->candidate.valid;
     return unproven && !link_is_up(link) ? "refused" : NULL;
 }

@@ -94,6 +94,27 @@ void link_receive_ack(link_t *link, const frame_t *ack)
     sender->lost = (sender->lost | (overtaken(sender->acked) & ~sender->again)) & ~sender->acked;
 }
 
+static void clear(link_sender_t *sender)
+{
+    sender->first = 0;
+    sender->base = 0;
+    sender->next = 0;
+    sender->limit = 0;
+    sender->acked = 0;
+    sender->lost = 0;
+    sender->again = 0;
+    sender->attempts = 0;
+    arm(sender);
+}
+
+void link_clear_senders(link_t *link)
+{
+    for (uint8_t i = 0; i < link->sender_count; i++) {
+        clear(&link->senders[i]);
+        link->senders[i].ended = false;
+    }
+}
+
 /* A tensor that was sent completely may have arrived: it is not sent again, lest it be delivered twice. */
 void link_restart_senders(link_t *link)
 {
@@ -106,15 +127,7 @@ void link_restart_senders(link_t *link)
             sender->first = (uint16_t)(sender->first + fragments);
             drop(sender);
         }
-        sender->first = 0;
-        sender->base = 0;
-        sender->next = 0;
-        sender->limit = 0;
-        sender->acked = 0;
-        sender->lost = 0;
-        sender->again = 0;
-        sender->attempts = 0;
-        arm(sender);
+        clear(sender);
     }
 }
 

@@ -59,3 +59,13 @@ void queue_pop(queue_t *queue)
     queue->head = slot(queue, 1);
     queue->count--;
 }
+
+uint32_t queue_clear(queue_t *queue)
+{
+    uint32_t runs = 0;
+    while (queue->count != 0) {
+        runs += queue_front(queue)->data != NULL ? 1u : 0u;
+        queue_pop(queue);
+    }
+    return runs;
+}

@@ -45,4 +45,7 @@ const tensor_t *queue_front(const queue_t *queue);
 /* Removes the oldest tensor. */
 void queue_pop(queue_t *queue);
 
+/* Removes all tensors; returns how many they were, end marks not counted. */
+uint32_t queue_clear(queue_t *queue);
+
 #endif

@@ -61,3 +61,10 @@ bool sensor_host_accept(void *state, const queue_t *out, const frame_t *frame)
     host->asking = false;
     return true;
 }
+
+void sensor_host_restart(void *state)
+{
+    sensor_host_t *host = state;
+    host->piece = 0;
+    host->asking = false;
+}

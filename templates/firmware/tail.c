@@ -60,3 +60,10 @@ bool tail_poll(tail_t *tail)
     }
     return true;
 }
+
+void tail_restart(tail_t *tail)
+{
+    tail->stage = 0;
+    tail->position = 0;
+    tail->ended = false;
+}

@@ -47,8 +47,21 @@ static bool is_due(sense_t *sense)
     return sense->waited_ticks >= sense->period_ticks;
 }
 
+void sense_restart(sense_t *sense, queue_t *out)
+{
+    sense->out = out;
+    sense->ended = false; /* the new queue needs an end mark of its own */
+    sense->looked_ticks = port_ticks();
+    if (sense->sensor.restart != NULL) {
+        sense->sensor.restart(sense->sensor.state);
+    }
+}
+
 bool sense_poll(sense_t *sense)
 {
+    if (sense->out == NULL) {
+        return false;
+    }
     bool due = !sense->ended && is_due(sense);
     if (sense->ended || !queue_has_room(sense->out)) {
         return false;
@@ -148,4 +161,13 @@ bool interact_poll(interact_t *interact)
         end_result(interact);
     }
     return true;
+}
+
+void interact_restart(interact_t *interact)
+{
+    if (interact->writing) {
+        console_abandon();
+    }
+    interact->writing = false;
+    interact->ended = false;
 }

@@ -24,7 +24,7 @@ typedef struct {
 /* Delivers what a sensor gives. */
 typedef struct {
     const char *app;
-    queue_t *out;
+    queue_t *out; /* NULL: not in the plan in force */
     sensor_t sensor;
     const volatile uint32_t *open_runs; /* runs before this one may be sensed */
     sense_log_t *log;
@@ -70,8 +70,18 @@ typedef struct {
 
 bool sense_poll(sense_t *sense);
 
+/* Gives a sensor another queue, NULL: none; what it has begun is void. */
+void sense_restart(sense_t *sense, queue_t *out);
+
 /* Loads the first residency set, and runs the known answers of all segments where there are any. */
 void infer_open(void);
+
+/* Waits for the run that is under way, and forgets it: true if there was one. */
+bool infer_stop(void);
+
+/* Begins anew with the device's segments, which have changed; the first one's residency set is loaded at once:
+ * links carry nothing before. */
+void infer_restart(void);
 
 /* Serves all segments of the device: takes a result from the accelerator, loads a part of another residency
  * set, or starts the next run. */
@@ -81,5 +91,8 @@ bool infer_poll(void);
 const timing_t *infer_swaps(void);
 
 bool interact_poll(interact_t *interact);
+
+/* Begins anew; a result that is being written is given up. */
+void interact_restart(interact_t *interact);
 
 #endif

@@ -80,6 +80,10 @@ void console_end(void)
 {
 }
 
+void console_abandon(void)
+{
+}
+
 static const uint32_t *take(void *state, const queue_t *out, uint32_t run)
 {
     (void)state;

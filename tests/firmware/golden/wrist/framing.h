@@ -34,6 +34,7 @@ typedef enum {
     FRAME_BEAT = 7,      /* the sender lives */
     FRAME_SAMPLE = 8,    /* console only: one piece (fragment) of a sample for sensor `stream` */
     FRAME_WHO = 9,       /* console only: please say who you are */
+    FRAME_AGAIN = 10,    /* of the end of a secured link that is called: please begin a new session */
 } frame_kind_t;
 
 typedef struct {

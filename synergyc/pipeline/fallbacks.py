@@ -1,0 +1,192 @@
+"""Which plans for absent devices an image holds beside the chosen one, and when each is in force."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from synergyc.config import System
+from synergyc.diagnostics import Diagnostic, SynergyError, fail
+from synergyc.firmware import sizing
+from synergyc.firmware.assign import FallbackPlan
+from synergyc.firmware.layout import same_layout
+from synergyc.firmware.spec import FirmwareSpec, PlanCase
+from synergyc.pipeline.engines import Generate
+from synergyc.pipeline.firmware_specs import assign_images, flash_left_bytes
+from synergyc.pipeline.models import PreparedModel
+from synergyc.pipeline.planning import segment_network
+from synergyc.plan.availability import Alternative
+from synergyc.plan.types import AppPlan, Plan, Segment
+from synergyc.synth.program import Program
+from synergyc.synth.resident import place_resident
+
+_LEAST_SAMPLES = 4
+"""A plan for absent devices takes no flash from the last so many samples of a replay sensor."""
+
+_MOST_DEVICES = 32
+"""Devices that are told apart in a view (templates/firmware/presence.h)."""
+_MOST_STREAMS = 256
+"""Hand-offs of all plans that frames can name."""
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What became of an alternative: the number of the plan that serves it in the image, or why none does."""
+
+    alternative: Alternative
+    plan: int | None
+    reason: Diagnostic | None = None
+
+
+@dataclass(frozen=True)
+class Fallbacks:
+    """The plans of an image beside the chosen one (numbers from 1), and when each plan is in force."""
+
+    plans: tuple[FallbackPlan, ...] = ()
+    cases: tuple[PlanCase, ...] = ()
+    taken: tuple[Taken, ...] = ()
+
+
+def choose_fallbacks(
+    system: System,
+    models: Mapping[str, PreparedModel],
+    chosen: FallbackPlan,
+    alternatives: Sequence[Alternative],
+    generate: Generate,
+) -> Fallbacks:
+    """Return the alternatives, best first, that the images have room for.
+
+    One that leaves its apps where an earlier plan has them needs no plan of its own. Nothing is raised: an
+    alternative that does not fit is left out, with the reason.
+    """
+    plans = [chosen]
+    cases = [PlanCase(tuple(device.name for device in system.devices), 0)]
+    taken = []
+    for item in alternatives:
+        number = next((n for n, plan in enumerate(plans) if _serves(plan.plan, item.plan)), len(plans))
+        try:
+            if number == len(plans):
+                image = FallbackPlan(item.plan, _programs(system, models, item.plan, plans, generate))
+                _check(system, models, [*plans, image], [*cases, PlanCase(item.present, number)])
+                plans.append(image)
+        except SynergyError as error:
+            taken.append(Taken(item, None, error.diagnostics[0]))
+            continue
+        cases.append(PlanCase(item.present, number))
+        taken.append(Taken(item, number))
+    return Fallbacks(tuple(plans[1:]), tuple(cases), tuple(taken))
+
+
+def _serves(plan: Plan, other: Plan) -> bool:
+    """Return whether ``plan`` has all apps of ``other`` where that one has them."""
+    places = {app.app: _place(app) for app in plan.apps}
+    return all(places.get(app.app) == _place(app) for app in other.apps)
+
+
+def _place(app: AppPlan) -> tuple[object, ...]:
+    return (app.sense_device, app.interact_device, app.segments, app.hand_offs)
+
+
+def _programs(
+    system: System,
+    models: Mapping[str, PreparedModel],
+    plan: Plan,
+    before: Sequence[FallbackPlan],
+    generate: Generate,
+) -> dict[str, Program]:
+    """Return a plan's programs; a residency set that an earlier plan has loaded together uses those."""
+    programs: dict[str, Program] = {}
+    for device in system.devices:
+        for segments in plan.residency_sets(device.name):
+            known = next((found for item in before if (found := _known(item, device.name, segments))), None)
+            if known is None:
+                networks = [segment_network(models, item.app, item.first, item.last) for item in segments]
+                placed = place_resident(networks, device.chip)
+                known = [
+                    replace(program, name=f"{program.name}_plan{len(before)}")
+                    for program in (generate(item, device.chip) for item in placed)
+                ]
+            programs |= {segment.name: item for segment, item in zip(segments, known, strict=True)}
+    return programs
+
+
+def _known(image: FallbackPlan, device: str, segments: Sequence[Segment]) -> list[Program] | None:
+    """Return the programs of ``segments`` if another plan has them in one residency set."""
+    for residency_set in image.plan.residency_sets(device):
+        there = {(item.app, item.first, item.last): image.programs[item.name] for item in residency_set}
+        wanted = [(item.app, item.first, item.last) for item in segments]
+        if set(wanted) <= there.keys():
+            return [there[key] for key in wanted]
+    return None
+
+
+def _check(
+    system: System,
+    models: Mapping[str, PreparedModel],
+    plans: Sequence[FallbackPlan],
+    cases: Sequence[PlanCase],
+) -> None:
+    """Raise SynergyError if images of all these plans would not fit, or not work."""
+    if len(system.devices) > _MOST_DEVICES:
+        raise fail("fallback-devices", f"images of more than {_MOST_DEVICES} devices hold one plan")
+    streams = sum(len(app.hand_offs) for plan in plans for app in plan.plan.apps)
+    if streams > _MOST_STREAMS:
+        raise fail("fallback-streams", "too many hand-offs", need=str(streams), have=str(_MOST_STREAMS))
+    _check_flash(system, plans)
+    few = {name: model.samples[:1] for name, model in models.items()}
+    specs = assign_images(system, models, plans, few, cases)
+    _check_layouts(specs)
+    for spec in specs:
+        _check_ram(spec)
+
+
+def _check_flash(system: System, plans: Sequence[FallbackPlan]) -> None:
+    for device in system.devices:
+        for sample_bytes in _sample_bytes(plans, device.name):
+            left_bytes = flash_left_bytes(system, plans, device.name)
+            if left_bytes < _LEAST_SAMPLES * sample_bytes:
+                raise fail(
+                    "fallback-flash",
+                    f"flash of {device.name!r} has no room for this plan's weights beside"
+                    f" {_LEAST_SAMPLES} samples",
+                    need=f"{_LEAST_SAMPLES * sample_bytes} B",
+                    have=f"{max(0, left_bytes)} B",
+                )
+
+
+def _sample_bytes(plans: Sequence[FallbackPlan], device: str) -> tuple[int, ...]:
+    """Return the size of a sample of each app that a device senses; (0,) if it senses nothing."""
+    found = {
+        app.app: 4 * plan.programs[app.segments[0].name].inputs[0].words
+        for plan in plans
+        for app in plan.plan.apps
+        if app.sense_device == device
+    }
+    return tuple(found.values()) or (0,)
+
+
+def _check_layouts(specs: Sequence[FirmwareSpec]) -> None:
+    """Samples and results of an app must look the same whichever device takes or shows them."""
+    for app in {sense.app for spec in specs for sense in spec.all_senses}:
+        plans = [plan for spec in specs for plan in spec.plans]
+        inputs = [sense.layout for plan in plans for sense in plan.senses if sense.app == app]
+        results = [item.layouts[0] for plan in plans for item in plan.interacts if item.app == app]
+        outputs = [item.layout for plan in plans for item in plan.tails if item.app == app]
+        for layouts in (inputs, results, outputs):
+            if layouts and not all(same_layout(layouts[0], other) for other in layouts):
+                raise fail(
+                    "fallback-layout", f"app {app!r}: samples or results would have another memory layout"
+                )
+
+
+def _check_ram(spec: FirmwareSpec) -> None:
+    room_bytes = sizing.queue_room_bytes(spec, len(spec.plans))
+    for plan in spec.plans:
+        need_bytes = sum(queue.ram_bytes for queue in plan.queues)
+        if need_bytes > room_bytes:
+            raise fail(
+                "fallback-ram",
+                f"RAM of {spec.device!r} has no room for this plan's tensors",
+                need=f"{need_bytes} B",
+                have=f"{room_bytes} B",
+            )

@@ -1,0 +1,117 @@
+"""From plans and programs to what each device's image consists of: samples as far as flash takes them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from synergyc.config import Sense, System
+from synergyc.diagnostics import fail, file_location
+from synergyc.firmware.assign import FallbackPlan, Policy, assign
+from synergyc.firmware.spec import FirmwareSpec, PlanCase, Wire
+from synergyc.ir.types import Array
+from synergyc.pipeline.models import PreparedModel
+from synergyc.plan.types import Plan
+from synergyc.synth.program import Program, Step, Write
+from synergyc.targets import load_runtime
+
+_STEP_BYTES = 12
+_BLOCK_BYTES = 16
+"""Of a step and of a block of weights in the tables (templates/firmware/cnn.h)."""
+
+
+def firmware_specs(
+    system: System,
+    models: Mapping[str, PreparedModel],
+    plan: Plan,
+    programs: Mapping[str, Program],
+    fallbacks: Sequence[FallbackPlan] = (),
+    cases: Sequence[PlanCase] = (),
+) -> tuple[FirmwareSpec, ...]:
+    """Return what each device does; replay sensors hold as many samples as their flash takes.
+
+    Raises SynergyError as ``firmware.assign`` does.
+    """
+    plans = (FallbackPlan(plan, programs), *fallbacks)
+    samples = {app.app: _fitting(system, models[app.app], plans) for app in plan.apps}
+    return assign_images(system, models, plans, samples, cases)
+
+
+def assign_images(
+    system: System,
+    models: Mapping[str, PreparedModel],
+    plans: Sequence[FallbackPlan],
+    samples: Mapping[str, Array],
+    cases: Sequence[PlanCase] = (),
+) -> tuple[FirmwareSpec, ...]:
+    """Return what each device does under each of ``plans``, the chosen one first; raises as ``assign``."""
+    boards = {device.name: device.board_data for device in system.devices}
+    networks = {name: model.network for name, model in models.items()}
+    policies = {
+        app.name: Policy(app.sense.rate_hz, app.priority or 0, app.sense.driver_name, _driver_text(app.sense))
+        for app in system.apps
+    }
+    return assign(
+        plans[0].plan,
+        plans[0].programs,
+        boards,
+        tuple(_wires(system)),
+        samples,
+        policies=policies,
+        networks=networks,
+        fallbacks=plans[1:],
+        cases=cases,
+    )
+
+
+def _driver_text(sense: Sense) -> str | None:
+    """Return the source of a driver of the user's own; raises SynergyError (``missing-file``)."""
+    if sense.driver_file is None:
+        return None
+    try:
+        return sense.driver_file.read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        message = f"driver cannot be read: {error.strerror}"
+        raise fail("missing-file", message, location=file_location(sense.driver_file)) from error
+
+
+def flash_left_bytes(system: System, plans: Sequence[FallbackPlan], device: str) -> int:
+    """Return the flash of ``device`` that weights and code leave to the samples of each app it senses."""
+    programs = {
+        program.name: program
+        for item in plans
+        for program in (item.programs[segment.name] for segment in item.plan.segments_on(device))
+    }
+    chosen = {segment.name for segment in plans[0].plan.segments_on(device)}
+    used_bytes = sum(
+        4 * program.weight_words + (0 if name in chosen else _table_bytes(program))
+        for name, program in programs.items()
+    )
+    senses = {app.app for item in plans for app in item.plan.apps if app.sense_device == device}
+    free_bytes = system.device(device).chip.flash.size_bytes - used_bytes - load_runtime().flash_reserve_bytes
+    return free_bytes // max(1, len(senses))
+
+
+def _fitting(system: System, model: PreparedModel, plans: Sequence[FallbackPlan]) -> Array:
+    """Return the samples of an app that every device has room for that senses it under any plan."""
+    apps = [(item, app) for item in plans for app in item.plan.apps if app.app == model.app]
+    sample_bytes = 4 * apps[0][0].programs[apps[0][1].segments[0].name].inputs[0].words
+    left_bytes = min(flash_left_bytes(system, plans, app.sense_device) for _, app in apps)
+    return model.samples[: max(1, left_bytes // sample_bytes)]
+
+
+def _table_bytes(program: Program) -> int:
+    """Return the flash of a program's tables beside the words of its weights."""
+    steps = sum(_steps(phase) for name, phase in program.phases() if name not in ("weights", "bias"))
+    bias_bytes = sum(len(write.words) for write in program.bias)
+    return _STEP_BYTES * steps + _BLOCK_BYTES * (len(program.weights) + len(program.bias)) + bias_bytes
+
+
+def _steps(phase: Sequence[Step]) -> int:
+    return sum(len(step.words) if isinstance(step, Write) else 1 for step in phase)
+
+
+def _wires(system: System) -> Iterator[Wire]:
+    for link in system.links:
+        medium = link.medium_data
+        ends = tuple(device.name for device in system.devices) if link.between == "all" else link.ends
+        yield Wire(link.name, ends, medium, link.rate_kbps or medium.default_rate_kbps, link.secure)

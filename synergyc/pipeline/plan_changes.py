@@ -1,0 +1,101 @@
+"""What consoles tell of plans that came into force: changes, and what each app reached under each plan."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from synergyc.manifest import Manifest
+from synergyc.pipeline.consoles import ConsoleReader
+from synergyc.report.outcome import PlanChange, PlanPhase
+
+
+@dataclass(frozen=True)
+class Result:
+    """A result as a console shows it."""
+
+    device: str
+    run: int
+    at_ns: int
+    content: str
+
+
+def results_of(app: str, consoles: Mapping[str, ConsoleReader]) -> list[Result]:
+    """Return the results of ``app`` on all consoles, in order of time."""
+    found = [
+        Result(name, int(item.line.fields[1]), item.at_ns, item.line.fields[2])
+        for name, console in consoles.items()
+        for item in console.lines
+        if item.line.kind == "R" and item.line.fields[0] == app
+    ]
+    return sorted(found, key=lambda result: result.at_ns)
+
+
+def plan_changes(manifest: Manifest, consoles: Mapping[str, ConsoleReader]) -> tuple[PlanChange, ...]:
+    """Return every change of plan of every device, in order of time."""
+    names = sorted(consoles)
+    found = []
+    for name, console in consoles.items():
+        for item in console.lines:
+            if item.line.kind == "V":
+                plan, devices, dropped, ticks = item.line.fields
+                there = [other for bit, other in enumerate(names) if int(devices, 16) >> bit & 1]
+                took_ms = 1000 * int(ticks) / console.tick_hz
+                predicted_ms = _load_ms(manifest, int(plan), name)
+                found.append(
+                    PlanChange(
+                        name, int(plan), tuple(there), item.at_ns / 1e9, int(dropped), took_ms, predicted_ms
+                    )
+                )
+    return tuple(sorted(found, key=lambda change: (change.at_s, change.device)))
+
+
+def _load_ms(manifest: Manifest, plan: int, device: str) -> float:
+    """Return the predicted time for loading the weights of a plan on a device."""
+    loads = next((item.loads for item in manifest.image_plans if item.number == plan), ())
+    return next((load.load_ms for load in loads if load.device == device), 0.0)
+
+
+def plan_phases(manifest: Manifest, consoles: Mapping[str, ConsoleReader]) -> tuple[PlanPhase, ...]:
+    """Return what each app delivered on each device between changes of its plan; () if there were none."""
+    if not any(console.counts["V"] for console in consoles.values()):
+        return ()
+    found = [phase for app in manifest.apps for phase in _app_phases(manifest, app.name, consoles)]
+    return tuple(found)
+
+
+def _app_phases(manifest: Manifest, app: str, consoles: Mapping[str, ConsoleReader]) -> Iterator[PlanPhase]:
+    epochs = {name: list(_epochs(console)) for name, console in consoles.items()}
+    times: dict[tuple[str, int], list[int]] = {}
+    for result in results_of(app, consoles):
+        begins = [at_ns for at_ns, _ in epochs[result.device]]
+        times.setdefault((result.device, bisect_right(begins, result.at_ns) - 1), []).append(result.at_ns)
+    for (device, epoch), at_ns in times.items():
+        plan = epochs[device][epoch][1]
+        span_ns = at_ns[-1] - at_ns[0]
+        yield PlanPhase(
+            app=app,
+            device=device,
+            plan=plan,
+            begin_s=at_ns[0] / 1e9,
+            end_s=at_ns[-1] / 1e9,
+            results=len(at_ns),
+            throughput_hz=(len(at_ns) - 1) * 1e9 / span_ns if span_ns else 0.0,
+            predicted_hz=_predicted_hz(manifest, plan, app),
+        )
+
+
+def _epochs(console: ConsoleReader) -> Iterator[tuple[int, int]]:
+    """Yield when each plan came into force, and its number: a device boots into the first one."""
+    yield 0, 0
+    for item in console.lines:
+        if item.line.kind in "BV":
+            yield item.at_ns, int(item.line.fields[0]) if item.line.kind == "V" else 0
+
+
+def _predicted_hz(manifest: Manifest, plan: int, app: str) -> float:
+    if plan == 0:
+        return next(item.predicted.throughput_hz for item in manifest.apps if item.name == app)
+    apps = next(item.apps for item in manifest.image_plans if item.number == plan)
+    return next((item.throughput_hz for item in apps if item.app == app), 0.0)

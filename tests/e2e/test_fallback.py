@@ -1,0 +1,117 @@
+"""Images with several plans: devices that are lost and come back, over good links and bad ones.
+
+Truth: the integer reference for every result, by whichever device it comes; what is sensed is delivered once
+or counted as dropped. The times of a change are those of the emulated clock.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from synergyc.manifest import read_manifest
+from synergyc.pipeline.build import BuildOptions, build
+from synergyc.pipeline.run import RunOptions, run
+from synergyc.pipeline.scenario import Incident, Scenario
+from synergyc.report.outcome import PlanPhase, RunOutcome
+from synergyc.toolchain import find_cross_compiler
+from tests.e2e.command import ROOT, synergyc
+
+pytestmark = pytest.mark.e2e
+
+_MS = 10**6
+_RUNS = 60
+_INFERENCE_MS = 1.5
+"""Longest of the two networks (71,782 cycles at 50 MHz)."""
+
+
+@pytest.fixture(scope="module")
+def fallback_build(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build folder of examples/fallback.yaml: two apps on two devices, or both at the wrist."""
+    find_cross_compiler()
+    folder = tmp_path_factory.mktemp("fallback") / "build"
+    build(ROOT / "examples" / "fallback.yaml", folder, BuildOptions(self_test=True), lambda _: None)
+    return folder
+
+
+def _right(outcome: RunOutcome) -> RunOutcome:
+    """Nothing may be wrong, and nothing lost without a count."""
+    for app in outcome.apps:
+        assert app.wrong == 0
+        assert app.right > 0
+        assert app.sent == app.right + app.dropped
+    assert outcome.ok
+    return outcome
+
+
+def _phases(outcome: RunOutcome, app: str) -> list[PlanPhase]:
+    return [phase for phase in outcome.phases if phase.app == app]
+
+
+def test_the_manifest_says_which_plan_serves_whom(fallback_build: Path) -> None:
+    manifest = read_manifest(fallback_build)
+    assert {item.present: item.plan for item in manifest.alternatives} == {("wrist",): 1, ("chest",): 0}
+    (chosen, alone) = manifest.image_plans
+    assert {(app.app, app.sense) for app in chosen.apps} == {("digits", "wrist"), ("keywords", "chest")}
+    assert {(app.app, app.sense) for app in alone.apps} == {("digits", "wrist"), ("keywords", "wrist")}
+    assert [load.device for load in alone.loads] == ["wrist"]
+
+
+def test_without_a_fault_no_plan_changes(fallback_build: Path) -> None:
+    outcome = _right(run(fallback_build, RunOptions(_RUNS)))
+    assert outcome.changes == ()
+    assert outcome.phases == ()
+    for app in outcome.apps:
+        assert app.dropped == 0
+
+
+def test_a_lost_device_is_served_for_until_it_is_back(fallback_build: Path) -> None:
+    scenario = Scenario(incidents=(Incident("drop", "chest", 80 * _MS, 700 * _MS),))
+    outcome = _right(run(fallback_build, RunOptions(200, scenario=scenario)))
+    away, back = outcome.changes
+    assert (away.device, away.plan, away.devices) == ("wrist", 1, ("wrist",))
+    assert (back.device, back.plan, back.devices) == ("wrist", 0, ("chest", "wrist"))
+    assert 0.08 + 0.4 < away.at_s < 0.08 + 0.6  # ten beats, then the time to settle
+    assert 0.7 + 0.5 < back.at_s < 0.7 + 0.6
+    for change in outcome.changes:  # beside the weights it waits for the inference that is under way
+        assert 0.9 * change.predicted_ms < change.took_ms < 1.05 * change.predicted_ms + _INFERENCE_MS
+    before, during, after = _phases(outcome, "keywords")
+    assert [(phase.device, phase.plan) for phase in (before, during, after)] == [
+        ("chest", 0),
+        ("wrist", 1),
+        ("chest", 0),
+    ]
+    assert during.throughput_hz > 0.95 * during.predicted_hz > 0
+
+
+@pytest.mark.parametrize(
+    "incidents",
+    [
+        (Incident("reset", "chest", 100 * _MS),),
+        (Incident("brown-out", "wrist", 100 * _MS, 150 * _MS),),
+        (Incident("stuck", "chest", 100 * _MS, 900 * _MS),),
+        (Incident("drop", "wrist", 100 * _MS),),
+        tuple(Incident("drop", "chest", at * _MS, (at + 480) * _MS) for at in (100, 700, 1300)),
+    ],
+    ids=["reset", "brown-out", "stuck", "for good", "flapping"],
+)
+def test_whatever_happens_nothing_is_wrong_or_lost(
+    fallback_build: Path, incidents: tuple[Incident, ...]
+) -> None:
+    scenario = Scenario(loss=0.1, corrupt=0.01, seed=4, incidents=incidents)
+    _right(run(fallback_build, RunOptions(_RUNS, scenario=scenario)))
+
+
+def test_the_command_shows_plans_and_marks_them_in_the_timeline(fallback_build: Path, tmp_path: Path) -> None:
+    trace = tmp_path / "trace.json"
+    options = ("--runs", "40", "--drop-device", "chest@50ms", "--json", "--trace", str(trace))
+    result = synergyc("run", str(fallback_build), *options)
+    assert result.returncode == 0, result.stderr
+    outcome = json.loads(result.stdout)
+    (change,) = outcome["changes"]
+    assert (change["device"], change["plan"]) == ("wrist", 1)
+    assert {phase["plan"] for phase in outcome["phases"]} == {0, 1}
+    names = {event["name"] for event in json.loads(trace.read_text())["traceEvents"]}
+    assert "plan 1" in names
