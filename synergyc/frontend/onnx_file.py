@@ -17,6 +17,7 @@ from synergyc.frontend.builder import Call, GraphBuilder, UnsupportedOperatorErr
 from synergyc.frontend.hints import ONNX_HINTS
 from synergyc.frontend.onnx_call import OnnxCall
 from synergyc.frontend.onnx_operators import READERS
+from synergyc.frontend.onnx_types import in_single_precision
 from synergyc.ir.graph import Graph
 from synergyc.ir.types import Origin, Shape, frozen_array
 
@@ -36,6 +37,7 @@ def read_onnx(path: Path, name: str, input_shape: Shape | None = None) -> Graph:
     """
     model = _load(path)
     _check(model, path)
+    model = in_single_precision(model)
     _fix_input(model, path, input_shape)
     return _Reader(_simplified(model, path), path, name).graph()
 
@@ -45,6 +47,8 @@ def _load(path: Path) -> onnx.ModelProto:
         raise fail("model-file", "model file does not exist", location=file_location(path))
     try:
         model = onnx.load(path)
+        if any(not item.type.tensor_type.HasField("shape") for item in model.graph.output):
+            model = onnx.shape_inference.infer_shapes(model)  # other executors do not ask for them
         onnx.checker.check_model(model)
     except Exception as error:  # protobuf and onnx report damage by many types
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
@@ -66,6 +70,7 @@ def _check(model: onnx.ModelProto, path: Path) -> None:
             have=f"{OPSETS[0]} to {OPSETS[1]}",
             hint="export it again with an opset in that range",
         )
+    _check_inference(model, path, opset)
     counts = len(_true_inputs(model)), len(model.graph.output)
     if counts != (1, 1):
         raise fail(
@@ -73,6 +78,25 @@ def _check(model: onnx.ModelProto, path: Path) -> None:
             f"the model must take one tensor and return one, not {counts[0]} and {counts[1]}",
             location=file_location(path),
         )
+
+
+def _check_inference(model: onnx.ModelProto, path: Path, opset: int) -> None:
+    """Refuse normalization and dropout that work as in training: simplification would not keep that."""
+    for node in model.graph.node:
+        mode = next((item.i for item in node.attribute if item.name == "training_mode"), 0)
+        outputs = len([name for name in node.output if name])
+        if node.op_type == "BatchNormalization" and (mode or (opset < _ONE_NORM and outputs > 1)):
+            raise fail(
+                "unsupported-operator",
+                "operator BatchNormalization: it normalizes each batch by itself, as in training",
+                layer=node.name or node.output[0],
+                location=file_location(path),
+                hint="export the model in evaluation mode",
+            )
+
+
+_ONE_NORM = 14
+"""From this opset on, batch normalization says by an attribute, not by its outputs, that it trains."""
 
 
 def _true_inputs(model: onnx.ModelProto) -> list[onnx.ValueInfoProto]:
@@ -89,7 +113,8 @@ def _fix_input(model: onnx.ModelProto, path: Path, wanted: Shape | None) -> None
     if source.type.tensor_type.elem_type != onnx.TensorProto.FLOAT or not 2 <= len(sizes) <= 4:
         raise fail(
             "capture-input",
-            f"the model's input must be float32 of shape (N, C, H, W), (N, C, L) or (N, F), not {sizes}",
+            "the model's input must be floating-point values of shape (N, C, H, W), (N, C, L) or (N, F), not"
+            f" {onnx.TensorProto.DataType.Name(source.type.tensor_type.elem_type).lower()} {sizes}",
             location=file_location(path),
         )
     given = tuple(sizes[1:])
@@ -129,8 +154,12 @@ def _simplified(model: onnx.ModelProto, path: Path) -> onnx.ModelProto:
     logger.setLevel(logging.CRITICAL + 1)
     try:
         program = onnx_ir.serde.deserialize_model(model)
-        optimizer.optimize(program, input_size_limit=_FOLDED_ELEMENTS, output_size_limit=_FOLDED_ELEMENTS)
-        simple = onnx_ir.serde.serialize_model(program)
+        try:
+            most = _FOLDED_ELEMENTS
+            optimizer.optimize(program, input_size_limit=most, output_size_limit=most)
+            simple = onnx_ir.serde.serialize_model(program)
+        except onnx_ir.passes.PassError:  # some of its rules do not know the operators of old versions
+            simple = model
         _compute_constants(simple.graph)
         return onnx.shape_inference.infer_shapes(simple, data_prop=True)
     except Exception as error:  # the libraries raise what they like for models that contradict themselves
@@ -237,7 +266,7 @@ class _Reader:
         origin = self._origin(node)
         return Diagnostic(
             "unsupported-operator",
-            f"operator {node.op_type}: {error.message}",
+            f"operator {node.domain + '.' if node.domain else ''}{node.op_type}: {error.message}",
             location=origin.location or file_location(self._path),
             layer=origin.module,
             hint=error.hint,

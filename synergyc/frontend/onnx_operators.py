@@ -5,7 +5,6 @@ Spellings of opsets 7 to 24 are read: what became an input in a later opset is l
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -13,14 +12,13 @@ import numpy as np
 from synergyc.frontend import pools, shapes, weighted
 from synergyc.frontend.builder import UnsupportedOperatorError, Value
 from synergyc.frontend.onnx_call import OnnxCall
+from synergyc.frontend.onnx_values import VALUE_READERS, Reader
 from synergyc.ir.graph import Abs, BatchNorm, Convolution, Operator, Relu
 from synergyc.ir.tail import TailOp
-from synergyc.ir.types import Array, EltwiseOp, PoolKind, Shape, frozen_array
+from synergyc.ir.types import Array, PoolKind, Shape, frozen_array
 
-_FLOAT32 = 1
-"""ONNX's number of the type (TensorProto.FLOAT)."""
-
-Reader = Callable[[OnnxCall], Value | tuple[Value, ...]]
+_FLOATS = (1, 10, 11, 16)
+"""ONNX's numbers of floating-point types (TensorProto.FLOAT, FLOAT16, DOUBLE, BFLOAT16)."""
 
 
 def _spatial(node: OnnxCall, name: str, rank: int, default: int) -> Shape:
@@ -64,18 +62,31 @@ def _real(values: Array | None) -> Array | None:
     return None if values is None else frozen_array(values, np.float32)
 
 
+def _cut_off(node: OnnxCall, kernel: Shape, extra: Shape) -> tuple[Shape, Shape]:
+    """Return what a transposed convolution leaves out on both sides, from ``pads`` or the output's size."""
+    rank, mode = len(kernel), node.attributes.get("auto_pad", "NOTSET")
+    if mode in {"NOTSET", "VALID"} and "output_shape" not in node.attributes:
+        both = node.attributes.get("pads", [0] * 2 * rank)
+        return tuple(both[:rank]), tuple(both[rank:])
+    strides, gaps = _spatial(node, "strides", rank, 1), _spatial(node, "dilations", rank, 1)
+    sizes = zip(node.source().shape[1:], strides, extra, kernel, gaps, node.call.shape[1:], strict=True)
+    totals = [
+        step * (size - 1) + more + (taps - 1) * gap + 1 - wanted
+        for size, step, more, taps, gap, wanted in sizes
+    ]
+    half = tuple(total // 2 for total in totals)
+    rest = tuple(total - low for total, low in zip(totals, half, strict=True))
+    return (half, rest) if mode == "SAME_UPPER" else (rest, half)
+
+
 def _transposed(node: OnnxCall) -> Value:
     weight = node.constant(1)
     rank = weight.ndim - 2
-    if node.attributes.get("auto_pad", "NOTSET") != "NOTSET" or "output_shape" in node.attributes:
-        raise UnsupportedOperatorError("transposed convolution must state its padding (auto_pad=NOTSET)")
-    both = node.attributes.get("pads", [0] * 2 * rank)
-    before, after = tuple(both[:rank]), tuple(both[rank:])
     extra = _spatial(node, "output_padding", rank, 0)
-    # fewer pixels cut off at the end are the same as more output padding
+    before, after = _cut_off(node, weight.shape[2:], extra)
+    # fewer pixels cut off at the end are the same as more output padding, more are cut off afterwards
     extra = tuple(more + low - high for more, low, high in zip(extra, before, after, strict=True))
-    if min(extra) < 0:
-        raise UnsupportedOperatorError("transposed convolution must not cut off more at the end")
+    more_cut = tuple(min(more, 0) for more in extra)
     operator = Convolution(
         weight=frozen_array(weight, np.float32),
         bias=_real(node.optional(2)),
@@ -84,9 +95,11 @@ def _transposed(node: OnnxCall) -> Value:
         dilation=_spatial(node, "dilations", rank, 1),
         groups=int(node.attributes.get("group", 1)),
         transposed=True,
-        output_padding=extra,
+        output_padding=tuple(max(more, 0) for more in extra),
     )
-    return weighted.convolve(node.call, node.source(), operator)
+    sizes = (size - cut for size, cut in zip(node.call.shape[1:], more_cut, strict=True))
+    whole = replace(node.call, shape=(node.call.shape[0], *sizes))
+    return weighted.pad(node.call, weighted.convolve(whole, node.source(), operator), (0,) * rank, more_cut)
 
 
 def _gemm(node: OnnxCall) -> Value:
@@ -111,6 +124,8 @@ def _matrix_product(node: OnnxCall) -> Value:
 
 def _batch_norm(node: OnnxCall) -> Value:
     gain, offset, mean, variance = (frozen_array(node.constant(n), np.float32) for n in range(1, 5))
+    if len(mean) != node.source().shape[0]:
+        raise UnsupportedOperatorError(f"it is for {len(mean)} channels, not {node.source().shape[0]}")
     norm = BatchNorm(mean, variance, gain, offset, float(node.attributes.get("epsilon", 1e-5)))
     return node.call.emit(norm, node.source())
 
@@ -135,77 +150,8 @@ def _global_pooling(kind: PoolKind) -> Reader:
     )
 
 
-def _reduction(kind: PoolKind) -> Reader:
-    def read(node: OnnxCall) -> Value:
-        source = node.source()
-        numbers = node.setting("axes", 1)
-        if not numbers:
-            raise UnsupportedOperatorError("the images of a batch must not be mixed")
-        axes = {node.axis(int(number), len(source.shape) + 1) for number in numbers}
-        return pools.pool_axes(node.call, source, kind, axes)
-
-    return read
-
-
 def _unary(operator: Operator) -> Reader:
     return lambda node: weighted.activate(node.call, operator, node.source())
-
-
-def _clip(node: OnnxCall) -> Value:
-    limits = [node.setting("min", 1), node.setting("max", 2)]
-    low, high = (None if limit is None else float(np.asarray(limit).reshape(-1)[0]) for limit in limits)
-    top = None if high is None or high >= np.finfo(np.float32).max else high
-    bottom = None if low is None or low <= np.finfo(np.float32).min else low
-    return weighted.clamp(node.call, node.source(), bottom, top)
-
-
-def _extreme(*, maximum: bool) -> Reader:
-    """Read a maximum or minimum with a constant, which is how exporters spell clipping at one end."""
-
-    def read(node: OnnxCall) -> Value:
-        constants = [item for item in node.inputs if isinstance(item, np.ndarray)]
-        values = [item for item in node.inputs if isinstance(item, Value)]
-        if len(values) != 1 or len(constants) != 1 or constants[0].size != 1:
-            raise UnsupportedOperatorError("the accelerator cannot compare two tensors")
-        limit = float(constants[0].reshape(-1)[0])
-        return weighted.clamp(node.call, values[0], *((limit, None) if maximum else (None, limit)))
-
-    return read
-
-
-def _leaky(node: OnnxCall) -> Value:
-    slope = node.attributes.get("alpha", 0.01) if len(node.inputs) == 1 else node.constant(1)
-    return weighted.leaky(node.call, node.source(), slope)
-
-
-def _elementwise(op: EltwiseOp) -> Reader:
-    def read(node: OnnxCall) -> Value:
-        values = list(node.inputs)
-        result = values[0]
-        for value in values[1:]:
-            assert result is not None  # noqa: S101 - both operands of arithmetic are required
-            assert value is not None  # noqa: S101
-            result = weighted.combine(node.call, op, result, value)
-        if not isinstance(result, Value):
-            raise UnsupportedOperatorError("operands must be computed from the model's input")
-        return result
-
-    return read
-
-
-def _product(node: OnnxCall) -> Value:
-    first, second = node.inputs
-    assert first is not None  # noqa: S101 - both operands of arithmetic are required
-    assert second is not None  # noqa: S101
-    return weighted.times(node.call, first, second)
-
-
-def _quotient(node: OnnxCall) -> Value:
-    return weighted.times(node.call, node.source(), 1.0 / node.constant(1).astype(np.float64))
-
-
-def _negation(node: OnnxCall) -> Value:
-    return weighted.scale(node.call, node.source(), -1.0, 0.0)
 
 
 def _concatenation(node: OnnxCall) -> Value:
@@ -233,9 +179,12 @@ def _slice(node: OnnxCall) -> Value:
     for number, start, end, step in zip(axes, starts, ends, steps, strict=True):
         axis = node.axis(int(number), len(source.shape) + 1)
         size = source.shape[axis]
-        chosen = range(size)[int(start) : min(int(end), size) : int(step)]
+        chosen = range(size)[int(start) : max(min(int(end), size), -size - 1) : int(step)]
         shape = tuple(len(chosen) if index == axis else old for index, old in enumerate(source.shape))
         part = replace(node.call, shape=shape)
+        if axis == 0 and step < 0:
+            source = shapes.pick(part, source, list(chosen))
+            continue
         source = shapes.slice_axis(part, source, axis, chosen.start, chosen.stop, int(step))
     return source
 
@@ -254,8 +203,13 @@ def _split(node: OnnxCall) -> tuple[Value, ...]:
 def _gather(node: OnnxCall) -> Value:
     source, indices = node.source(), node.constant(1)
     axis = node.axis(int(node.attributes.get("axis", 0)), len(source.shape) + 1)
+    if axis != 0 and indices.size == 1:
+        index = int(indices.reshape(-1)[0]) % source.shape[axis]
+        kept = tuple(1 if number == axis else size for number, size in enumerate(source.shape))
+        part = replace(node.call, shape=kept)
+        return shapes.reshape(node.call, shapes.slice_axis(part, source, axis, index, index + 1, 1))
     if axis != 0 or indices.ndim > 1:
-        raise UnsupportedOperatorError("single pixels cannot be picked", "use slices or pooling")
+        raise UnsupportedOperatorError("several pixels cannot be picked by numbers", "use slices or pooling")
     picked = (indices.reshape(-1) % source.shape[0]).tolist()
     shape = (len(picked), *source.shape[1:])
     return shapes.reshape(node.call, shapes.pick(replace(node.call, shape=shape), source, picked))
@@ -271,8 +225,9 @@ def _pad(node: OnnxCall) -> Value:
     axes = [int(axis) % rank for axis in node.setting("axes", 3, list(range(len(pads) // 2)))]
     half = len(axes)
     amounts = {axis: (pads[index], pads[half + index]) for index, axis in enumerate(axes)}
-    if any(amounts.get(0, ())) or any(amounts.get(1, ())):
-        raise UnsupportedOperatorError("only rows and columns can be padded")
+    if any(amounts.get(0, ())):
+        raise UnsupportedOperatorError("the images of a batch must not be mixed")
+    source = shapes.pad_channels(node.call, source, *amounts.get(1, (0, 0)))
     sides = [amounts.get(axis, (0, 0)) for axis in range(2, rank)]
     return weighted.pad(node.call, source, tuple(a for a, _ in sides), tuple(b for _, b in sides))
 
@@ -333,12 +288,13 @@ def _pass_through(node: OnnxCall) -> Value:
 
 
 def _cast(node: OnnxCall) -> Value:
-    if node.attributes["to"] != _FLOAT32:
+    if node.attributes["to"] not in _FLOATS:
         raise UnsupportedOperatorError("values must stay floating-point numbers")
     return node.source()
 
 
 READERS: dict[str, Reader] = {
+    **VALUE_READERS,
     "Conv": _convolution,
     "ConvTranspose": _transposed,
     "Gemm": _gemm,
@@ -348,21 +304,8 @@ READERS: dict[str, Reader] = {
     "AveragePool": _pooling(PoolKind.AVERAGE),
     "GlobalMaxPool": _global_pooling(PoolKind.MAX),
     "GlobalAveragePool": _global_pooling(PoolKind.AVERAGE),
-    "ReduceMean": _reduction(PoolKind.AVERAGE),
-    "ReduceMax": _reduction(PoolKind.MAX),
     "Relu": _unary(Relu()),
     "Abs": _unary(Abs()),
-    "Clip": _clip,
-    "Max": _extreme(maximum=True),
-    "Min": _extreme(maximum=False),
-    "LeakyRelu": _leaky,
-    "PRelu": _leaky,
-    "Add": _elementwise(EltwiseOp.ADD),
-    "Sum": _elementwise(EltwiseOp.ADD),
-    "Sub": _elementwise(EltwiseOp.SUB),
-    "Mul": _product,
-    "Div": _quotient,
-    "Neg": _negation,
     "Concat": _concatenation,
     "Flatten": _reshape,
     "Reshape": _reshape,

@@ -53,10 +53,31 @@ def convolve(
     if rank > 2:
         raise UnsupportedOperatorError("three-dimensional convolution cannot be carried out")
     of_rank(source, rank + 1)
-    if asymmetric is None:
-        return call.emit(operator, source)
-    padded = pad(call, source, *asymmetric)
-    return call.emit(operator, padded)
+    given = operator.weight.shape[0] if operator.transposed else operator.weight.shape[1] * operator.groups
+    if source.shape[0] != given:
+        raise UnsupportedOperatorError(f"its weights are for {given} channels, not {source.shape[0]}")
+    if asymmetric is not None:
+        source = pad(call, source, *asymmetric)
+    if not operator.transposed and _outputs(operator, source) != call.shape[1:]:
+        raise UnsupportedOperatorError(
+            f"its padding gives {_outputs(operator, source)} pixels, not {call.shape[1:]} as the file says"
+        )
+    return call.emit(operator, source)
+
+
+def _outputs(operator: Convolution, source: Value) -> Shape:
+    """Return the pixels along each axis that a convolution gives."""
+    return tuple(
+        (size + 2 * pad - (taps - 1) * gap - 1) // step + 1
+        for size, taps, step, pad, gap in zip(
+            source.shape[1:],
+            operator.weight.shape[2:],
+            operator.stride,
+            operator.padding,
+            operator.dilation,
+            strict=True,
+        )
+    )
 
 
 def pad(call: Call, source: Value, before: Shape, after: Shape, *, lowest: bool = False) -> Value:
@@ -87,7 +108,11 @@ def multiply(call: Call, source: Value, weight: Array, bias: Array | None) -> Va
     if len(source.shape) > 1:
         source = call.emit(Flatten(), source, shape=(math.prod(source.shape),))
     product = call.emit(Linear(weight, bias), source, shape=(len(weight),))
-    return product if len(call.shape) == 1 else call.emit(Reshape(), product)
+    if len(call.shape) == 1:
+        return product
+    if call.shape[0] == len(weight):
+        return call.emit(Reshape(), product)
+    return call.set_aside(Step(PreparationStep.RESHAPE, call.shape), product)
 
 
 def _pointwise(weight: Array, bias: Array | None, source: Value) -> Convolution:
