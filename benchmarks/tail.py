@@ -116,7 +116,7 @@ def measure(function: str, shape: tuple[int, ...], folder: Path) -> tuple[Sample
     sample = Sample(
         function,
         shape,
-        _emulated_cycles(output),
+        task_cycles(output, "tail"),
         tail_cycles(network),
         app.throughput_hz,
         predicted.throughput_hz,
@@ -127,8 +127,8 @@ def measure(function: str, shape: tuple[int, ...], folder: Path) -> tuple[Sample
     return sample, work
 
 
-def _emulated_cycles(folder: Path) -> float:
-    """Return the CPU cycles from begin to end of a tail, one run at a time, by the device's own report."""
+def task_cycles(folder: Path, task: str) -> float:
+    """Return the CPU cycles from begin to end of a task of one run, by the device's own report."""
     from synergyc.manifest import read_manifest
 
     devices = simulation(folder, read_manifest(folder), Scenario())
@@ -141,7 +141,7 @@ def _emulated_cycles(folder: Path) -> float:
         return bool(console.counts["E"])
 
     devices.run(_LIMIT_NS, ended, ask_every_ns=10**6).raise_unless(Ending.STOPPED)
-    line = next(item for item in console.reports("task") if item.fields[2] == "tail")
+    line = next(item for item in console.reports("task") if item.fields[2] == task)
     chip = load_chip("max78000")
     return int(line.fields[4]) * chip.clocks.cpu_hz / chip.clocks.peripheral_hz
 

@@ -173,9 +173,9 @@ class AccuracyRecord(_Record):
 class AppRecord(_Record):
     """One app: where it senses, runs and interacts, and the files to check it with.
 
-    The sensor delivers the first ``replay_samples`` of ``samples``, from flash or from a host (its ``driver``
-    in ``sense``), each as ``input_bytes`` bytes; entry i of ``input_elements`` is the place of value i in
-    them. The same for a result as it is reported.
+    The sensor delivers the first ``replay_samples`` of ``samples``, of shape ``sensor_shape``. In flash they
+    are prepared: ``input_bytes`` bytes each; entry i of ``input_elements`` is the place of value i in them.
+    Another ``driver`` in ``sense`` delivers them as they are. A result is reported as ``output_bytes`` bytes.
     ``preparation`` are the steps from a sample of ``sensor_shape`` to the network's input, ``tail`` the
     functions of the model that follow the network: both are work of the CPU (docs/models.md).
     """

@@ -367,6 +367,10 @@ class Runtime(_Data):
     """CPU cycles and sizes of the firmware's parts that are not links, with their sources in the YAML."""
 
     sense_cycles: float
+    prepare_value_cycles: float
+    """For each value that a driver delivers in the sensor's own shape."""
+    prepare_row_cycles: float
+    """For each row of such values: what lies along the last axis."""
     tail_cycles: dict[str, TailCycles]
     """By the name of the function."""
     infer_cycles: float

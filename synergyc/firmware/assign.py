@@ -33,6 +33,7 @@ from synergyc.firmware.spec import (
     Wire,
 )
 from synergyc.ir.network import Network
+from synergyc.ir.preparation import Preparation
 from synergyc.ir.tail import stages
 from synergyc.ir.types import Array
 from synergyc.plan.types import AppPlan, HandOff, Plan, Segment
@@ -109,7 +110,7 @@ def assign(
 
     ``programs`` by segment name, ``boards`` by device name, ``samples`` by app: integers (N, *input shape).
     ``run_limit`` is how many runs each replay sensor delivers, 0: without end. ``policies`` by app.
-    ``networks`` by app, of those that may have a tail.
+    ``networks`` by app, of those that may have a tail or prepared samples.
     ``cases`` say when each of the ``fallbacks`` (numbers from 1) is in force; the first that holds counts.
 
     Raises SynergyError: ``layout-mismatch``, ``hand-off-tensors``, ``hand-off-path`` (plan and programs do
@@ -157,8 +158,12 @@ def _plan_tasks(
         if len(samples.get(app.app, ())) == 0:
             raise fail("no-samples", f"app {app.app!r} has no samples for its replay sensor")
         policy = policies.get(app.app, Policy())
-        queue, layouts = _assign_app(app, image.programs, samples[app.app], policy, numbers, devices)
-        _assign_end(app, networks.get(app.app), queue, layouts, devices[app.interact_device])
+        network = networks.get(app.app)
+        preparation = None if network is None else network.preparation
+        queue, layouts = _assign_app(
+            app, image.programs, samples[app.app], policy, preparation, numbers, devices
+        )
+        _assign_end(app, network, queue, layouts, devices[app.interact_device])
     return devices
 
 
@@ -239,6 +244,7 @@ def _assign_app(
     programs: Mapping[str, Program],
     samples: Array,
     policy: Policy,
+    preparation: Preparation | None,
     numbers: Mapping[tuple[str, int], int],
     devices: dict[str, _Tasks],
 ) -> tuple[str, tuple[TensorLayout, ...]]:
@@ -251,7 +257,8 @@ def _assign_app(
     in_flash = policy.driver == "replay"
     queue = _queue(devices, app, 0, app.sense_device, joints[0], Storage.FLASH if in_flash else Storage.RAM)
     packed = tuple(pack_tensor(first[0], sample) for sample in samples) if in_flash else ()
-    sense = Sense(app.app, queue, first[0], packed, policy.rate_hz, policy.driver, policy.driver_text)
+    driver = (policy.driver, policy.driver_text)
+    sense = Sense(app.app, queue, first[0], packed, policy.rate_hz, *driver, preparation)
     devices[app.sense_device].senses.append(sense)
     for index, (segment, program) in enumerate(zip(app.segments, chain, strict=True)):
         source = _carry(devices, app, index, joints[index], queue, numbers)

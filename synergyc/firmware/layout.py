@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -68,47 +67,6 @@ def word_layout(tensor: Tensor) -> TensorLayout:
     """Return the layout of a 32-bit tensor that the CPU makes: its values in C order."""
     words = math.prod(tensor.shape)
     return TensorLayout(tensor, (Region(0, words),), tuple(range(0, 4 * words, 4)))
-
-
-@dataclass(frozen=True)
-class SampleFormat:
-    """Where a driver puts values: that of channel c and pixel p is at byte ``place(c, p)`` of a sample.
-
-    ``group`` channels lie side by side, ``group_bytes`` from one group to the next, ``pixel_bytes`` from one
-    pixel to the next.
-    """
-
-    channels: int
-    pixels: int
-    group: int
-    group_bytes: int
-    pixel_bytes: int
-
-    def place(self, channel: Array | int, pixel: Array | int) -> Array | int:
-        """Return the byte of a value, or of arrays of them."""
-        return channel // self.group * self.group_bytes + channel % self.group + pixel * self.pixel_bytes
-
-
-_LANES = 4
-"""Channels that share a word in the accelerator's interleaved layout; in its planar one each has its own."""
-
-
-def sample_format(layout: TensorLayout) -> SampleFormat:
-    """Return how a driver writes samples of ``layout``; raises SynergyError (``sensor-layout``)."""
-    channels = layout.tensor.shape[0]
-    places = np.asarray(layout.elements, dtype=np.int64).reshape(channels, -1)
-    pixels = places.shape[1]
-    pixel_bytes = int(places[0, 1] - places[0, 0]) if pixels > 1 else 0
-    for group in (_LANES, 1):
-        group_bytes = int(places[group, 0] - places[0, 0]) if channels > group else 0
-        found = SampleFormat(channels, pixels, group, group_bytes, pixel_bytes)
-        if np.array_equal(places, found.place(np.arange(channels)[:, None], np.arange(pixels)[None, :])):
-            return found
-    raise fail(
-        "sensor-layout",
-        f"the layout of input {layout.tensor.name!r} is not one that a sensor driver of your own can write",
-        hint="driver: host or replay",
-    )
 
 
 def same_layout(made: TensorLayout, read: TensorLayout) -> bool:

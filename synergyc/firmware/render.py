@@ -12,9 +12,9 @@ import synergyc
 from synergyc.diagnostics import fail
 from synergyc.firmware import sizing
 from synergyc.firmware.chip_view import chip_values
-from synergyc.firmware.layout import sample_format
+from synergyc.firmware.prepare_view import prepare_view
 from synergyc.firmware.segment_view import SegmentView, hex_rows, segment_view
-from synergyc.firmware.spec import FirmwareSpec, Infer, Link, PlanTasks, Port, Queue, Storage, TailTask
+from synergyc.firmware.spec import FirmwareSpec, Infer, Link, PlanTasks, Port, Queue, Sense, Storage, TailTask
 from synergyc.firmware.tail_view import tail_view
 from synergyc.ir import fixed_point
 from synergyc.ir.tail import MOST_AXES
@@ -25,6 +25,7 @@ LINKER_SCRIPT = "device.ld"
 _DEVICE_FILES = (
     "framing.h.j2",
     "framing.c",
+    "values.h",
     "sensor.h.j2",
     "queue.h",
     "queue.c",
@@ -110,6 +111,8 @@ def render(spec: FirmwareSpec, port: Port = Port.BAREMETAL) -> dict[str, str]:
                 environment, f"samples.{suffix}.j2", {"sense": sense}
             )
     for sense in spec.all_senses:
+        if sense.driver != "replay":
+            files |= _prepare_files(environment, sense)
         if sense.driver_text is not None:
             files[own_driver_file(sense.driver)] = f'#line 1 "{sense.driver}.c"\n{sense.driver_text}'
     head = (
@@ -117,6 +120,16 @@ def render(spec: FirmwareSpec, port: Port = Port.BAREMETAL) -> dict[str, str]:
         f" plan {spec.plan_id:08x}. Changes will be lost. */\n"
     )
     return {name: head + files[name] for name in sorted(files)}
+
+
+def _prepare_files(environment: jinja2.Environment, sense: Sense) -> dict[str, str]:
+    """Return the files by which a driver gets an app's samples into the accelerator's layout."""
+    name = c_name(sense.app)
+    values = {"prepare": prepare_view(sense, name)}
+    files = {file: _render(environment, file, {}) for file in ("prepare.h", "prepare.c")}
+    for suffix in ("h", "c"):
+        files[f"prepare_{name}.{suffix}"] = _render(environment, f"prepare_app.{suffix}.j2", values)
+    return files
 
 
 def own_driver_file(driver: str) -> str:
@@ -169,7 +182,6 @@ def _values(spec: FirmwareSpec) -> dict[str, Any]:
                 "app": sense.app,
                 "c_name": c_name(sense.app),
                 "driver": sense.driver,
-                "format": sample_format(sense.layout) if sense.driver_text is not None else None,
                 "tensor": sense.layout.tensor,
                 "words": sense.layout.words,
                 "queue": queues.get(sense.app),

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from synergyc.ir.network import Tensor
+from synergyc.ir.preparation import Preparation
 from synergyc.ir.tail import Stage
 from synergyc.synth.program import Program, Step, TensorLayout
 from synergyc.targets import Board, Chip, Medium
@@ -93,6 +94,8 @@ class Sense:
     rate_hz: float | None = None
     driver: str = "replay"
     driver_text: str | None = None
+    preparation: Preparation | None = None
+    """From the sensor's own shape to the layout's tensor; None: they are the same."""
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import math
 from dataclasses import dataclass
 from enum import StrEnum
 
+from synergyc.ir.preparation import Preparation
 from synergyc.ir.tail import Tail
 from synergyc.ir.types import (
     Activation,
@@ -162,7 +163,8 @@ class Layer:
 class Network:
     """Layers in execution order. ``inputs`` come from outside, ``outputs`` are names of tensors to keep.
 
-    ``tail`` is what the CPU makes of the single output of a whole network.
+    Of a whole network with one input and output: ``preparation`` is how the sensor side makes the input from
+    a sample, None where it is one; ``tail`` is what the CPU makes of the output.
     """
 
     name: str
@@ -170,6 +172,7 @@ class Network:
     layers: tuple[Layer, ...]
     outputs: tuple[str, ...]
     tail: tuple[Tail, ...] = ()
+    preparation: Preparation | None = None
 
     @property
     def result(self) -> Tensor:
@@ -223,7 +226,8 @@ class Network:
 
     def __str__(self) -> str:
         lines = [f"network {self.name}"]
-        lines += [f"  {tensor}" for tensor in self.inputs]
+        source = "" if self.preparation is None else f" from {self.preparation}"
+        lines += [f"  {tensor}{source}" for tensor in self.inputs]
         lines += [f"  {layer}" for layer in self.layers]
         outputs = ", ".join(f"%{name}" for name in self.outputs)
         lines.append(f"  return {' of '.join([*map(str, reversed(self.tail)), outputs])}")

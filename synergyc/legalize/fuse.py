@@ -86,7 +86,7 @@ class _Fuser:
         source = self._graph.input
         tensor = Tensor(source.name, source.shape, self._graph.fraction_bits[source.name])
         network = Network(self._graph.name, (tensor,), tuple(self._layers), output.tensors)
-        return replace(network, tail=self._tail(network))
+        return replace(network, tail=self._tail(network), preparation=source.preparation)
 
     def _tail(self, network: Network) -> tuple[Tail, ...]:
         """Return the graph's tail, which reads the output in the shape that the model gives it."""

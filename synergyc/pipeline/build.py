@@ -157,7 +157,7 @@ def write_app_files(models: Iterable[PreparedModel], specs: Sequence[FirmwareSpe
         (target / "graph.safetensors").write_bytes(store.dump(model.graph))
         (target / "network.safetensors").write_bytes(store.dump(model.network))
         (target / "network.txt").write_text(str(model.network))
-        (target / "samples.npy").write_bytes(_npy(model.samples))
+        (target / "samples.npy").write_bytes(_npy(model.sensed))
         for name, layout in (("input", input_layout), ("output", output_layout)):
             elements = np.asarray(layout(specs, model.app).elements, dtype=np.int64)
             (target / f"{name}_elements.npy").write_bytes(_npy(elements))

@@ -28,12 +28,14 @@ from synergyc.reference.tail import finish
 class Expected:
     """What an app's runs must deliver: run r replays sample ``r % len(outputs)``.
 
-    ``samples`` int8 (N, *input shape); ``outputs`` (N, *shape) by the integer reference, tail included;
+    ``sensed`` are samples as the sensor delivers them, ``samples`` as the network reads them, int8;
+    ``outputs`` (N, *shape) are by the integer reference, tail included;
     ``accuracy``: share of right answers on these samples by stage; ``elements`` maps values to bytes of the
     result as it is reported (see ``TensorLayout``).
     """
 
     network: Network
+    sensed: npt.NDArray[np.int8]
     samples: npt.NDArray[np.int8]
     outputs: Array
     accuracy: Mapping[str, float]
@@ -60,13 +62,15 @@ def expectation(folder: Path, app: AppRecord, runs: int, samples_file: Path | No
     used = min(runs, app.replay_samples)
     labels = None
     if samples_file is None:
-        samples = _array(checked_bytes(folder, app.samples))[:used].astype(np.int8)
+        sensed = _array(checked_bytes(folder, app.samples))[:used].astype(np.int8)
         if app.labels is not None:
             labels = _array(checked_bytes(folder, app.labels))[:used].astype(np.int64)
     else:
-        samples = _own_samples(samples_file, app, graph, used)
+        sensed = _own_samples(samples_file, app, graph, used)
+    samples = graph.input.prepared(sensed)
     return Expected(
         network=network,
+        sensed=sensed,
         samples=samples,
         outputs=finish(network, reference_outputs(network, samples)),
         accuracy=_stage_accuracy(folder, app, labels),
@@ -78,7 +82,7 @@ def expectation(folder: Path, app: AppRecord, runs: int, samples_file: Path | No
 
 
 def _own_samples(path: Path, app: AppRecord, graph: Graph, used: int) -> npt.NDArray[np.int8]:
-    samples = graph.input.prepared(read_samples(path, graph.input))
+    samples = read_samples(path, graph.input)
     if len(samples) > app.replay_samples:
         raise fail(
             "input-samples",

@@ -39,7 +39,7 @@ def parse_request(line: ConsoleLine) -> Request | None:
 
 @dataclass(frozen=True)
 class Feed:
-    """The samples of apps that are fed, in the layout of their readers; run r gets sample ``r % count``."""
+    """The samples of apps that are fed, in the sensor's own shape; run r gets sample ``r % count``."""
 
     plan_id: int
     samples: Mapping[str, tuple[bytes, ...]]
@@ -74,7 +74,11 @@ def feed(folder: Path, manifest: Manifest, expected: Mapping[str, Expected]) -> 
     """Return the feed of a build's apps; raises SynergyError for damaged files."""
     return Feed(
         manifest.plan_id,
-        {app.name: packed_samples(folder, app, expected[app.name]) for app in manifest.apps if is_fed(app)},
+        {
+            app.name: tuple(sample.tobytes() for sample in expected[app.name].sensed)
+            for app in manifest.apps
+            if is_fed(app)
+        },
     )
 
 

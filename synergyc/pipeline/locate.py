@@ -86,6 +86,7 @@ def _sample_of(expected: Expected, run: int) -> Expected:
     index = expected.index(run)
     return replace(
         expected,
+        sensed=expected.sensed[index : index + 1],
         samples=expected.samples[index : index + 1],
         outputs=expected.outputs[index : index + 1],
         labels=None,

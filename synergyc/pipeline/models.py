@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -27,16 +28,21 @@ from synergyc.targets import Chip
 class PreparedModel:
     """An app's model in its two forms, with the samples that check it.
 
-    ``graph`` is float with batch normalization folded; ``samples`` are int8 (N, *input shape) as the sensor
-    delivers them; ``labels`` are class numbers (N,).
+    ``graph`` is float with batch normalization folded; ``sensed`` are samples as the sensor delivers them,
+    int8 (N, *shape of the sensor); ``labels`` are class numbers (N,).
     """
 
     app: str
     graph: Graph
     network: Network
-    samples: npt.NDArray[np.int8]
+    sensed: npt.NDArray[np.int8]
     labels: npt.NDArray[np.int64] | None
     accuracy: Accuracy | None
+
+    @cached_property
+    def samples(self) -> npt.NDArray[np.int8]:
+        """Samples as the network reads them, int8 (N, *input shape)."""
+        return self.graph.input.prepared(self.sensed)
 
 
 def prepare(app: App, chips: Sequence[Chip]) -> PreparedModel:
@@ -57,7 +63,7 @@ def prepare(app: App, chips: Sequence[Chip]) -> PreparedModel:
     sensed = _sensed(app, graph)
     labels = None if app.labels is None else read_labels(app.labels, len(sensed))
     accuracy = None if labels is None else measure(captured.graph, graph, integers, network, sensed, labels)
-    return PreparedModel(app.name, graph, network, graph.input.prepared(sensed), labels, accuracy)
+    return PreparedModel(app.name, graph, network, sensed, labels, accuracy)
 
 
 def _samples_shape(app: App) -> Shape | None:

@@ -52,6 +52,7 @@ def _app(app: App, system: System) -> PlanApp:
         forbid=app.forbid,
         wanted_hz=app.rate_hz,
         deadline_ms=app.deadline_ms,
+        prepares=app.sense.driver != "replay",
         priority=app.priority or 0,
         location=system.marks.locate_key("apps", app.name),
     )

@@ -274,7 +274,7 @@ def _app(
         graph=record_file(folder, f"{base}/graph.safetensors"),
         network=record_file(folder, f"{base}/network.safetensors"),
         samples=record_file(folder, f"{base}/samples.npy"),
-        replay_samples=len(senses[0].samples) or len(model.samples),
+        replay_samples=len(senses[0].samples) or len(model.sensed),
         labels=None if model.labels is None else record_file(folder, f"{base}/labels.npy"),
         input_elements=record_file(folder, f"{base}/input_elements.npy"),
         input_bytes=4 * input_layout(specs, app.name).words,

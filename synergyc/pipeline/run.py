@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from math import prod
 from pathlib import Path
 
 from synergyc.diagnostics import did_you_mean, fail
@@ -358,7 +359,7 @@ def _limit_ns(manifest: Manifest, options: RunOptions) -> int:
     slowest_hz = min(rates_hz)
     rounds = options.runs * (len(manifest.apps) if options.sequential else 1)
     slack = _SLACK * (5 if options.scenario.disturbs else 1)
-    fed_s = sum(10 * app.input_bytes / _SLOWEST_FEED_BD for app in manifest.apps if is_fed(app))
+    fed_s = sum(10 * prod(app.sensor_shape) / _SLOWEST_FEED_BD for app in manifest.apps if is_fed(app))
     limit_s = (
         _GRACE_S
         + options.runs * fed_s

@@ -77,8 +77,8 @@ def verify(request: ModelRequest, device: str, runs: int, progress: Callable[[st
         problems = fits((network,), load_chip(board.chip))
         if problems:
             raise SynergyError(problems)
-    samples = random_inputs(model.graph.input.shape, runs, seed=1)
-    prepared = PreparedModel(_APP, model.graph, network, samples, None, None)
+    sensed = random_inputs(model.graph.input.source_shape, runs, seed=1)
+    prepared = PreparedModel(_APP, model.graph, network, sensed, None, None)
     system = _system(request, board)
     result = choose_plan(system, [prepared])
     plan = result.plan
@@ -97,7 +97,12 @@ def verify(request: ModelRequest, device: str, runs: int, progress: Callable[[st
         outcome = run(folder, RunOptions(runs, limit_s=_limit_s(network, board, runs)))
     progress("compare with onnxruntime")
     return Verification(
-        board.name, network, plan.apps[0], outcome, compare_onnxruntime(network, samples), model.notes
+        board.name,
+        network,
+        plan.apps[0],
+        outcome,
+        compare_onnxruntime(network, prepared.samples),
+        model.notes,
     )
 
 

@@ -175,6 +175,13 @@ class ChainCosts:
         taken = np.zeros(self._width)
         for unit, busy_us in self._report(last, interact).items():
             taken[self.units[unit]] = busy_us
+        taken[-2] = self.model.tail_us(interact)
+        return taken
+
+    def prepare_taken(self, sense: str) -> Floats:
+        """Return what preparing a sample on ``sense`` takes, (K,)."""
+        taken = np.zeros(self._width)
+        taken[self.units[f"{sense}.cpu"]] = taken[-2] = self.model.prepare_us(sense)
         return taken
 
     @property
@@ -201,6 +208,9 @@ class ChainCosts:
         block = self._empty(chain, rows)
         if app.rate_hz is not None:
             block.busy_us[:, self.units[f"{chain.sense}.{app.sensor}/{app.name}"]] = 1e6 / app.rate_hz
+        prepare_us = self.model.prepare_us(chain.sense)
+        block.busy_us[:, self.units[f"{chain.sense}.cpu"]] += prepare_us
+        block.latency_us[:] += prepare_us
         if chain.sense != devices[0]:
             self._add_move(block, chain.sense, devices[0], rows[:, 0])
         before_us = block.latency_us.copy()
@@ -228,16 +238,17 @@ class ChainCosts:
     def _add_report(self, block: Block, last: str, interact: str) -> None:
         for unit, busy_us in self._report(last, interact).items():
             block.busy_us[:, self.units[unit]] += busy_us
+        block.latency_us[:] += self.model.tail_us(interact)
 
     def _report(self, last: str, interact: str) -> dict[str, float]:
-        """Return the time of each unit for reporting a result."""
-        device = self.model.problem.device(interact)
+        """Return the time of each unit for the work behind the network and reporting a result."""
+        device, tail_us = self.model.problem.device(interact), self.model.tail_us(interact)
         if device.console_bd is None:
-            return {}
-        characters = result_characters(self.model.app.name, int(self._table(last).crossing_bytes[-1]))
+            return {f"{interact}.cpu": tail_us}
+        characters = result_characters(self.model.app.name, self.model.result_bytes(last))
         cpu_us = characters * load_runtime().result_character_cycles * 1e6 / device.chip.clocks.cpu_hz
         line_us = characters * CONSOLE_BITS * 1e6 / device.console_bd
-        return {f"{interact}.cpu": cpu_us, f"{interact}.console": line_us}
+        return {f"{interact}.cpu": tail_us + cpu_us, f"{interact}.console": line_us}
 
     def _pinned(self, devices: tuple[str, ...], lasts: npt.NDArray[np.int32]) -> Mask:
         keep = np.ones(len(lasts), dtype=np.bool_)

@@ -7,12 +7,14 @@ of a wire ``DEVICE.LINK``, a shared channel ``LINK.channel``, a ``DEVICE.console
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from synergyc.ir.network import Layer, Network
 from synergyc.ir.tail import stages
+from synergyc.ir.types import Shape
 from synergyc.plan.cycles import START_CYCLES, layer_cycles, network_cycles, offset_matters
 from synergyc.plan.energy import bus_energy_uj, layer_energy_uj, running_energy_uj
 from synergyc.plan.layout import WORD_BYTES, travel_bytes
@@ -106,6 +108,7 @@ class CostModel:
             unit = f"{candidate.sense_device}.{self.app.sensor}/{self.app.name}"
             period_us = 1e6 / self.app.rate_hz
             work.append(Work("sense", (unit,), period_us, 0.0, "app file: sense.rate_hz", "given"))
+        work += self._prepare(candidate)
         place = candidate.sense_device
         for segment in candidate.segments:
             tensors = self.boundary(segment.first - 1)
@@ -124,7 +127,7 @@ class CostModel:
             work += self._transfer(hand_off)
         work += self._tail(candidate)
         work += self._report(candidate)
-        result_bytes = self._result_bytes(candidate)
+        result_bytes = self.result_bytes(candidate.devices[-1])
         return Costing(
             candidate, tuple(hand_offs), tuple(work), cycles, result_bytes, weights_us, passed_bytes
         )
@@ -151,7 +154,7 @@ class CostModel:
                 )
                 for item in costing.work
             ]
-        result_bytes = self._result_bytes(candidate)
+        result_bytes = self.result_bytes(candidate.devices[-1])
         return Costing(candidate, tuple(hand_offs), tuple(work), cycles, result_bytes, weights_us)
 
     def boundary(self, last: int) -> tuple[str, ...]:
@@ -288,27 +291,43 @@ class CostModel:
             wire_us * medium.receive_mw / 1000,
         )
 
+    def prepare_us(self, device: str) -> float:
+        """Return what ``device`` does with a sample that comes in the sensor's own shape."""
+        if not self.app.prepares:
+            return 0.0
+        source = self.network.preparation
+        shape = self.network.inputs[0].shape if source is None else source.source_shape
+        return prepare_cycles(shape) * 1e6 / self.problem.device(device).chip.clocks.cpu_hz
+
+    def tail_us(self, device: str) -> float:
+        """Return what the work behind the network takes on the CPU of ``device``."""
+        return tail_cycles(self.network) * 1e6 / self.problem.device(device).chip.clocks.cpu_hz
+
+    def _prepare(self, candidate: Candidate) -> Iterator[Work]:
+        """Yield what the device that senses does with a sample in the sensor's own shape."""
+        prepare_us, unit = self.prepare_us(candidate.sense_device), f"{candidate.sense_device}.cpu"
+        if prepare_us:
+            text = "prepare_*_cycles of runtime.yaml"
+            yield Work("prepare", (unit,), prepare_us, prepare_us, text, "emulated")
+
     def _tail(self, candidate: Candidate) -> Iterator[Work]:
         """Yield the CPU's work behind the network, on the device that interacts."""
-        if self.network.tail:
-            chip, unit = (
-                self.problem.device(candidate.interact_device).chip,
-                f"{candidate.interact_device}.cpu",
-            )
-            tail_us = tail_cycles(self.network) * 1e6 / chip.clocks.cpu_hz
+        tail_us, unit = self.tail_us(candidate.interact_device), f"{candidate.interact_device}.cpu"
+        if tail_us:
             yield Work("tail", (unit,), tail_us, tail_us, "tail_cycles of runtime.yaml", "emulated")
 
-    def _result_bytes(self, candidate: Candidate) -> int:
+    def result_bytes(self, last: str) -> int:
+        """Return the bytes of a result as it is reported, if device ``last`` runs the last segment."""
         if self.network.tail:
             return self.network.result.size_bytes
-        return self.size_bytes(self.network.outputs, self.problem.device(candidate.devices[-1]).chip)
+        return self.size_bytes(self.network.outputs, self.problem.device(last).chip)
 
     def _report(self, candidate: Candidate) -> Iterator[Work]:
         """Yield what reporting the result on the console takes; it is there when its line begins."""
         device = self.problem.device(candidate.interact_device)
         if device.console_bd is None:
             return
-        characters = result_characters(self.app.name, self._result_bytes(candidate))
+        characters = result_characters(self.app.name, self.result_bytes(candidate.devices[-1]))
         cpu_us = characters * load_runtime().result_character_cycles * 1e6 / device.chip.clocks.cpu_hz
         source = "characters x result_character_cycles of runtime.yaml"
         yield Work("interact", (f"{device.name}.cpu",), cpu_us, 0.0, source, "emulated")
@@ -317,8 +336,16 @@ class CostModel:
         yield Work("interact", (f"{device.name}.console",), line_us, 0.0, source, "formula", error=0.0)
 
 
+def prepare_cycles(shape: Shape) -> float:
+    """Return the CPU cycles that a sample of ``shape``, the sensor's own, takes to be prepared."""
+    runtime, values = load_runtime(), math.prod(shape)
+    return values * runtime.prepare_value_cycles + values / shape[-1] * runtime.prepare_row_cycles
+
+
 def tail_cycles(network: Network) -> float:
     """Return the CPU cycles that the tail of ``network`` takes for one run."""
+    if not network.tail:
+        return 0.0
     output, costs = network.tensor(network.outputs[0]), load_runtime().tail_cycles
     total = 0.0
     for stage in stages(network.tail, output.shape, output.fraction_bits, output.width_bits):

@@ -77,6 +77,9 @@ class LongChains:
         senses, devices = senses[rows], devices[rows]
         taken = self._moves[senses, devices, 0] + self._work[devices, 0, ends]
         app = self.costs.model.app
+        if app.prepares:
+            for name, place in self.costs.places.items():
+                taken[senses == place] += self.costs.prepare_taken(name)
         if app.rate_hz is not None:
             for name, place in self.costs.places.items():
                 column = self.costs.units.get(f"{name}.{app.sensor}/{app.name}")

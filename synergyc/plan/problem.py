@@ -81,6 +81,8 @@ class PlanApp:
     """The rate that the app must reach; with the goal ``ratio`` what its rate is compared with."""
     deadline_ms: float | None = None
     """What its latency must not exceed."""
+    prepares: bool = False
+    """Whether the device that senses prepares samples: its driver delivers them in the sensor's own shape."""
     priority: int = 0
     """Apps of higher priority choose first where a selector goes through them one by one."""
 

@@ -20,6 +20,8 @@ class Sense:
     heads: Sequence[Queue]
     """One; of replicas one for each, which get the runs in turn."""
     period_us: float
+    cycles: float
+    """Of the CPU for one sample: its address, and what preparing it takes."""
     runs: int
     runtime: Runtime
     on_sensed: Callable[[Run, float], None]
@@ -47,7 +49,7 @@ class Sense:
         run, queue = self.next_run, self._queue
         yield from self.device.pass_by()
         self.on_sensed((self.app, run), self.device.env.now)
-        yield from self.device.spend(self.runtime.sense_cycles, "sense", (self.app, run))
+        yield from self.device.spend(self.cycles, "sense", (self.app, run))
         queue.push(run)
         self.next_run += 1
         if self.period_us:

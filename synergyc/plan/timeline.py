@@ -247,9 +247,11 @@ class _Player:
             self._add_show(costing, self._add_tail(costing, queue))
         node = self._node(candidate.sense_device)
         period_us = sum(work.duration_us for work in costing.work if work.task == "sense")
-        node.senses.append(
-            Sense(node.device, app, heads, period_us, self.runs, self.runtime, self.sensed.__setitem__)
-        )
+        prepare_us = sum(work.duration_us for work in _whole(costing) if work.task == "prepare")
+        cpu_hz = self.problem.device(candidate.sense_device).chip.clocks.cpu_hz
+        cycles = self.runtime.sense_cycles + prepare_us * cpu_hz / 1e6
+        noted = self.sensed.__setitem__
+        node.senses.append(Sense(node.device, app, heads, period_us, cycles, self.runs, self.runtime, noted))
 
     def _queue(self) -> Queue:
         return Queue(self.runtime.queue_tensors)

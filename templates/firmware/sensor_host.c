@@ -14,21 +14,21 @@ static uint32_t offset_bytes(const sensor_host_t *host)
     return host->piece * FRAME_PAYLOAD_BYTES;
 }
 
-static uint32_t piece_bytes(const sensor_host_t *host, const queue_t *out)
+static uint32_t piece_bytes(const sensor_host_t *host)
 {
-    uint32_t left = (uint32_t)(out->words * sizeof(uint32_t)) - offset_bytes(host);
+    uint32_t left = host->format.values - offset_bytes(host);
     return left < FRAME_PAYLOAD_BYTES ? left : FRAME_PAYLOAD_BYTES;
 }
 
-static void ask(sensor_host_t *host, const queue_t *out)
+static void ask(sensor_host_t *host)
 {
     console_begin("Q");
-    console_text(host->app);
+    console_text(host->format.app);
     console_number(host->number);
     console_number(host->run);
     console_number(host->piece);
     console_number(offset_bytes(host));
-    console_number(piece_bytes(host, out));
+    console_number(piece_bytes(host));
     console_end();
     host->asking = true;
     host->asked_ticks = port_ticks();
@@ -37,14 +37,14 @@ static void ask(sensor_host_t *host, const queue_t *out)
 const uint32_t *sensor_host_take(void *state, const queue_t *out, uint32_t run)
 {
     sensor_host_t *host = state;
-    if (offset_bytes(host) >= out->words * sizeof(uint32_t)) {
+    if (offset_bytes(host) >= host->format.values) {
         host->piece = 0;
         return queue_next(out);
     }
     host->run = run;
     bool due = !host->asking || port_ticks() - host->asked_ticks > ASK_AGAIN_TICKS;
     if (due && !console_is_busy() && console_has_room(REQUEST_BYTES)) {
-        ask(host, out);
+        ask(host);
     }
     return NULL;
 }
@@ -53,10 +53,10 @@ bool sensor_host_accept(void *state, const queue_t *out, const frame_t *frame)
 {
     sensor_host_t *host = state;
     bool wanted = host->asking && frame->run == host->run && frame->fragment == host->piece;
-    if (!wanted || frame->size_bytes != piece_bytes(host, out)) {
+    if (!wanted || frame->size_bytes != piece_bytes(host)) {
         return false;
     }
-    memcpy((uint8_t *)queue_next(out) + offset_bytes(host), frame->payload, frame->size_bytes);
+    host->format.prepare((const int8_t *)frame->payload, offset_bytes(host), frame->size_bytes, queue_next(out));
     host->piece++;
     host->asking = false;
     return true;

@@ -6,11 +6,11 @@
 
 int32_t tail_value(const tail_source_t *source, uint32_t index)
 {
-    const tail_layout_t *layout = source->layout;
+    const values_layout_t *layout = source->layout;
     if (layout == NULL) {
         return (int32_t)source->words[index];
     }
-    uint32_t byte = layout->firsts[index / layout->columns] + index % layout->columns * layout->step_bytes;
+    uint32_t byte = values_byte(layout, index);
     if (layout->wide) {
         return (int32_t)source->words[byte / sizeof(uint32_t)];
     }

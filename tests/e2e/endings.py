@@ -1,4 +1,4 @@
-"""Models with work of the CPU at their ends."""
+"""Models with work of the CPU at their ends, or before them."""
 
 from __future__ import annotations
 
@@ -35,3 +35,30 @@ class Segmenter(nn.Module):
         features = functional.max_pool2d(torch.relu(self.first(image)), 2)
         scores = functional.interpolate(self.second(features), scale_factor=2.0, mode="bilinear")
         return scores.argmax(1)
+
+
+class Strided(nn.Module):
+    """Stride 2 in the first layer, which the accelerator lacks: pixels are folded into channels before."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(2, 8, 3, stride=2, padding=1)
+        self.scores = nn.Linear(8, 4)
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        scores: torch.Tensor = self.scores(torch.relu(self.first(image)).mean((2, 3)))
+        return scores
+
+
+class Pixels(nn.Module):
+    """Reads rows of pixels as a camera delivers them: colours last."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(3, 8, 3, padding=1)
+        self.scores = nn.Linear(8, 4)
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        features = torch.relu(self.first(image.permute(0, 3, 1, 2)))
+        scores: torch.Tensor = self.scores(features.mean((2, 3)))
+        return scores

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from synergyc.diagnostics import SynergyError
-from synergyc.firmware.layout import pack_tensor, same_layout, sample_format, unpack_tensor
+from synergyc.firmware.layout import pack_tensor, same_layout, unpack_tensor
 from synergyc.ir.network import Tensor
 from synergyc.synth.program import Region, TensorLayout
 from tests.firmware.samples import layout
@@ -71,31 +71,3 @@ def test_layouts_agree_wherever_they_start() -> None:
     assert same_layout(here, layout("x", "max78002", 0x400))
     assert not same_layout(here, layout("x", "max78000", 0, instances=2))
     assert not same_layout(here, TensorLayout(here.tensor, here.regions, here.elements[::-1]))
-
-
-@pytest.mark.parametrize("instances", [1, 2, 3])
-def test_a_driver_finds_the_places_of_interleaved_channels(instances: int) -> None:
-    """Truth: the elements of the layout."""
-    where = layout("x", "max78000", 0, instances)
-    found = sample_format(where)
-    assert (found.channels, found.pixels, found.group) == (4 * instances, 6, 4)
-    places = [found.place(channel, pixel) for channel in range(found.channels) for pixel in range(6)]
-    assert tuple(places) == where.elements
-
-
-def test_a_driver_finds_the_places_of_planar_channels() -> None:
-    elements = tuple(channel * 8 + pixel for channel in range(3) for pixel in range(6))
-    where = TensorLayout(Tensor("x", (3, 2, 3), 0), (Region(0, 6),), elements)
-    assert vars(sample_format(where)) == {
-        "channels": 3,
-        "pixels": 6,
-        "group": 1,
-        "group_bytes": 8,
-        "pixel_bytes": 1,
-    }
-
-
-def test_other_layouts_are_not_for_drivers() -> None:
-    where = TensorLayout(Tensor("x", (1, 1, 3), 0), (Region(0, 1),), (0, 2, 1))
-    with pytest.raises(SynergyError, match=r"\[sensor-layout\]"):
-        sample_format(where)

@@ -9,6 +9,7 @@ from itertools import combinations
 
 from synergyc.diagnostics import Diagnostic
 from synergyc.ir.network import Network
+from synergyc.ir.tail import Tail, TailOp
 from synergyc.plan.checks import Fits
 from synergyc.plan.problem import Objective, PlanApp, PlanPin, PlanProblem
 from synergyc.targets import Chip
@@ -100,7 +101,17 @@ def random_case(seed: int) -> RandomCase:
         battery_h=draw.choice((None, None, None, 8.0)),
     )
     fits = at_most_together(draw.choice((2, 3, 5, 9)), bans)
-    return RandomCase(problem, networks, fits, draw.choice(OBJECTIVES))
+    return _with_cpu_work(RandomCase(problem, networks, fits, draw.choice(OBJECTIVES)), draw)
+
+
+def _with_cpu_work(case: RandomCase, draw: random.Random) -> RandomCase:
+    """Return ``case`` with some samples that devices prepare, and some tails."""
+    apps = tuple(replace(app, prepares=draw.random() < 0.3) for app in case.problem.apps)
+    networks = {
+        name: replace(network, tail=(Tail(TailOp.SOFTMAX),) if draw.random() < 0.3 else ())
+        for name, network in case.networks.items()
+    }
+    return replace(case, problem=replace(case.problem, apps=apps), networks=networks)
 
 
 def long_case(seed: int) -> RandomCase:
@@ -138,6 +149,5 @@ def long_case(seed: int) -> RandomCase:
     # Without a choice of layers that are refused, a chain of a few devices would always do.
     bans = frozenset(f"n{i}_{k}_{k + 1}" for i in range(apps) for k in range(layers) if draw.random() < 0.2)
     problem = PlanProblem(devices, links, asked, shared_accelerators=draw.random() < 0.7)
-    return RandomCase(
-        problem, networks, at_most_together(draw.choice((1, 2, 3, 4)), bans), draw.choice(OBJECTIVES)
-    )
+    fits = at_most_together(draw.choice((1, 2, 3, 4)), bans)
+    return _with_cpu_work(RandomCase(problem, networks, fits, draw.choice(OBJECTIVES)), draw)
