@@ -223,7 +223,7 @@ class Session:
             if console.counts["F"]:
                 line = next(item.line for item in console.lines if item.line.kind == "F")
                 raise fail("device-fault", f"device {name!r} reports a fault: {', '.join(line.fields)}")
-            if console.counts["K"]:
+            if console.counts["K"] and not self._options.scenario.incidents:  # else a peer may be away
                 line = next(item.line for item in console.lines if item.line.kind == "K")
                 raise obstacle(name, line)
         if self._feed.samples:

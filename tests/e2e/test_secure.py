@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -86,8 +87,8 @@ def test_a_device_that_comes_back_opens_a_new_session(secure_build: Path, incide
 
 
 def _attacked(monkeypatch: pytest.MonkeyPatch, kind: type[Attacker]) -> None:
-    def simulation(folder: Path, manifest: Manifest, scenario: Scenario) -> Simulation:
-        found = original(folder, manifest, scenario)
+    def simulation(folder: Path, manifest: Manifest, *more: Any) -> Simulation:
+        found = original(folder, manifest, *more)
         attack(found, manifest.links[0].ends, kind)
         return found
 
