@@ -302,7 +302,7 @@ def _bilinear(call: Call) -> Value:
     for size, target, scale in zip(source.shape[1:], call.shape[1:], scales, strict=False):
         if size * float(scale) != target:
             raise UnsupportedOperatorError("the new size must be the old one times scale_factor")
-    return shapes.enlarge(call, source, corners=bool(call.arguments.get("align_corners")))
+    return shapes.interpolate(call, source, corners=bool(call.arguments.get("align_corners")))
 
 
 def _pixel_shuffle(call: Call) -> Value:

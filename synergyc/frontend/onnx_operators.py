@@ -250,7 +250,7 @@ def _resize(node: OnnxCall) -> Value:
             f" antialias, by what scales them exactly), not {mode} {places}",
             "use nearest neighbours, or enlarge the result after inference",
         )
-    return shapes.enlarge(node.call, source, corners=places == "align_corners")
+    return shapes.interpolate(node.call, source, corners=places == "align_corners")
 
 
 def _fold(node: OnnxCall) -> Value:

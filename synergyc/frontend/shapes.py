@@ -14,7 +14,7 @@ from synergyc.frontend.weighted import pad
 from synergyc.ir.graph import Concatenation, Copy, Flatten, Pooling, Reshape, Thinning, doubling
 from synergyc.ir.preparation import PreparationStep, Step
 from synergyc.ir.tail import MOST_AXES, Tail, TailOp, unfolded
-from synergyc.ir.types import Pool, PoolKind, frozen_array
+from synergyc.ir.types import Pool, PoolKind, Shape, frozen_array
 
 
 def reshape(call: Call, source: Value) -> Value:
@@ -200,8 +200,14 @@ def _thinned(call: Call, source: Value, axis: int, chosen: range) -> Value:
 
 
 def upsample(call: Call, source: Value) -> Value:
-    """Emit nearest neighbours: by powers of two in layers of repeated pixels, else by the CPU, at the end."""
+    """Emit nearest neighbours: by powers of two in layers of repeated pixels, else by the CPU, at the end.
+
+    Maps that get smaller by one whole number keep every n-th pixel, anywhere.
+    """
     sizes = call.shape[1:]
+    shrinks = _shrinks(source.shape[1:], sizes)
+    if shrinks is not None and not call.builder.is_finished(source):
+        return call.emit(Thinning((shrinks,) * len(sizes)), source)
     factors = [target / size for target, size in zip(sizes, source.shape[1:], strict=True)]
     if len(factors) not in {1, 2} or factors[0] not in {1, factors[-1]} or factors[-1] not in _ENLARGEMENTS:
         hint = "choose scale_factor=2: maps can be enlarged by 2, 4 or 8 in both axes between layers"
@@ -248,6 +254,17 @@ def _repeated(call: Call, source: Value, factor: int) -> Value:
     return source
 
 
+def _shrunk(call: Call, source: Value, factor: int) -> Value:
+    """Emit the pixel, or the mean of the pixels, in the middle of each ``factor`` along every axis."""
+    rank = len(source.shape) - 1
+    cut = ((factor - 1) // 2,) * rank
+    source = pad(call, source, tuple(-size for size in cut), (0,) * rank)
+    if factor % 2:
+        return call.emit(Thinning((factor,) * rank), source)
+    window = (2, 2 if rank == 2 else 1)
+    return call.emit(Pooling(Pool(PoolKind.AVERAGE, window, factor)), source)
+
+
 def _is_nearest(before: int, after: int) -> bool:
     """Return whether single precision, in which torch counts, gives the places that whole numbers give."""
     target = np.arange(after)
@@ -255,10 +272,23 @@ def _is_nearest(before: int, after: int) -> bool:
     return np.array_equal(places, target * before // after)
 
 
-def enlarge(call: Call, source: Value, *, corners: bool) -> Value:
-    """Emit pixels between pixels, by the CPU, at the model's end."""
+def _shrinks(before: Shape, after: Shape) -> int | None:
+    """Return by which whole number a map gets smaller along all axes; None if it does not."""
+    factors = {size / target for size, target in zip(before, after, strict=True)}
+    factor = factors.pop()
+    return int(factor) if not factors and factor.is_integer() and factor > 1 else None
+
+
+def interpolate(call: Call, source: Value, *, corners: bool) -> Value:
+    """Emit pixels between pixels: by the CPU, at the model's end.
+
+    Maps that get smaller by one whole number are layers, anywhere: new pixels lie on old ones, or amid four.
+    """
     if len(source.shape) not in {2, 3} or call.shape[0] != source.shape[0]:
         raise UnsupportedOperatorError("only rows and columns can be enlarged")
+    shrinks = _shrinks(source.shape[1:], call.shape[1:])
+    if shrinks is not None and not corners and not call.builder.is_finished(source):
+        return _shrunk(call, source, shrinks)
     tail = Tail(TailOp.BILINEAR, sizes=call.shape[1:], corners=corners)
     hint = "use nearest neighbours (scale_factor=2), or enlarge the result"
     return call.set_aside((tail,), source, hint)

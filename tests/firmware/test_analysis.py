@@ -15,6 +15,7 @@ from synergyc.firmware.msdk import sdk_library
 from synergyc.firmware.spec import Port
 from tests.firmware.host_link import CIPHER
 from tests.firmware.samples import two_devices
+from tests.firmware.test_tail import CASES, with_tails
 
 ROOT = Path(__file__).parents[2]
 
@@ -37,6 +38,7 @@ _CHECKS = ("-*", "bugprone-*", "cert-*", "-bugprone-easily-swappable-parameters"
 def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("sources")
     ramp = (ROOT / "examples" / "drivers" / "ramp.c").read_text()
+    write_sources(with_tails({name: CASES[name] for name in ("boxes", "bilinear")}), folder)
     write_sources(two_devices(driver="ramp", driver_text=ramp)["chest"], folder)
     for driver in SENSOR_DRIVERS:
         write_sources(two_devices(driver=driver)["chest"], folder)

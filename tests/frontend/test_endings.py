@@ -38,7 +38,8 @@ ENDINGS: dict[str, Callable[[Tensor], Tensor]] = {
     "part of a sigmoid": lambda x: torch.sigmoid(x)[:, 1:3, ::2],
     "rows of a tanh": lambda x: torch.tanh(x).flatten(1)[:, 3:],
     "enlarged by 3": lambda x: f.interpolate(x, scale_factor=3.0),
-    "made smaller": lambda x: f.interpolate(x, size=(3, 4)),
+    "made smaller": lambda x: f.interpolate(torch.tanh(x), size=(3, 4)),
+    "made smaller unevenly": lambda x: f.interpolate(x, size=(2, 4)),
     "sigmoid, enlarged": lambda x: f.interpolate(torch.sigmoid(x), scale_factor=2.0),
     "bilinear": lambda x: f.interpolate(x, scale_factor=2.0, mode="bilinear").argmax(1),
     "bilinear by corners": lambda x: f.interpolate(x, size=(11, 9), mode="bilinear", align_corners=True),
@@ -73,6 +74,40 @@ def test_endings_are_torchs(name: str) -> None:
     network = legalize(quantize(graph, data), load_chip("max78000"))
     assert network.result.shape == expected.shape[1:]
     assert len(network.layers) == 1
+
+
+@pytest.mark.parametrize(
+    "shrink",
+    [
+        lambda x: f.interpolate(x, scale_factor=0.5),
+        lambda x: f.interpolate(x, size=(4, 4)),
+        lambda x: f.interpolate(x, scale_factor=0.5, mode="bilinear"),
+        lambda x: f.interpolate(x, scale_factor=0.25, mode="bilinear"),
+        lambda x: f.interpolate(x, size=(4, 4), mode="bilinear"),
+        lambda x: f.interpolate(x.flatten(2), scale_factor=0.5, mode="linear").reshape(1, -1, 6, 12),
+    ],
+    ids=["by 2", "by 3", "bilinear by 2", "bilinear by 4", "bilinear by 3", "linear"],
+)
+def test_maps_get_smaller_at_the_head(shrink: Callable[[Tensor], Tensor]) -> None:
+    """By layers: nothing is left to the CPU."""
+
+    class Smaller(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(3, 4, 3, padding=1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            y: Tensor = self.conv(shrink(x))
+            return y
+
+    torch.manual_seed(0)
+    module, data = Smaller().eval(), images((3, 12, 12), count=3)
+    graph = rewrite(capture(module, (3, 12, 12), "net"))
+    assert graph.tail == ()
+    with torch.no_grad():
+        expected = np.concatenate([module(torch.from_numpy(item[None])).numpy() for item in data])
+    np.testing.assert_allclose(floats(graph, data), expected, atol=2e-6)
+    legalize(quantize(graph, graph.input.prepared(data)), load_chip("max78000"))
 
 
 @pytest.mark.parametrize(
