@@ -231,7 +231,8 @@ def _sharing(plans: Sequence[_Tasks], board: Board) -> list[_Tasks]:
         infers = []
         for infer in tasks.infers:
             name = infer.program.name
-            numbers.setdefault(name, first + new.index(infer.residency))
+            if name not in numbers:
+                numbers[name] = first + new.index(infer.residency)
             others = [program for other, program in programs.items() if other != name]
             select = switch_steps(infer.program, others, cnn) if others else ()
             infers.append(replace(infer, select=select, residency=numbers[name]))

@@ -242,7 +242,7 @@ def _tail_values(task: TailTask) -> dict[str, Any]:
     return {"app": task.app, "c_name": c_name(task.app), "view": tail_view(task, c_name(task.app))}
 
 
-def _fallback_values(spec: FirmwareSpec, plans: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+def _fallback_values(spec: FirmwareSpec, plans: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
     """Return what an image with several plans needs; None if it has one."""
     if spec.group is None:
         return None
@@ -251,6 +251,9 @@ def _fallback_values(spec: FirmwareSpec, plans: Sequence[Mapping[str, Any]]) -> 
     for plan in plans:
         for use in plan["senses"]:
             use["index"] = sensors[use["app"]]
+    purposes = {case.plan: case.devices for case in reversed(spec.group.cases)}
+    for plan in plans:
+        plan["purpose"] = f"plan {plan['number']}, for {', '.join(purposes.get(plan['number'], ()))}"
     return {
         "devices": spec.group.devices,
         "own": numbers[spec.device],

@@ -115,3 +115,54 @@ def test_the_command_shows_plans_and_marks_them_in_the_timeline(fallback_build: 
     assert {phase["plan"] for phase in outcome["phases"]} == {0, 1}
     names = {event["name"] for event in json.loads(trace.read_text())["traceEvents"]}
     assert "plan 1" in names
+
+
+_STAR = """
+synergy: 1
+objective: throughput
+devices:
+  wrist: {board: max78000fthr, sensors: [camera], actuators: [led]}
+  chest: {board: max78000fthr, actuators: [led]}
+  belt: {board: max78002evkit, actuators: [led]}
+links:
+  - {between: [wrist, chest], medium: uart, rate_kbps: 921.6, secure: true}
+  - {between: [wrist, belt], medium: uart, rate_kbps: 921.6}
+apps:
+  digits:
+    sense: camera
+    model: {python: "MODELS/digits.py:DigitsNet", weights: MODELS/data/digits.safetensors, input: [1, 28, 28]}
+    quantize: {calibrate: MODELS/data/digits_calibration.npy, bits: 8}
+    samples: MODELS/data/digits_test.npy
+    interact: led
+    split: 2
+"""
+
+
+@pytest.fixture(scope="module")
+def star_build(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A network that is cut between the wrist and one of two other devices, or runs at the wrist alone."""
+    find_cross_compiler()
+    folder = tmp_path_factory.mktemp("star")
+    (folder / "star.yaml").write_text(_STAR.replace("MODELS", str(ROOT / "models")))
+    build(folder / "star.yaml", folder / "build", BuildOptions(), lambda _: None)
+    return folder / "build"
+
+
+def test_hand_offs_go_to_whoever_is_there(star_build: Path) -> None:
+    """Devices that are not joined to each other are lost one after the other, and come back."""
+    manifest = read_manifest(star_build)
+    plans = {item.present: item.plan for item in manifest.alternatives}
+    (helper,) = {segment[0] for segment in manifest.image_plans[0].apps[0].segments} - {"wrist"}
+    (other,) = {"chest", "belt"} - {helper}
+    assert plans[tuple(name for name in ("wrist", "chest", "belt") if name != other)] == 0
+    assert (
+        len({0, plans[("wrist",)], plans[tuple(n for n in ("wrist", "chest", "belt") if n != helper)]}) == 3
+    )
+    incidents = (
+        Incident("drop", helper, 80 * _MS, 1500 * _MS),
+        Incident("drop", other, 800 * _MS, 1900 * _MS),
+    )
+    outcome = _right(run(star_build, RunOptions(700, scenario=Scenario(loss=0.05, incidents=incidents))))
+    with_other, alone = plans[tuple(n for n in ("wrist", "chest", "belt") if n != helper)], plans[("wrist",)]
+    assert [c.plan for c in outcome.changes if c.device == "wrist"] == [with_other, alone, 0]
+    assert {phase.plan for phase in outcome.phases} == {0, with_other, alone}

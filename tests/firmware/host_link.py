@@ -25,7 +25,7 @@ class HostLink:
         self._c = library
         for name in ("test_take_sent", "test_encode"):
             getattr(library, name).restype = ctypes.c_size_t
-        for name in ("test_poll", "test_is_up", "test_has_ended", "test_send"):
+        for name in ("test_poll", "test_is_up", "test_hears", "test_has_ended", "test_send"):
             getattr(library, name).restype = ctypes.c_bool
         for name in ("test_crc32", "test_losses", "test_session"):
             getattr(library, name).restype = ctypes.c_uint32
@@ -73,6 +73,12 @@ class HostLink:
 
     def is_up(self, side: int) -> bool:
         return bool(self._c.test_is_up(side))
+
+    def carry(self, side: int, plan: int) -> None:
+        self._c.test_carry(side, ctypes.c_uint8(plan))
+
+    def hears(self, side: int) -> bool:
+        return bool(self._c.test_hears(side))
 
     def has_ended(self, side: int) -> bool:
         return bool(self._c.test_has_ended(side))

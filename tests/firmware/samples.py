@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
-from synergyc.firmware.assign import Policy, assign
-from synergyc.firmware.spec import FirmwareSpec, Wire
+from synergyc.firmware.assign import FallbackPlan, Policy, assign
+from synergyc.firmware.spec import FirmwareSpec, PlanCase, Wire
 from synergyc.ir.network import Tensor
 from synergyc.plan.types import AppPlan, HandOff, Plan, Prediction, Segment
 from synergyc.synth.program import LayerSummary, Program, Region, TensorLayout, WaitBits, Write
@@ -90,6 +91,37 @@ def two_device_plan() -> Plan:
         predicted=Prediction(1.0, 1.0, "chest.accelerator", {}),
     )
     return Plan((app,), "throughput", "hand", 1)
+
+
+def fallback_devices(*, secure: bool = False) -> dict[str, FirmwareSpec]:
+    """Return the devices of ``two_devices`` with a second plan: without the wrist the chest does it all."""
+    chip = "max78000"
+    boards: Mapping[str, Board] = {name: load_board(_BOARDS[chip]) for name in ("chest", "wrist")}
+    first = program("beat_s0", chip, layout("x", chip, 0), layout("mid", chip, 0x400))
+    last = program("beat_s1", chip, layout("mid", chip, 0), layout("y", chip, 0x800))
+    alone = AppPlan(
+        app="beat",
+        sense_device="chest",
+        interact_device="chest",
+        segments=(Segment("beat", 0, "chest", 0, 0), Segment("beat", 1, "chest", 1, 1)),
+        hand_offs=(),
+        predicted=Prediction(1.0, 1.0, "chest.accelerator", {}),
+    )
+    fallback = FallbackPlan(
+        Plan((alone,), "throughput", "hand", 1),
+        {name: replace(item, name=f"{name}_plan1") for name, item in (("beat_s0", first), ("beat_s1", last))},
+    )
+    specs = assign(
+        two_device_plan(),
+        {"beat_s0": first, "beat_s1": last},
+        boards,
+        (Wire("chest-wrist", ("chest", "wrist"), load_medium("uart"), 921.6, secure),),
+        {"beat": np.arange(2 * CHANNELS * PIXELS, dtype=np.int8).reshape(2, CHANNELS, 2, PIXELS // 2)},
+        run_limit=3,
+        fallbacks=(fallback,),
+        cases=(PlanCase(("chest", "wrist"), 0), PlanCase(("chest",), 1)),
+    )
+    return {spec.device: spec for spec in specs}
 
 
 _BOARDS = {"max78000": "max78000fthr", "max78002": "max78002evkit"}

@@ -387,3 +387,82 @@ def settle(link: HostLink, rounds: int) -> None:
                 pass
             link.deliver(1 - side, link.take_sent(side))
         link.advance(_TICKS_PER_ROUND)
+
+
+PLAN_STEPS = st.one_of(
+    st.tuples(st.just("send"), st.sampled_from(_SIDES), st.sampled_from(_STREAMS)),
+    st.tuples(st.just("carry"), st.sampled_from(_SIDES), st.integers(0, 2)),
+    st.tuples(st.just("lose"), st.sampled_from(_SIDES), st.just(0)),
+    st.tuples(st.just("run"), st.integers(1, 30), st.just(0)),
+)
+
+
+def changes_plans(link: HostLink, steps: Sequence[tuple[str, int, int]]) -> None:
+    """Change plans at either end at any time: what arrives is right and once; in the end all works."""
+    words = (10, 3)
+    start(link, words, 2, 16)
+    bring_up(link)
+    ways = [(side, stream) for side in _SIDES for stream in _STREAMS]
+    sent, last = dict.fromkeys(ways, 0), dict.fromkeys(ways, -1)
+
+    def tensor(side: int, stream: int, run: int) -> tuple[int, ...]:
+        return tuple(1000 * run + 100 * side + 10 * stream + word for word in range(words[stream]))
+
+    def take() -> None:
+        for side, stream in ways:
+            while (arrived := link.receive(1 - side, stream)) is not None:
+                run, values = arrived
+                assert values == tensor(side, stream, run)
+                assert last[side, stream] < run < sent[side, stream]
+                last[side, stream] = run
+
+    for what, first, second in steps:
+        if what == "send":
+            run = sent[first, second]
+            sent[first, second] += link.send(first, second, run, tensor(first, second, run))
+        elif what == "carry":
+            link.carry(first, second)
+        elif what == "lose":
+            link.poll(first)
+            link.take_sent(first)
+        else:
+            settle(link, first)
+        take()
+    for side in _SIDES:
+        link.carry(side, 1)
+    settle(link, 300)
+    assert all(link.is_up(side) and link.hears(side) for side in _SIDES)
+    for side, stream in ways:
+        run = sent[side, stream]
+        sent[side, stream] += link.send(side, stream, run, tensor(side, stream, run))
+    settle(link, 300)
+    take()
+    assert all(last[way] == sent[way] - 1 for way in ways)
+
+
+@settings(max_examples=150, deadline=None)
+@given(steps=st.lists(PLAN_STEPS, max_size=40))
+def test_no_tensor_of_another_plan_arrives(host_link: HostLink, steps: list[tuple[str, int, int]]) -> None:
+    changes_plans(host_link, steps)
+
+
+@pytest.mark.parametrize("side", _SIDES)
+def test_a_peer_is_there_while_its_plan_changes(host_link: HostLink, side: int) -> None:
+    start(host_link, (10, 3), 2, 16)
+    bring_up(host_link)
+    host_link.carry(side, 1)
+    for _ in range(20):
+        settle(host_link, 1)
+        assert all(host_link.hears(end) for end in _SIDES)
+    assert all(host_link.is_up(end) for end in _SIDES)
+
+
+def test_a_peer_that_never_answers_is_not_there_for_long(host_link: HostLink) -> None:
+    start(host_link, (10, 3), 2, 16)
+    bring_up(host_link)
+    host_link.carry(0, 1)
+    for _ in range(40_000 // _TICKS_PER_ROUND + 2):  # the time after which a peer is lost
+        host_link.poll(0)
+        host_link.take_sent(0)
+        host_link.advance(_TICKS_PER_ROUND)
+    assert not host_link.hears(0)

@@ -16,7 +16,17 @@ from hypothesis import strategies as st
 from synergyc.firmware.framing import Frame, FrameKind, decode_frame, encode_frame
 from tests.firmware.host_link import HostLink
 from tests.firmware.sealing import NONCE_BYTES, Session, frames
-from tests.firmware.test_link import Faults, bring_up, check, exchange, settle, start, traffic
+from tests.firmware.test_link import (
+    PLAN_STEPS,
+    Faults,
+    bring_up,
+    changes_plans,
+    check,
+    exchange,
+    settle,
+    start,
+    traffic,
+)
 
 KEY = bytes(range(1, 33))
 OTHER_KEY = bytes(range(2, 34))
@@ -329,3 +339,24 @@ def test_noise_neither_crashes_nor_delivers(
     assert link.send(0, 0, 0, _TENSOR)
     settle(link, 500)
     assert link.receive(1, 0) == (0, _TENSOR)
+
+
+@settings(max_examples=60, deadline=None)
+@given(steps=st.lists(PLAN_STEPS, max_size=30))
+def test_no_tensor_of_another_plan_arrives(
+    secure_host_link: HostLink, steps: list[tuple[str, int, int]]
+) -> None:
+    for side in (0, 1):
+        secure_host_link.set_key(side, KEY)
+    changes_plans(secure_host_link, steps)
+
+
+@pytest.mark.parametrize("side", [0, 1])
+def test_either_end_may_begin_a_new_session(link: HostLink, side: int) -> None:
+    """The end that is called has to ask for one; the peer is there all the time."""
+    settle(link, 200)
+    link.carry(side, 1)
+    for _ in range(60):
+        settle(link, 1)
+        assert all(link.hears(end) for end in (0, 1))
+    assert all(link.is_up(end) for end in (0, 1))

@@ -15,7 +15,7 @@ from synergyc.firmware.spec import FirmwareSpec, Storage
 from synergyc.synth.program import WaitBits, Write
 from synergyc.targets import load_chip
 from tests.conftest import Golden
-from tests.firmware.samples import two_devices
+from tests.firmware.samples import fallback_devices, two_devices
 
 _SHAPED = {
     "chest": ("device.c", "device.h", "cnn_beat_s0.c", "cnn_beat_s0.h", "samples_beat.c", "samples_beat.h"),
@@ -27,6 +27,20 @@ _SHAPED = {
 def test_sources_are_the_golden_ones(golden: Golden, device: str, name: str) -> None:
     text = render(two_devices()[device])[name]
     golden(f"{device}/{name}", text.replace(synergyc.__version__, "VERSION", 1))
+
+
+@pytest.mark.parametrize(
+    ("device", "name"), [("chest", "device.c"), ("wrist", "device.c"), ("chest", "main.c")]
+)
+def test_images_with_several_plans_are_the_golden_ones(golden: Golden, device: str, name: str) -> None:
+    text = render(fallback_devices()[device])[name]
+    golden(f"fallback/{device}/{name}", text.replace(synergyc.__version__, "VERSION", 1))
+
+
+def test_an_image_with_one_plan_knows_nothing_of_others() -> None:
+    files = render(two_devices()["chest"])
+    assert not {"fallback.c", "fallback.h", "presence.c", "presence.h"} & files.keys()
+    assert "fallback" not in files["main.c"] + files["report.c"] + files["device.h"] + files["device.c"]
 
 
 def test_the_second_chip_differs_in_addresses_only_by_its_target(golden: Golden) -> None:

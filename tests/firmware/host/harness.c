@@ -157,6 +157,24 @@ void test_start(unsigned side, const uint32_t *words, uint8_t depth, uint16_t pa
     wire_open(&end->wire);
 }
 
+/* End `side` goes over to plan `plan`: queues are emptied, streams have the numbers of that plan. */
+void test_carry(unsigned side, uint8_t plan)
+{
+    end_t *end = &ends[side];
+    for (uint8_t stream = 0; stream < STREAMS; stream++) {
+        queue_clear(&end->out[stream]);
+        queue_clear(&end->in[stream]);
+        end->senders[stream].number = (uint8_t)(STREAMS * plan + stream);
+        end->receivers[stream].number = (uint8_t)(STREAMS * plan + stream);
+    }
+    link_carry(&end->link, &(link_streams_t){end->senders, end->receivers, STREAMS, STREAMS});
+}
+
+bool test_hears(unsigned side)
+{
+    return link_hears(&ends[side].link);
+}
+
 void test_set_ticks(uint32_t ticks)
 {
     now_ticks = ticks;
