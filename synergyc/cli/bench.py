@@ -35,13 +35,15 @@ def command() -> None:
 @click.option("-q", "--quiet", is_flag=True, help="No progress messages.")
 def paper(budget: float, names: tuple[str, ...], output: Path | None, as_json: bool, quiet: bool) -> None:
     """Compare all selectors on workloads, fleets and link rates."""
-    from synergyc.pipeline.evaluation import SETTINGS, evaluate, summary
+    from synergyc.pipeline.evaluation import Evaluation
+    from synergyc.pipeline.evaluation_cases import SETTINGS
+    from synergyc.pipeline.evaluation_compare import sensitivity, summary
     from synergyc.pipeline.evaluation_tables import evaluation_markdown, evaluation_rows
 
     grids = {}
     with stages(quiet=quiet) as progress:
         for name in names or ("shared",):
-            grids[name] = evaluate(_zoo_network, SETTINGS[name], budget_s=budget, progress=progress)
+            grids[name] = tuple(Evaluation(_zoo_network, SETTINGS[name], budget, progress).rows())
     text = evaluation_markdown(grids, budget_s=budget)
     if output is not None:
         output.write_text(text)
@@ -53,6 +55,7 @@ def paper(budget: float, names: tuple[str, ...], output: Path | None, as_json: b
     document = {
         "summary": summaries[first],
         "settings": summaries,
+        "sensitivity": {name: dict(sensitivity(rows)) for name, rows in grids.items()},
         "rows": [line for name, rows in grids.items() for line in evaluation_rows(name, rows)],
     }
     click.echo(json.dumps(document, indent=2))

@@ -51,6 +51,14 @@ class Selection:
     grown: Instance | None = None
 
 
+class ConflictError(SynergyError):
+    """Plans that apps chose without regard to each other do not fit together; ``rows`` are these plans."""
+
+    def __init__(self, diagnostics: Diagnostic | Iterable[Diagnostic], rows: Sequence[int]) -> None:
+        super().__init__(diagnostics)
+        self.rows = tuple(rows)
+
+
 class Selector(Protocol):
     """Chooses one candidate for each app."""
 

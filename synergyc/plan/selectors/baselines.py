@@ -5,14 +5,16 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 
 from synergyc.diagnostics import Diagnostic, SynergyError
 from synergyc.plan.columns import Floats, Mask
-from synergyc.plan.instance import Instance
+from synergyc.plan.instance import Choice, Instance
 from synergyc.plan.selectors.base import (
     Budget,
+    ConflictError,
     Selection,
     first_that_fits,
     no_place_left,
@@ -25,24 +27,28 @@ Preference = Callable[[Instance, int, Floats], Floats]
 """Keys (n, k) by which an app ranks its candidates, given their scores (n, k)."""
 
 
-def min_dev(instance: Instance, budget: Budget) -> Selection:
+Tie = Literal["best", "typical"]
+"""Which of the plans with equally many devices: the best one by the objective, or the one in the middle."""
+
+
+def min_dev(instance: Instance, budget: Budget, tie: Tie = "best") -> Selection:
     """Each app alone: the fewest devices."""
-    return _alone(instance, _fewest)
+    return _alone(instance, _fewest, tie=tie)
 
 
-def max_dev(instance: Instance, budget: Budget) -> Selection:
+def max_dev(instance: Instance, budget: Budget, tie: Tie = "best") -> Selection:
     """Each app alone: the most devices."""
-    return _alone(instance, _most)
+    return _alone(instance, _most, tie=tie)
 
 
-def pri_min_dev(instance: Instance, budget: Budget) -> Selection:
+def pri_min_dev(instance: Instance, budget: Budget, tie: Tie = "best") -> Selection:
     """Apps by priority: the fewest devices beside those before."""
-    return _in_turn(instance, _fewest)
+    return _in_turn(instance, _fewest, tie)
 
 
-def pri_max_dev(instance: Instance, budget: Budget) -> Selection:
+def pri_max_dev(instance: Instance, budget: Budget, tie: Tie = "best") -> Selection:
     """Apps by priority: the most devices beside those before."""
-    return _in_turn(instance, _most)
+    return _in_turn(instance, _most, tie)
 
 
 def ind_model(instance: Instance, budget: Budget) -> Selection:
@@ -66,7 +72,10 @@ def joint_model(instance: Instance, budget: Budget) -> Selection:
         search.offer(one_by_one(blind, order))
     search.run()
     if search.rows is None:
-        raise no_place_left(instance, order[-1], dict.fromkeys(order[:-1], 0))
+        alone = _choices(instance, _model_time)
+        raise ConflictError(
+            no_place_left(instance, order[-1], dict.fromkeys(order[:-1], 0)).diagnostics, alone
+        )
     return _proven_fit(instance, [int(known[j][row]) for j, row in enumerate(search.rows)])
 
 
@@ -113,34 +122,60 @@ def _offloads(instance: Instance, j: int) -> Mask:
 
 
 def _alone(
-    instance: Instance, keys: Preference, allowed: Callable[[Instance, int], Mask] | None = None
+    instance: Instance,
+    keys: Preference,
+    allowed: Callable[[Instance, int], Mask] | None = None,
+    tie: Tie = "best",
 ) -> Selection:
     """Return the plan where every app chooses as if it had all devices; refused if these do not fit."""
+    return _proven_fit(instance, _choices(instance, keys, allowed, tie))
+
+
+def _choices(
+    instance: Instance,
+    keys: Preference,
+    allowed: Callable[[Instance, int], Mask] | None = None,
+    tie: Tie = "best",
+) -> list[int]:
+    """Return what every app chooses as if it had all devices."""
     rows = []
     for j in range(len(instance.tables)):
         scores = instance.scores(j, {})
         possible = np.isfinite(scores[:, 0]) & plain(instance, j)
         if allowed is not None:
             possible &= allowed(instance, j)
-        row = first_that_fits(instance, j, ranking(keys(instance, j, scores), possible), {})
+        row = _first(instance, j, keys(instance, j, scores), possible, {}, tie)
         if row is None:
             raise no_place_left(instance, j, {})
         rows.append(row)
-    return _proven_fit(instance, rows)
+    return rows
 
 
-def _in_turn(instance: Instance, keys: Preference) -> Selection:
+def _in_turn(instance: Instance, keys: Preference, tie: Tie) -> Selection:
     """Return the plan where apps choose by priority, each beside those before it."""
     chosen: dict[int, int] = {}
     apps = instance.problem.apps
     for j in sorted(range(len(apps)), key=lambda j: -apps[j].priority):
         scores = instance.scores(j, chosen)
         possible = instance.free(j, chosen) & np.isfinite(scores[:, 0]) & plain(instance, j)
-        row = first_that_fits(instance, j, ranking(keys(instance, j, scores), possible), chosen)
+        row = _first(instance, j, keys(instance, j, scores), possible, chosen, tie)
         if row is None:
-            raise no_place_left(instance, j, chosen)
+            error = no_place_left(instance, j, chosen)
+            rest = _choices(instance, keys, tie=tie)
+            raise ConflictError(error.diagnostics, [chosen.get(i, row) for i, row in enumerate(rest)])
         chosen[j] = row
     return Selection(tuple(chosen[j] for j in range(len(apps))))
+
+
+def _first(instance: Instance, j: int, keys: Floats, possible: Mask, chosen: Choice, tie: Tie) -> int | None:
+    """Return the first candidate by ``keys`` that fits beside ``chosen``, or the middle one of its equals."""
+    rows = ranking(keys, possible)
+    found = first_that_fits(instance, j, rows, chosen)
+    if found is None or tie == "best":
+        return found
+    equal = [row for row in rows if keys[row, 0] == keys[found, 0]]
+    middle = len(equal) // 2
+    return first_that_fits(instance, j, [*equal[middle:], *reversed(equal[:middle])], chosen)
 
 
 def _proven_fit(instance: Instance, rows: Sequence[int]) -> Selection:
@@ -148,7 +183,7 @@ def _proven_fit(instance: Instance, rows: Sequence[int]) -> Selection:
     reasons = instance.reasons_of(rows)
     if reasons:
         head = Diagnostic("plans-conflict", "plans that the apps chose on their own do not fit together")
-        raise SynergyError((head, *reasons))
+        raise ConflictError((head, *reasons), rows)
     if not np.isfinite(instance.score(rows)[0]):
         raise SynergyError(
             Diagnostic("rate-missed", "plans that the apps chose on their own miss a wanted rate together")

@@ -12,7 +12,14 @@ from synergyc.diagnostics import SynergyError
 from synergyc.plan.goals import WORST, Score
 from synergyc.plan.instance import Choice, Instance
 from synergyc.plan.selectors import baselines
-from synergyc.plan.selectors.base import Budget, Selection, improved, one_by_one, ranking
+from synergyc.plan.selectors.base import (
+    Budget,
+    Selection,
+    first_that_fits,
+    improved,
+    one_by_one,
+    ranking,
+)
 from synergyc.plan.selectors.growth import grown
 from synergyc.plan.selectors.multipliers import load_bound
 from synergyc.plan.selectors.progressive import progressive
@@ -70,6 +77,8 @@ def exact(instance: Instance, budget: Budget) -> Selection:
     added (``growth``), and the search goes on with them.
     """
     unlisted = any(table.unlisted for table in instance.tables)
+    if not unlisted and not _each_fits_alone(instance):
+        raise nothing_fits(instance, budget)
     search = _started(instance, budget)
     if search.rows is None and unlisted:
         search = _started(grown(instance, math.inf, budget, _SEEDS).instance, budget)
@@ -88,6 +97,12 @@ def exact(instance: Instance, budget: Budget) -> Selection:
     if math.isfinite(bound):
         bound = max(bound, load_bound(longer.instance))
     return Selection(rows, min(bound, score[0]), optimal=bound >= score[0], grown=longer.instance)
+
+
+def _each_fits_alone(instance: Instance) -> bool:
+    """Return whether every app has a candidate that fits; where one has none, there is nothing to search."""
+    apps = range(len(instance.tables))
+    return all(first_that_fits(instance, j, ranking(instance.scores(j, {})), {}) is not None for j in apps)
 
 
 def _started(instance: Instance, budget: Budget) -> Search:
