@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from synergyc.diagnostics import Diagnostic, SynergyError, fail
+from synergyc.frontend.layouts import layers_of
 from synergyc.ir.graph import Graph, GraphInput, Node, Operator
 from synergyc.ir.preparation import Preparation, Step
 from synergyc.ir.tail import Tail, behind
@@ -56,13 +57,28 @@ class GraphBuilder:
         self.input = Value(INPUT, input_shape)
         self._nodes: list[Node] = []
         self._aside: dict[str, _Aside] = {}
+        self._built: dict[str, Value] = {}
         self._taken = {INPUT}
 
     def emit(self, operator: Operator, sources: tuple[Value, ...], shape: Shape, origin: Origin) -> Value:
-        """Add a node and return its value."""
+        """Add a node and return its value; what it reads is reordered by layers, if they can."""
+        sources = tuple(self._in_layers(item) for item in sources)
         value = Value(self._unique(origin.module), shape)
         self._nodes.append(Node(value.name, operator, tuple(item.name for item in sources), shape, origin))
         return value
+
+    def _in_layers(self, value: Value) -> Value:
+        """Return ``value`` made by layers where it was left to the CPU, and they can; else ``value``."""
+        item = self._aside.get(value.name)
+        if item is None or self.unmoved(value)[0] == self.input:
+            return value
+        if value.name not in self._built:
+            layers = layers_of(item.work, item.source.shape)
+            made = item.source
+            for operator, shape in layers or ():
+                made = self.emit(operator, (made,), shape, item.origin)
+            self._built[value.name] = made if layers else value
+        return self._built[value.name]
 
     def set_aside(
         self, work: Step | tuple[Tail, ...], source: Value, shape: Shape, origin: Origin, hint: str | None

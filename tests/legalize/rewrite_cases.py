@@ -370,4 +370,20 @@ CASES = {
         (conv(3, 4, 3),),
         lambda x, a: a(((x - torch.tensor([0.1, 0.2, 0.3])) / 0.5).permute(0, 3, 1, 2)),
     ),
+    "pixel shuffle": Case((2, 4, 5), (conv(2, 8, 1), lambda: nn.PixelShuffle(2), conv(2, 3, 3)), chain),
+    "pixel shuffle by four": Case(
+        (2, 3, 3), (conv(2, 32, 1), lambda: nn.PixelShuffle(4), nn.ReLU, conv(2, 3, 3)), chain
+    ),
+    "pixel unshuffle": Case(
+        (2, 6, 8), (conv(2, 3, 1), lambda: nn.PixelUnshuffle(2), nn.ReLU, conv(12, 3, 3)), chain
+    ),
+    "pixel unshuffle by four": Case(
+        (2, 8, 12), (conv(2, 3, 1), lambda: nn.PixelUnshuffle(4), conv(48, 3, 1)), chain
+    ),
+    "vector to map": Case(
+        (8,), (lambda: nn.Linear(8, 45), nn.ReLU, lambda: nn.Unflatten(1, (3, 5, 3)), conv(3, 2, 3)), chain
+    ),
+    "vector to line": Case(
+        (8,), (lambda: nn.Linear(8, 33), lambda: nn.Unflatten(1, (3, 11)), line(3, 2, 3)), chain
+    ),
 }

@@ -55,5 +55,5 @@ _STEPS: tuple[Callable[[Graph], Graph], ...] = (
     _each(thinning.pooled),
     _each(padding.crop_before_convolution, padding.join, kernels.along_one_axis, kernels.fitted),
     _each(padding.even_out, padding.join, copies.copied, pools.in_two_steps),
-    _each(channels.picked_by_weights),
+    _each(channels.made_by_weights, channels.picked_by_weights),
 )
