@@ -19,12 +19,14 @@ from synergyc.emulate.simulation import Simulation
 from synergyc.firmware.keys import ERASED, KEY_BYTES, emulation_keys, keyed_image, read_keys
 from synergyc.manifest import Manifest, device_keys, read_manifest
 from synergyc.pipeline import run as runs
+from synergyc.pipeline.boards import BoardOptions, run_on_boards
 from synergyc.pipeline.run import RunOptions, run
 from synergyc.pipeline.scenario import Incident, Scenario
 from synergyc.report.outcome import RunOutcome
 from tests.e2e.attackers import Attacker, Forging, Reordering, Replaying, attack
 from tests.e2e.command import EXAMPLE, ROOT, synergyc
 from tests.e2e.conftest import needs_compiler
+from tests.e2e.desk import desk
 
 pytestmark = pytest.mark.e2e
 
@@ -147,6 +149,12 @@ def test_a_wrong_or_missing_key_is_said(
     monkeypatch.setattr(runs, "device_keys", keys)
     with pytest.raises(SynergyError, match=rf"{message}.*\[link-key\]"):
         run(secure_build, RunOptions(4))
+
+
+def test_boards_without_keys_are_named(secure_build: Path) -> None:
+    """Images as they were built, on boards at serial ports: the board says so when it is asked who it is."""
+    with desk(secure_build) as ports, pytest.raises(SynergyError, match=r"'chest' has no key .*\[link-key\]"):
+        run_on_boards(secure_build, BoardOptions({"chest": ports["chest"]}, 4))
 
 
 def test_a_build_holds_no_keys(secure_build: Path) -> None:

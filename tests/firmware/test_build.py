@@ -12,6 +12,7 @@ import pytest
 
 from synergyc.diagnostics import SynergyError
 from synergyc.firmware.build import build, write_sources
+from synergyc.firmware.sizing import own_sizes
 from synergyc.firmware.spec import FirmwareSpec
 from synergyc.toolchain import PREFIX_VARIABLE, find_cross_compiler
 from tests.firmware.samples import two_devices
@@ -126,3 +127,23 @@ def test_a_sensor_driver_that_does_not_compile_is_named_by_its_file(tmp_path: Pa
 def test_a_sensor_driver_without_its_function_does_not_link(tmp_path: Path) -> None:
     with pytest.raises(SynergyError, match=r"sensor_empty_take.*\[link-error\]"):
         build(two_devices(driver="empty", driver_text='#include "sensor.h"\n')["chest"], tmp_path)
+
+
+def test_weights_samples_and_tensors_do_not_count_as_the_firmwares_own(tmp_path: Path) -> None:
+    """More of each makes the image larger, and nothing of what it takes beside them."""
+    spec = two_devices()["chest"]
+    (infer,), (sense,), (queue, *others) = spec.infers, spec.senses, spec.queues[::-1]
+    address, values = infer.program.weights
+    more = replace(infer.program, weights=(address, replace(values, words=tuple(range(800)))))
+    larger = replace(
+        spec,
+        infers=(replace(infer, program=more),),
+        senses=(replace(sense, samples=sense.samples * 50),),
+        queues=(*others[::-1], replace(queue, depth=40)),
+    )
+    sizes = [build(item, tmp_path / str(n)).sizes for n, item in enumerate((spec, larger))]
+    assert sizes[1].flash_bytes > sizes[0].flash_bytes + 4000
+    assert sizes[1].ram_bytes > sizes[0].ram_bytes + 900
+    own = [own_sizes(item, size) for item, size in zip((spec, larger), sizes, strict=True)]
+    assert abs(own[1].flash_bytes - own[0].flash_bytes) < 64  # alignment
+    assert own[1].ram_bytes - own[0].ram_bytes < 38 * 16  # a slot for each tensor
