@@ -13,6 +13,7 @@ import pytest
 from synergyc.manifest import Manifest
 from synergyc.pipeline.build import BuildOptions, build
 from synergyc.pipeline.run import RunOptions, run
+from synergyc.pipeline.scenario import Scenario
 from synergyc.toolchain import find_cross_compiler
 from tests.e2e.command import ROOT, synergyc
 
@@ -54,6 +55,35 @@ def test_results_are_right_and_as_fast_as_predicted(built: Path) -> None:
     assert swap is not None
     assert swap.loads == pytest.approx(swap.predicted_loads, abs=2)
     assert swap.load_ms == pytest.approx(swap.predicted_load_ms, rel=0.05)
+
+
+def linked(text: str) -> str:
+    """Return the example with motion sensor and actuator on a device of their own, which infers nothing."""
+    text = text.replace("../models", str(ROOT / "models"))
+    text = text.replace(
+        "sensors: [microphone, imu], actuators: [haptic]}",
+        "sensors: [microphone]}\n  wrist: {board: max78000fthr, sensors: [imu], actuators: [haptic]}",
+    )
+    text = text.replace("\napps:\n", "\nlinks:\n  - {between: [collar, wrist], medium: uart}\n\napps:\n")
+    return text.replace("    interact: haptic\n", "    interact: haptic\n    forbid: [wrist]\n")
+
+
+def test_results_are_right_over_a_bad_wire(tmp_path: Path) -> None:
+    """Samples and results cross the wire while weights are loaded; no run is wrong or lost uncounted."""
+    find_cross_compiler()
+    app_file = tmp_path / "linked.yaml"
+    app_file.write_text(linked((ROOT / "examples" / "swap.yaml").read_text()))
+    build(app_file, tmp_path / "build", BuildOptions(), lambda _: None)
+    outcome = run(tmp_path / "build", RunOptions(24, scenario=Scenario(loss=0.1, corrupt=0.01)))
+    for app in outcome.apps:
+        assert app.wrong == 0
+        assert app.right + app.dropped == app.sent == 24
+        assert app.right > 0
+    collar, wrist = outcome.devices
+    assert collar.swap is not None
+    assert collar.swap.loads >= 3
+    assert wrist.swap is None
+    assert collar.resent_frames > 0
 
 
 def test_a_report_has_a_memory_map_for_each_set(built: Path, tmp_path: Path) -> None:
