@@ -12,7 +12,7 @@ from synergyc.diagnostics import Diagnostic
 from synergyc.ir.network import Network
 from synergyc.plan.checks import Checks, Fits
 from synergyc.plan.columns import Floats, Indices, Mask
-from synergyc.plan.cost import Costing, CostModel, app_plans
+from synergyc.plan.cost import CostModel, app_plans
 from synergyc.plan.energy import idle_mw
 from synergyc.plan.goals import Figures, Score, Scorer, app_figures, optimistic
 from synergyc.plan.layout import travel_bytes
@@ -204,19 +204,18 @@ class Instance:
         return self.checks.together([self.candidate(j, row), *(self.candidate(i, chosen[i]) for i in beside)])
 
     def plans(self, rows: Sequence[int]) -> tuple[AppPlan, ...]:
-        """Return the plans of all apps, with predictions by the cost model."""
-        return app_plans(self._costings(rows))
+        """Return the plans of all apps, with predictions by the cost model, without residency sets."""
+        return app_plans(
+            [table.model.cost(table.candidate(row)) for table, row in zip(self.tables, rows, strict=True)]
+        )
 
     def scheduled(self, rows: Sequence[int]) -> tuple[tuple[AppPlan, ...], Schedule]:
-        """Return the plans of all apps with what their schedule gives, and the schedule."""
-        costings = self._costings(rows)
-        played = schedule(self.problem, costings)
-        return as_played(app_plans(costings), played), played
-
-    def _costings(self, rows: Sequence[int]) -> list[Costing]:
+        """Return the plans with residency sets and what their schedule gives, and the schedule."""
         candidates = [self.candidate(j, row) for j, row in enumerate(rows)]
         settled = with_residency(candidates, self.checks)
-        return [table.model.cost(item) for table, item in zip(self.tables, settled, strict=True)]
+        costings = [table.model.cost(item) for table, item in zip(self.tables, settled, strict=True)]
+        played = schedule(self.problem, costings)
+        return as_played(app_plans(costings), played), played
 
     def reasons_of(self, rows: Sequence[int]) -> tuple[Diagnostic, ...]:
         """Return what stands against a whole plan."""
