@@ -11,7 +11,7 @@ from synergyc.ir.network import Network
 from synergyc.plan.checks import Fits
 from synergyc.plan.cost import weight_bytes
 from synergyc.plan.problem import Objective, PlanApp, PlanLink, PlanProblem
-from synergyc.plan.selector import choose
+from synergyc.plan.selector import choose_or_swap
 from synergyc.plan.types import Plan, Segment
 
 MOST_DEVICES_FOR_ALL_SETS = 5
@@ -87,7 +87,7 @@ def _alternative(
     reasons: tuple[Diagnostic, ...] = ()
     while part.apps:
         try:
-            result = choose(part, networks, fits, objective, time_budget_s=_BUDGET_S)
+            result = choose_or_swap(part, networks, fits, objective, time_budget_s=_BUDGET_S)
         except SynergyError as error:
             reasons = reasons or error.diagnostics
             # Of equal priority the last one in the app file.
@@ -152,12 +152,16 @@ def _switches(
     after: Plan,
     present: tuple[str, ...],
 ) -> Iterator[Switch]:
-    """Yield what each device must load: one whose segments change is set up anew, with all its weights."""
+    """Yield what each device must load: one whose segments change is set up anew, with its first weights.
+
+    Those of further residency sets are loaded when a run needs them.
+    """
     for name in present:
         had = {(s.app, s.first, s.last) for s in before.segments_on(name)}
         segments = after.segments_on(name)
         if not segments or {(s.app, s.first, s.last) for s in segments} <= had:
             continue
-        size_bytes = sum(weight_bytes(networks[s.app].layers[s.first : s.last + 1]) for s in segments)
+        first = after.residency_sets(name)[0]
+        size_bytes = sum(weight_bytes(networks[s.app].layers[s.first : s.last + 1]) for s in first)
         load_ms = size_bytes * problem.device(name).chip.cnn.timing.weight_byte_ns / 1e6
         yield Switch(name, segments, size_bytes, load_ms)

@@ -50,7 +50,9 @@ def test_results_are_right_and_as_fast_as_predicted(built: Path) -> None:
     assert outcome.ok
     for app in outcome.apps:
         assert app.right == app.sent == RUNS
-        assert app.throughput_hz == pytest.approx(app.predicted_throughput_hz, rel=0.06)
+        assert app.throughput_hz == pytest.approx(app.predicted_throughput_hz, rel=0.05)
+        assert app.latency is not None
+        assert app.latency.p50_ms == pytest.approx(app.predicted_latency_ms, rel=0.05)
     swap = outcome.devices[0].swap
     assert swap is not None
     assert swap.loads == pytest.approx(swap.predicted_loads, abs=2)

@@ -12,6 +12,7 @@ import pytest
 
 from synergyc.diagnostics import Diagnostic, SynergyError
 from synergyc.ir.network import Network
+from synergyc.plan.availability import alternatives
 from synergyc.plan.cost import CostModel, weight_bytes
 from synergyc.plan.document import plan_document
 from synergyc.plan.problem import PlanApp, PlanProblem
@@ -99,6 +100,25 @@ def test_a_second_device_is_better_than_loading_weights() -> None:
     )
     result = plan_with(2, both)
     assert not any(part.swapped for app in result.plan.apps for part in app.segments)
+
+
+def test_apps_go_on_with_swapped_weights_when_a_device_is_away() -> None:
+    problem = one_device()
+    both = replace(
+        problem,
+        devices=(*problem.devices, device("chest", ("imu",), ("led",))),
+        links=(wire("wrist", "chest"),),
+    )
+    chosen = plan_with(2, both).plan
+    found = alternatives(both, NETWORKS, at_most(2), "throughput", chosen)  # type: ignore[arg-type]
+    assert [(item.away, item.served) for item in found] == [
+        (("wrist",), ("a", "b", "c")),
+        (("chest",), ("a", "b", "c")),
+    ]
+    for item in found:
+        (switch,) = item.switches
+        assert [segment.residency for segment in switch.segments] == [0, 0, 1]
+        assert switch.weight_bytes == BYTES["a"] + BYTES["b"]
 
 
 def test_flash_limits_what_can_be_swapped() -> None:
