@@ -44,4 +44,7 @@ def test_examples_are_right_and_as_fast_as_predicted(name: str, tmp_path: Path) 
         assert app.latency is not None
         assert app.throughput_hz == pytest.approx(app.predicted_throughput_hz, rel=0.05)
         assert app.latency.p50_ms == pytest.approx(app.predicted_latency_ms, rel=0.05)
+    for swap in filter(None, (device.swap for device in outcome.devices)):
+        assert swap.loads == pytest.approx(swap.predicted_loads, abs=1)
+        assert swap.load_ms == pytest.approx(swap.predicted_load_ms, rel=0.05)
     assert all(0 < device.stack_bytes < 2048 for device in outcome.devices)

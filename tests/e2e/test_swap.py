@@ -1,6 +1,6 @@
 """Three models whose weights do not fit one accelerator together: ``examples/swap.yaml``, emulated.
 
-Truth: the integer reference for every result; for the plan's schedule, what the emulated device does.
+Truth: the integer reference for every result. How fast it is: ``test_examples``.
 """
 
 from __future__ import annotations
@@ -18,9 +18,6 @@ from synergyc.toolchain import find_cross_compiler
 from tests.e2e.command import ROOT, synergyc
 
 pytestmark = pytest.mark.e2e
-
-RUNS = 100
-"""As many as the schedule plays: the first and the last load count less then."""
 
 
 @pytest.fixture(scope="module")
@@ -43,20 +40,6 @@ def test_the_manifest_says_which_weights_are_together_and_why(manifest: Manifest
     first, second = device.loads
     assert first.weight_bytes == sum(part.weight_bytes for part in device.segments[:2])
     assert second.load_ms < first.load_ms < 40
-
-
-def test_results_are_right_and_as_fast_as_predicted(built: Path) -> None:
-    outcome = run(built, RunOptions(RUNS))
-    assert outcome.ok
-    for app in outcome.apps:
-        assert app.right == app.sent == RUNS
-        assert app.throughput_hz == pytest.approx(app.predicted_throughput_hz, rel=0.05)
-        assert app.latency is not None
-        assert app.latency.p50_ms == pytest.approx(app.predicted_latency_ms, rel=0.05)
-    swap = outcome.devices[0].swap
-    assert swap is not None
-    assert swap.loads == pytest.approx(swap.predicted_loads, abs=2)
-    assert swap.load_ms == pytest.approx(swap.predicted_load_ms, rel=0.05)
 
 
 def linked(text: str) -> str:
