@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from synergyc.diagnostics import SynergyError, fail
 from synergyc.synth.geometry import geometry_of, highest_bit, lowest_bit, round_up
 from synergyc.synth.kernels import FOURFOLD
+from synergyc.synth.packing import Column, packed, placing_order
 from synergyc.synth.placed import BiasPlace, PlacedLayer
+from synergyc.synth.solve import Outcome
 from synergyc.targets import Cnn
 
 Columns = dict[int, list[int | None]]
@@ -108,6 +110,7 @@ def allocate_biases(
 ) -> tuple[tuple[BiasPlace, ...], ...]:
     """Return the places of each request: depthwise first, then the largest first into the emptiest quadrant.
 
+    Where that rule, which is the vendor tool's, finds no room, all ways to share out the quadrants are tried.
     ``start`` gives bytes that are taken already in each quadrant; ``share``: equal biases are stored once.
     Raises SynergyError when one does not fit.
     """
@@ -128,21 +131,76 @@ def allocate_biases(
             return -1
         return 0 if len(request.quadrants) == 1 else cnn.bias_bytes - len(sizes[index][0])
 
-    rest = [index for index in range(len(requests)) if index not in places]
-    shared: dict[tuple[bool, tuple[int | None, ...]], BiasPlace] = {}
-    for index in sorted(rest, key=priority):
-        column, fourfold = sizes[index][0], requests[index].placed.fourfold
-        key = (fourfold, tuple(column))
-        if key not in shared or not share:
-            shared[key] = _place_column(requests[index], column, filled, cnn)
-        places[index] = (shared[key],)
+    rest = sorted((index for index in range(len(requests)) if index not in places), key=priority)
+    columns = [_Column(requests[index], tuple(sizes[index][0])) for index in rest]
+    once: dict[object, _Column] = {}
+    for column in columns:
+        once.setdefault(column.key if share else column, column)
+    stored = list(once.values())
+    try:
+        found = _in_turn(stored, dict(filled), cnn)
+    except SynergyError as error:
+        found = _shared_out(stored, filled, cnn, error)
+    by_key = dict(zip(once, found, strict=True))
+    for index, column in zip(rest, columns, strict=True):
+        places[index] = (by_key[column.key if share else column],)
     return tuple(places[index] for index in range(len(requests)))
 
 
+@dataclass(frozen=True, eq=False)
+class _Column:
+    """The bytes of a layer that is not depthwise."""
+
+    request: BiasRequest
+    values: tuple[int | None, ...]
+
+    @property
+    def key(self) -> tuple[bool, tuple[int | None, ...]]:
+        """What columns that may be stored once have in common."""
+        return self.request.placed.fourfold, self.values
+
+
+def _in_turn(columns: Sequence[_Column], filled: dict[int, int], cnn: Cnn) -> list[BiasPlace]:
+    """Return the places by the vendor tool's rule: each into the emptiest quadrant."""
+    return [
+        _place_column(
+            column.request,
+            column.values,
+            min(column.request.quadrants, key=lambda item: filled[item]),
+            filled,
+            cnn,
+        )
+        for column in columns
+    ]
+
+
+def _shared_out(
+    columns: Sequence[_Column], filled: dict[int, int], cnn: Cnn, error: SynergyError
+) -> list[BiasPlace]:
+    """Return places of any kind; raises ``error`` with what the search says about it."""
+    packable = [
+        Column(len(item.values), item.request.quadrants, FOURFOLD if item.request.placed.fourfold else 1)
+        for item in columns
+    ]
+    quadrants, finished = packed(packable, filled, cnn.bias_bytes)
+    if quadrants is None:
+        loose = [replace(item, step=1) for item in packable]  # alignment depends on the order, which is one
+        proven = finished and packed(loose, filled, cnn.bias_bytes) == (None, True)
+        said = Outcome.IMPOSSIBLE if proven else Outcome.UNKNOWN
+        (first,) = error.diagnostics
+        raise SynergyError(replace(first, message=f"{first.message} ({said})")) from error
+    order = placing_order(packable)
+    filled = dict(filled)
+    found = {
+        index: _place_column(columns[index].request, columns[index].values, quadrants[index], filled, cnn)
+        for index in order
+    }
+    return [found[index] for index in range(len(columns))]
+
+
 def _place_column(
-    request: BiasRequest, column: Sequence[int | None], filled: dict[int, int], cnn: Cnn
+    request: BiasRequest, column: Sequence[int | None], quadrant: int, filled: dict[int, int], cnn: Cnn
 ) -> BiasPlace:
-    quadrant = min(request.quadrants, key=lambda item: filled[item])
     if request.placed.fourfold:  # the start is given in units of four bytes
         filled[quadrant] = round_up(filled[quadrant], FOURFOLD)
     if filled[quadrant] + len(column) > cnn.bias_bytes:

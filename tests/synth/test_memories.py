@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from synergyc.diagnostics import SynergyError
 from synergyc.ir.network import Layer, LayerOp, Tensor
@@ -11,6 +15,7 @@ from synergyc.ir.types import frozen_array
 from synergyc.synth.biases import BiasRequest, allocate_biases, bias_columns
 from synergyc.synth.kernels import KernelImage
 from synergyc.synth.memories import WeightRequest, allocate_weights
+from synergyc.synth.packing import Column, packed
 from synergyc.synth.placed import BiasPlace, PlacedLayer
 from synergyc.targets import load_chip
 
@@ -101,6 +106,48 @@ def test_full_bias_memory_is_reported() -> None:
     with pytest.raises(SynergyError, match="biases do not fit") as error:
         places([biased(300, value=1), biased(300, value=2)], quadrants=(0,))
     assert error.value.diagnostics[0].have == "212 of 512 bytes"
+
+
+def test_biases_are_shared_out_where_the_rule_of_the_emptiest_quadrant_finds_no_room() -> None:
+    # 300 and 212 fill one quadrant, 200, 200 and 112 the other; the rule puts both 200 beside each other
+    # only after 212 went to the second.
+    sizes = (300, 212, 200, 200, 112)
+    found = places([biased(size, value=index + 1) for index, size in enumerate(sizes)])
+    filled = [
+        sum(size for size, place in zip(sizes, found, strict=True) if place.quadrant == q) for q in (0, 1)
+    ]
+    assert filled == [512, 512]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "said"),
+    [((300, 300, 300), "no arrangement exists"), (tuple(range(103, 116)), "the search budget ran out")],
+)
+def test_biases_without_room_say_whether_that_is_proven(sizes: tuple[int, ...], said: str) -> None:
+    quadrants = (0, 1) if len(sizes) == 3 else (0, 1, 2)
+    with pytest.raises(SynergyError, match=said):
+        places([biased(size, value=index + 1) for index, size in enumerate(sizes)], quadrants)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.integers(1, 12), min_size=1, max_size=6), st.integers(1, 3))
+def test_packing_finds_what_trying_everything_finds(sizes: list[int], memories: int) -> None:
+    columns = [Column(size, tuple(range(memories))) for size in sizes]
+    found, finished = packed(columns, dict.fromkeys(range(memories), 0), 15)
+    possible = any(
+        all(
+            sum(size for size, m in zip(sizes, choice, strict=True) if m == memory) <= 15
+            for memory in range(memories)
+        )
+        for choice in product(range(memories), repeat=len(sizes))
+    )
+    assert finished
+    assert (found is not None) == possible
+    if found is not None:
+        used = [
+            sum(size for size, m in zip(sizes, found, strict=True) if m == item) for item in range(memories)
+        ]
+        assert max(used) <= 15
 
 
 def test_depthwise_biases_are_transposed_in_broadcast_mode() -> None:
