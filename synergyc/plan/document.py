@@ -9,7 +9,7 @@ from synergyc.diagnostics import SynergyError
 from synergyc.plan.availability import Alternative
 from synergyc.plan.pareto import plan_figures
 from synergyc.plan.selector import PlanResult
-from synergyc.plan.types import AppPlan, Plan
+from synergyc.plan.types import AppPlan, Plan, Prediction
 
 
 def plan_document(result: PlanResult) -> dict[str, object]:
@@ -137,26 +137,30 @@ def _loads(plan: Plan) -> list[dict[str, object]]:
 
 
 def _predictions(apps: tuple[AppPlan, ...]) -> dict[str, object]:
+    """Return the figures of each app: those of the schedule where one was played, as manifest and run have."""
+    return {app.app: _prediction(app.predicted) for app in apps}
+
+
+def _prediction(predicted: Prediction) -> dict[str, object]:
+    guaranteed = {"throughput_hz": predicted.throughput_hz, "latency_ms": predicted.latency_ms}
+    scheduled = {} if predicted.scheduled is None else asdict(predicted.scheduled)
     return {
-        app.app: {
-            "throughput_hz": app.predicted.throughput_hz,
-            "latency_ms": app.predicted.latency_ms,
-            "energy_uj": app.predicted.energy_uj,
-            "scheduled": None if app.predicted.scheduled is None else asdict(app.predicted.scheduled),
-            "bottleneck": app.predicted.bottleneck,
-            "cycles": dict(app.predicted.cycles),
-            "terms": [
-                {
-                    "unit": term.unit,
-                    "task": term.task,
-                    "duration_us": term.duration_us,
-                    "source": term.source,
-                    "basis": term.basis,
-                    "error": term.error,
-                    "energy_uj": term.energy_uj,
-                }
-                for term in app.predicted.terms
-            ],
-        }
-        for app in apps
+        **guaranteed,
+        **scheduled,
+        "guaranteed": guaranteed,
+        "energy_uj": predicted.energy_uj,
+        "bottleneck": predicted.bottleneck,
+        "cycles": dict(predicted.cycles),
+        "terms": [
+            {
+                "unit": term.unit,
+                "task": term.task,
+                "duration_us": term.duration_us,
+                "source": term.source,
+                "basis": term.basis,
+                "error": term.error,
+                "energy_uj": term.energy_uj,
+            }
+            for term in predicted.terms
+        ],
     }

@@ -227,10 +227,21 @@ def test_same_question_same_answer() -> None:
 
 
 def test_document() -> None:
-    document = json.loads(json.dumps(plan_document(choose(pair(), {"a": NETWORK}, at_most(2)))))
+    result = choose(pair(), {"a": NETWORK}, at_most(2))
+    document = json.loads(json.dumps(plan_document(result)))
     assert set(document) >= {"plan", "predicted", "optimal", "gap", "solve_s", "alternatives", "rejected"}
     assert document["optimal"] is True
-    assert document["predicted"]["a"].keys() >= {"throughput_hz", "latency_ms"}
+    predicted, scheduled = document["predicted"]["a"], result.plan.apps[0].predicted.scheduled
+    assert scheduled is not None
+    assert predicted["throughput_hz"] == scheduled.throughput_hz
+    assert predicted["latency_ms"] == scheduled.latency_ms
+    assert predicted["guaranteed"] == {
+        "throughput_hz": result.plan.apps[0].predicted.throughput_hz,
+        "latency_ms": result.plan.apps[0].predicted.latency_ms,
+    }
+    for other in document["alternatives"]:  # of these no schedule is played
+        figures = other["predicted"]["a"]
+        assert figures["guaranteed"] == {name: figures[name] for name in ("throughput_hz", "latency_ms")}
     (app,) = document["plan"]["apps"]
     assert [part["device"] for part in app["segments"]] == ["wrist", "chest"]
     assert document["rejected"][0]["reasons"][0]["need"] == "3 layers"
