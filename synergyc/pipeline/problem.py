@@ -14,6 +14,7 @@ def plan_problem(system: System) -> PlanProblem:
         links=tuple(_link(link, everyone) for link in system.links),
         apps=tuple(_app(app, system) for app in system.apps),
         shared_accelerators=True,
+        multi_tensor_cuts=True,
         battery_h=system.battery_h,
     )
 

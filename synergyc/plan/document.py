@@ -137,7 +137,7 @@ def _loads(plan: Plan) -> list[dict[str, object]]:
 
 
 def _predictions(apps: tuple[AppPlan, ...]) -> dict[str, object]:
-    """Return the figures of each app: those of the schedule where one was played, as manifest and run have."""
+    """Return the figures of each app: those of the schedule where one was played, as in manifest and run."""
     return {app.app: _prediction(app.predicted) for app in apps}
 
 

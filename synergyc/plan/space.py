@@ -83,7 +83,7 @@ def legal_cuts(network: Network, *, several: bool = False) -> tuple[int, ...]:
 def is_segment(network: Network, first: int, last: int) -> bool:
     """Return whether layers ``first`` to ``last`` make every tensor that is needed after them.
 
-    The firmware hands tensors from a segment to the next one, not past it.
+    Plans hand tensors from a segment to the next one, not past it.
     """
     made = {layer.output.name for layer in network.layers[first : last + 1]}
     return made.issuperset(network.live_after(last))
