@@ -1,7 +1,8 @@
 """Random systems over good and bad links: ``python -m benchmarks.systems --count 50``.
 
 Networks, plans and devices are drawn (``tests/e2e/random_systems.py``); every result is compared with the
-integer reference. ``--soak-s 3600`` runs the example for so much virtual time with random faults instead, its
+integer reference. ``--predict --runs 60`` compares rates and latencies with the planner's schedule.
+``--soak-s 3600`` runs the example for so much virtual time with random faults instead, its
 link in the clear and secured in turn, and shows that the process does not grow. A piece is right if every run
 that was sensed was delivered right or counted as dropped, and if in the end every device that has power has
 drained its queues: it says so (``$E``) only then.
@@ -20,12 +21,14 @@ import click
 from synergyc.pipeline.build import BuildOptions, build
 from synergyc.pipeline.run import RunOptions, run
 from synergyc.pipeline.scenario import Incident, IncidentKind, Scenario
-from tests.e2e.random_systems import random_system, run_system
+from tests.e2e.random_systems import compare_system, random_system, run_system
 
 EXAMPLE = Path(__file__).parent.parent / "examples" / "digits.yaml"
 _SLICE_S = 100
 """Virtual time of one piece of a soak, more if a sensor is reset. The devices' ticks wrap after 86 s."""
 _PROGRESS_RUNS = 500
+_WANTED = 0.05
+"""How far a prediction may be from emulation."""
 _RATE_HZ = 5
 
 
@@ -33,11 +36,38 @@ _RATE_HZ = 5
 @click.option("--count", default=50, show_default=True, help="Number of systems.")
 @click.option("--first", default=0, show_default=True, help="Seed of the first one, or of the first piece.")
 @click.option("--runs", default=6, show_default=True, help="Runs of each app.")
+@click.option("--predict", is_flag=True, help="Compare rates and latencies with the schedule's instead.")
 @click.option("--soak-s", default=0, help="Virtual seconds of a soak with random faults.")
-def main(count: int, first: int, runs: int, soak_s: int) -> None:
+def main(count: int, first: int, runs: int, predict: bool, soak_s: int) -> None:
     """Exit 1 if any run was wrong or lost without a count."""
-    good = soak(soak_s, first) if soak_s else _all(range(first, first + count), runs)
+    seeds = range(first, first + count)
+    if predict:
+        compare(seeds, runs)
+        return
+    good = soak(soak_s, first) if soak_s else _all(seeds, runs)
     raise SystemExit(0 if good else 1)
+
+
+def compare(seeds: range, runs: int) -> None:
+    """Print how far the schedule's rates and latencies are from what the devices do, by app and in all."""
+    found: list[tuple[float, float]] = []
+    for seed in seeds:
+        with tempfile.TemporaryDirectory() as name:
+            for app in compare_system(random_system(seed), Path(name), runs):
+                found.append(app.errors)
+                rate, latency = app.errors
+                click.echo(
+                    f"seed {seed} {app.app}: {app.predicted.throughput_hz:.1f} and {app.throughput_hz:.1f}"
+                    f" runs/s ({rate:+.1%}), {app.predicted.latency_ms:.2f} and {app.latency_ms:.2f} ms"
+                    f" ({latency:+.1%})"
+                )
+    for what, errors in zip(("throughput", "latency"), zip(*found, strict=True), strict=True):
+        sizes = sorted(map(abs, errors))
+        within = sum(size <= _WANTED for size in sizes)
+        click.echo(
+            f"{what}: {within} of {len(sizes)} within {_WANTED:.0%}; median {sizes[len(sizes) // 2]:.1%},"
+            f" 9 of 10 below {sizes[int(0.9 * len(sizes))]:.1%}, largest {sizes[-1]:.1%}"
+        )
 
 
 def _all(seeds: range, runs: int) -> bool:

@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import median_high
 
 import numpy as np
 
@@ -31,17 +32,23 @@ from synergyc.firmware.spec import Wire as Join
 from synergyc.ir.network import Network
 from synergyc.ir.types import Activation, Array, EltwiseOp
 from synergyc.legalize import check_limits
-from synergyc.pipeline.consoles import ConsoleReader
-from synergyc.plan.types import AppPlan, HandOff, Plan, Prediction, Segment
+from synergyc.pipeline.consoles import ConsoleReader, SenseReader
+from synergyc.plan.cost import CostModel, candidate_of
+from synergyc.plan.problem import PlanApp, PlanDevice, PlanLink, PlanProblem
+from synergyc.plan.timeline import schedule
+from synergyc.plan.types import AppPlan, AppSchedule, HandOff, Plan, Prediction, Schedule, Segment
 from synergyc.synth.native import generate
 from synergyc.synth.program import Program
 from synergyc.synth.resident import place_resident
-from synergyc.targets import load_board, load_chip, load_medium
+from synergyc.synth.switch import switch_steps
+from synergyc.targets import link_medium, load_board, load_chip, load_medium
 from tests.synth.networks import AVERAGE_2X2, MAX_2X2, Spec, linear, network, point
 
 _BOARDS = ("max78000fthr", "max78000fthr", "max78002evkit")
 _SECURED_SHARE = 0.3
 _LIMIT_NS = 60 * 10**9
+_ASK_NS = 10**6
+"""How often consoles and logs of sensed runs are read; a log holds 32 of them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,11 +93,82 @@ def random_system(seed: int) -> RandomSystem:
     raise AssertionError("unreachable")
 
 
+@dataclass(frozen=True)
+class Agreement:
+    """An app's rate and median latency: by the schedule, and as the devices have it."""
+
+    app: str
+    predicted: AppSchedule
+    throughput_hz: float
+    latency_ms: float
+
+    @property
+    def errors(self) -> tuple[float, float]:
+        """Relative errors of rate and latency."""
+        return (
+            self.predicted.throughput_hz / self.throughput_hz - 1,
+            self.predicted.latency_ms / self.latency_ms - 1,
+        )
+
+
 def run_system(
     system: RandomSystem, folder: Path, runs: int, *, loss: float = 0.0, corrupt: float = 0.0
 ) -> list[Result]:
     """Build all images, run them and judge every result; raises SynergyError if the devices do not end."""
     specs = system.specs(runs)
+    consoles, _ = _played(system, specs, folder, loss, corrupt)
+    return [_judge(system, app, specs, consoles, runs) for app in system.plan.apps]
+
+
+def compare_system(system: RandomSystem, folder: Path, runs: int) -> list[Agreement]:
+    """Build all images, run them, and compare each app's rate and latency with the schedule's."""
+    specs = system.specs(runs)
+    consoles, senses = _played(system, specs, folder, 0.0, 0.0)
+    predicted = predicted_schedule(system, runs).apps
+    found = []
+    for app in system.plan.apps:
+        lines = [item for item in consoles[app.interact_device].lines if item.line.kind == "R"]
+        shown = {int(item.line.fields[1]): item.at_ns for item in lines if item.line.fields[0] == app.app}
+        delays = [at_ns - (senses[app.app].sensed_before(run, at_ns) or 0) for run, at_ns in shown.items()]
+        rate_hz = (len(shown) - 1) * 1e9 / (max(shown.values()) - min(shown.values()))
+        found.append(Agreement(app.app, predicted[app.app], rate_hz, median_high(delays) / 1e6))
+    return found
+
+
+def predicted_schedule(system: RandomSystem, runs: int) -> Schedule:
+    """Return what the planner's schedule expects of the system."""
+    boards = {name: load_board(board) for name, board in system.boards.items()}
+    devices = tuple(
+        PlanDevice(name, load_chip(board.chip), console_bd=board.console_rate_bd)
+        for name, board in boards.items()
+    )
+    links = tuple(
+        PlanLink(join.name, join.ends, link_medium(join.medium.name, secure=join.secure), join.rate_kbps)
+        for join in system.joins
+    )
+    apps = tuple(PlanApp(app.app, "any", "any") for app in system.plan.apps)
+    problem = PlanProblem(devices, links, apps)
+    costings = [
+        CostModel(problem, app, system.networks[app.name]).cost(
+            candidate_of(part, system.networks[app.name]), part.hand_offs
+        )
+        for app, part in zip(apps, system.plan.apps, strict=True)
+    ]
+    switches: dict[str, int] = {}
+    loads: dict[str, int] = {}
+    for device in devices:
+        programs = {item.name: system.programs[item.name] for item in system.plan.segments_on(device.name)}
+        for name, program in programs.items():
+            others = [other for other in programs.values() if other is not program]
+            switches[name] = len(switch_steps(program, others, device.chip.cnn))
+            loads[name] = program.load_words
+    return schedule(problem, costings, runs, switches, loads)
+
+
+def _played(
+    system: RandomSystem, specs: Sequence[FirmwareSpec], folder: Path, loss: float, corrupt: float
+) -> tuple[dict[str, ConsoleReader], dict[str, SenseReader]]:
+    """Run all images to their end; return their consoles, and the sensors by app."""
     boards = [
         Board(spec.board, load_elf(build(spec, folder / spec.device).elf), spec.device) for spec in specs
     ]
@@ -100,14 +178,20 @@ def run_system(
         for link in spec.links:
             if link.key is not None:
                 board.poke(key_symbol(link.name), emulation_keys([link.key])[link.key])
+    senses = {
+        app.app: SenseReader(app.app, simulation.boards[app.sense_device], consoles[app.sense_device])
+        for app in system.plan.apps
+    }
 
     def ended() -> bool:
         for console in consoles.values():
             console.poll()
+        for sense in senses.values():
+            sense.poll()
         return all(console.counts["E"] for console in consoles.values())
 
-    simulation.run(_LIMIT_NS, ended).raise_unless(Ending.STOPPED)
-    return [_judge(system, app, specs, consoles, runs) for app in system.plan.apps]
+    simulation.run(_LIMIT_NS, ended, ask_every_ns=_ASK_NS).raise_unless(Ending.STOPPED)
+    return consoles, senses
 
 
 def _draw(chance: random.Random) -> RandomSystem:
