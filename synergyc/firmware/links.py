@@ -44,7 +44,8 @@ def link_ends(
         for device, peers in _peers(used[wire.name]).items():
             mine = ends.setdefault(device, [])
             uart = _next_uart(device, boards[device], len({link.uart for link in mine}))
-            mine += [_link_end(wire, device, peer, uart, numbers) for peer in peers]
+            streams = _streams(wire, plans)
+            mine += [_link_end(wire, device, peer, uart, numbers, streams) for peer in peers]
     return {device: tuple(links) for device, links in ends.items()}
 
 
@@ -119,7 +120,15 @@ def _next_uart(device: str, board: Board, index: int) -> str:
     return board.link_uarts[index]
 
 
-def _link_end(wire: Wire, device: str, peer: str, uart: str, numbers: Mapping[str, int]) -> Link:
+def _streams(wire: Wire, plans: Sequence[Plan]) -> int:
+    """Return how many hand-offs of one plan a wire or channel carries, of that which has the most."""
+    over = [[item for app in plan.apps for item in app.hand_offs if item.link == wire.name] for plan in plans]
+    return max(map(len, over))
+
+
+def _link_end(
+    wire: Wire, device: str, peer: str, uart: str, numbers: Mapping[str, int], streams: int
+) -> Link:
     return Link(
         name=f"{wire.name}_{peer}" if wire.medium.shared else wire.name,
         channel=wire.name,
@@ -131,6 +140,7 @@ def _link_end(wire: Wire, device: str, peer: str, uart: str, numbers: Mapping[st
         payload_bytes=wire.medium.mtu_bytes,
         bits_per_byte=wire.medium.bits_per_byte,
         shared=wire.medium.shared,
+        streams=streams,
         key=_key_name(wire, device, peer) if wire.secure else None,
     )
 

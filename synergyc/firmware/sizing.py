@@ -129,11 +129,13 @@ def uarts(spec: FirmwareSpec) -> tuple[str, ...]:
 def answer_us(spec: FirmwareSpec, link: Link) -> float:
     """Return how long a sender waits for an answer: what is before it on the way, and a peer that is busy.
 
-    That is a full sending buffer in both directions; on a shared channel of all peers.
+    That is a full sending buffer in both directions; on a shared channel the windows of all its streams,
+    which wait in the modules. If the time-out were shorter, a busy channel would be filled with frames that
+    are sent again although they were not lost.
     """
     frame_us = transfer_us(_frame_bytes(link), link.rate_bd / 1000, link.bits_per_byte)
-    peers = sum(other.channel == link.channel for other in spec.links) + 1 if link.shared else 1
-    return 2 * (_FRAMES_OUT + 1) * peers * frame_us + _PEER_BUSY_US
+    frames = max(2 * (_FRAMES_OUT + 1), WINDOW * link.streams if link.shared else 0)
+    return frames * frame_us + _PEER_BUSY_US
 
 
 def beat_us(spec: FirmwareSpec, link: Link) -> float:

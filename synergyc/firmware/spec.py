@@ -48,6 +48,8 @@ class Link:
     payload_bytes: int
     bits_per_byte: int
     shared: bool = False
+    streams: int = 1
+    """Hand-offs of one plan that share the channel, of whatever devices."""
     key: str | None = None
     """Name of the key that secures it, the same one at both ends; None: frames are in the clear."""
 

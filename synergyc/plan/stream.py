@@ -31,23 +31,39 @@ class Hello(Enum):
 
 @dataclass(frozen=True)
 class Fragments:
-    """How a tensor is played: ``parts`` of ``group`` frames each, of equal size."""
+    """How a tensor is played: ``parts`` of ``group`` frames each, the last one with what is left."""
 
+    size_bytes: int
+    mtu_bytes: int
+    overhead_bytes: int
+    """Of a frame between chip and peer or radio module."""
     parts: int
     group: int
-    part_bytes: int
-    """Between chip and peer or radio module."""
-    answer_bytes: int
+
+    def frames(self, part: int) -> int:
+        """Return the number of frames of a part."""
+        return max(1, -(-self._payload_bytes(part) // self.mtu_bytes))
+
+    def part_bytes(self, part: int) -> int:
+        """Return the bytes of a part between chip and peer or radio module."""
+        return self._payload_bytes(part) + self.frames(part) * self.overhead_bytes
+
+    @property
+    def answer_bytes(self) -> int:
+        """Bytes of the answers to a part."""
+        return self.group * self.overhead_bytes
+
+    def _payload_bytes(self, part: int) -> int:
+        most = self.group * self.mtu_bytes
+        return min(most, self.size_bytes - part * most)
 
 
 def fragments_of(size_bytes: int, medium: Medium) -> Fragments:
     """Return the fragments of a tensor of ``size_bytes`` on ``medium``."""
     frames = max(1, -(-size_bytes // medium.mtu_bytes))
-    parts = -(-frames // -(-frames // _PARTS))
-    group = -(-frames // parts)
+    group = -(-frames // _PARTS)
     overhead_bytes = medium.frame_overhead_bytes - medium.air_overhead_bytes
-    part_bytes = round((size_bytes + frames * overhead_bytes) / parts)
-    return Fragments(parts, group, part_bytes, group * overhead_bytes)
+    return Fragments(size_bytes, medium.mtu_bytes, overhead_bytes, -(-frames // group), group)
 
 
 @dataclass
@@ -257,9 +273,11 @@ class LinkTask:
         fragments = sender.fragments
         run = sender.queue.items[sender.next // fragments.parts - sender.retired]
         who = (sender.receiver.who[0], run)
-        yield from self.device.spend(self._coding(fragments.part_bytes, fragments.group), "send", who)
+        part = sender.next % fragments.parts
+        count = fragments.part_bytes(part)
+        yield from self.device.spend(self._coding(count, fragments.frames(part)), "send", who)
         sender.next += 1
-        self._put(link, fragments.part_bytes, "transfer", who, (sender.receiver, None))
+        self._put(link, count, "transfer", who, (sender.receiver, None))
 
     def _answer(self, link: Link, receiver: Receiver) -> Process:
         fragments = receiver.fragments

@@ -209,18 +209,19 @@ class _Player:
         group = max(fragments_of(item.size_bytes, medium).group for item in over)
         uart = self._uart(node, group * medium.ring_bytes, 1000 * medium.uart_rate_kbps(link.rate_kbps))
         task = LinkTask(node.device, line, uart, medium, self.runtime)
-        repeat_us = self._answer_us(link, len(peers))
+        repeat_us = self._answer_us(link, len(over))
         task.links = [Link(node.device, peer, repeat_us=repeat_us) for peer in peers]
         node.link_tasks[link.name] = task
         node.device.interrupting.append(task)
 
-    def _answer_us(self, link: PlanLink, peers: int) -> float:
+    def _answer_us(self, link: PlanLink, streams: int) -> float:
         """Return how long a device waits for an answer (``firmware.sizing.answer_us``)."""
-        medium = link.medium
-        full_bytes = medium.mtu_bytes + medium.frame_overhead_bytes
-        full_us = transfer_us(full_bytes, link.rate_kbps, medium.bits_per_byte)
-        frames = self.runtime.answer_wait_frames * (peers + 1 if medium.shared else 1)
-        return frames * full_us + self.runtime.peer_busy_us
+        medium, frames = link.medium, self.runtime.answer_wait_frames
+        if medium.shared:
+            frames = max(frames, self.runtime.window_frames * streams)
+        frame_bytes = medium.mtu_bytes + medium.frame_overhead_bytes - medium.air_overhead_bytes
+        rate_kbps = medium.uart_rate_kbps(link.rate_kbps)
+        return frames * transfer_us(frame_bytes, rate_kbps, medium.bits_per_byte) + self.runtime.peer_busy_us
 
     def _uart(self, node: _Node, ring_bytes: int, rate_bd: float) -> Uart:
         """Return a UART at the rate nearest to ``rate_bd`` that its clock gives by a whole divider."""
