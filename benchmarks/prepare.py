@@ -22,6 +22,9 @@ from synergyc.plan.cost import prepare_cycles
 SHAPES = ((3, 32, 32), (32, 9, 9), (1, 64, 64), (16, 20, 20), (32, 32, 3))
 """Of samples; the last is in the order of a camera: rows, columns, colours."""
 
+BYTES = (3, 32, 32)
+"""Of samples that are normalized."""
+
 _MOST_CHANNELS = 32
 
 DRIVER = """#include "sensor.h"
@@ -51,6 +54,30 @@ class Camera(nn.Module):
         return features.mean((2, 3))
 
 
+class Photo(nn.Module):
+    """Reads bytes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.camera = Camera(BYTES[0], last=False)
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """Return four means."""
+        means: torch.Tensor = self.camera(image.float() / 255)
+        return means
+
+
+def measure_bytes(folder: Path) -> float:
+    """Return the CPU cycles of one sample that is normalized."""
+    torch.manual_seed(0)
+    example = torch.zeros((1, *BYTES), dtype=torch.uint8)
+    torch.export.save(torch.export.export(Photo().eval(), (example,)), folder / "net.pt2")
+    np.save(folder / "samples.npy", np.zeros((2, *BYTES), dtype=np.uint8))
+    calibration = np.random.default_rng(0).integers(0, 256, (8, *BYTES)).astype(np.uint8)
+    np.save(folder / "calibration.npy", calibration)
+    return _cycles("model: {exported: net.pt2}", folder)
+
+
 def measure(shape: tuple[int, ...], folder: Path) -> float:
     """Return the CPU cycles of one sample of zeros."""
     last = shape[0] == _MOST_CHANNELS and shape[-1] < shape[1]
@@ -60,19 +87,22 @@ def measure(shape: tuple[int, ...], folder: Path) -> float:
     np.save(folder / "samples.npy", np.zeros((2, *shape), dtype=np.int8))
     calibration = np.random.default_rng(0).uniform(-1, 1, (8, *shape)).astype(np.float32)
     np.save(folder / "calibration.npy", calibration)
-    (folder / "zero.c").write_text(DRIVER)
     arguments = f"{{channels: {channels}, last: {str(last).lower()}}}"
+    source = f"{Path(__file__).resolve()}:Camera"
+    shown = f"input: {list(shape)}, args: {arguments}"
+    return _cycles(f'model: {{python: "{source}", weights: weights.pt, {shown}}}', folder)
+
+
+def _cycles(model: str, folder: Path) -> float:
+    """Build an app of ``model`` with a driver of its own, and return what preparing one sample takes."""
+    (folder / "zero.c").write_text(DRIVER)
     (folder / "app.yaml").write_text(f"""synergy: 1
 devices:
   wrist: {{board: max78000fthr, sensors: [camera], actuators: [display]}}
 apps:
   app:
     sense: {{sensor: camera, driver: zero.c}}
-    model:
-      python: "{Path(__file__).resolve()}:Camera"
-      weights: weights.pt
-      input: {list(shape)}
-      args: {arguments}
+    {model}
     quantize: {{calibrate: calibration.npy}}
     samples: samples.npy
     interact: display
@@ -93,7 +123,12 @@ def main() -> None:
         click.echo(f"{shape}: {cycles[-1]:.0f} cycles, predicted {prepare_cycles(shape):.0f}")
     weight = 1 / np.array(cycles)
     found = np.linalg.lstsq(np.array(rows) * weight[:, None], np.ones(len(cycles)), rcond=None)[0]
+    with tempfile.TemporaryDirectory() as folder:
+        cycles.append(measure_bytes(Path(folder)))
+    values = math.prod(BYTES)
+    each = (cycles[-1] - found @ np.array([values, values / BYTES[-1]])) / values
     click.echo(f"prepare_value_cycles: {found[0]:.1f}, prepare_row_cycles: {found[1]:.1f}")
+    click.echo(f"normalize_cycles: {each:.1f}")
 
 
 if __name__ == "__main__":

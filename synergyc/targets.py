@@ -371,6 +371,8 @@ class Runtime(_Data):
     """For each value that a driver delivers in the sensor's own shape."""
     prepare_row_cycles: float
     """For each row of such values: what lies along the last axis."""
+    normalize_cycles: float
+    """Beside that, for each value that is normalized."""
     tail_cycles: dict[str, TailCycles]
     """By the name of the function."""
     infer_cycles: float

@@ -44,6 +44,8 @@ def command(device: str, as_json: bool, **model: Any) -> None:
     from rich.console import Console
 
     Console().print(_table(f"{network.name} on {board.chip}", rows))
+    for note in quantized.notes:
+        click.echo(f"note: {note}")
 
 
 def _table(title: str, rows: tuple[LayerRow, ...]) -> Table:

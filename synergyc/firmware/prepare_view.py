@@ -10,7 +10,7 @@ import numpy as np
 
 from synergyc.firmware.spec import Sense
 from synergyc.firmware.tail_view import LayoutView, layout_view
-from synergyc.ir.preparation import Preparation
+from synergyc.ir.preparation import Preparation, PreparationStep
 from synergyc.ir.types import Array, describe_shape
 
 Table = tuple[int, ...]
@@ -29,11 +29,18 @@ class PrepareView:
     words: int
     axes: tuple[Table, ...]
     layout: LayoutView
+    pixels: int
+    """Of a channel of the network's input."""
+    factors: Table
+    terms: Table
+    """Of each channel, of samples that are normalized; see ``Step.factors``."""
 
 
 def prepare_view(sense: Sense, c_name: str) -> PrepareView:
     """Return the tables that prepare samples of an app."""
-    preparation = sense.preparation or Preparation(sense.layout.tensor.shape, ())
+    shape = sense.layout.tensor.shape
+    preparation = sense.preparation or Preparation(shape, ())
+    factors, terms = _normalization(preparation, shape[0])
     return PrepareView(
         app=sense.app,
         c_name=c_name,
@@ -44,7 +51,20 @@ def prepare_view(sense: Sense, c_name: str) -> PrepareView:
         words=sense.layout.words,
         axes=axis_tables(preparation),
         layout=layout_view(sense.layout),
+        pixels=math.prod(shape[1:]),
+        factors=factors,
+        terms=terms,
     )
+
+
+def _normalization(preparation: Preparation, channels: int) -> tuple[Table, Table]:
+    """Return factors and terms by channel of the network's input; folding gives channels several places."""
+    step = next((item for item in preparation.steps if item.kind is PreparationStep.NORMALIZE), None)
+    if step is None:
+        return (), ()
+    repeats = channels // len(step.gains)
+    factors, terms = (np.repeat(items, repeats) for items in step.factors())
+    return tuple(map(int, factors)), tuple(map(int, terms))
 
 
 def axis_tables(preparation: Preparation) -> tuple[Table, ...]:
@@ -53,7 +73,7 @@ def axis_tables(preparation: Preparation) -> tuple[Table, ...]:
     Where axes do not add up, as odd reshaping may bring about, a single table has the index of every value.
     """
     shape = preparation.source_shape
-    index = _indices(preparation)
+    index = _indices(preparation.moves)
     grid = index.reshape(shape)
     edges = [np.moveaxis(grid, axis, 0).reshape(size, -1)[:, 0] for axis, size in enumerate(shape)]
     tables = [edge - (edge[0] if axis else 0) for axis, edge in enumerate(edges)]

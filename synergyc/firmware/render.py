@@ -17,6 +17,7 @@ from synergyc.firmware.segment_view import SegmentView, hex_rows, segment_view
 from synergyc.firmware.spec import FirmwareSpec, Infer, Link, PlanTasks, Port, Queue, Sense, Storage, TailTask
 from synergyc.firmware.tail_view import tail_view
 from synergyc.ir import fixed_point
+from synergyc.ir.preparation import FACTOR_BITS
 from synergyc.ir.tail import MOST_AXES
 from synergyc.targets import data_folder
 
@@ -125,8 +126,10 @@ def render(spec: FirmwareSpec, port: Port = Port.BAREMETAL) -> dict[str, str]:
 def _prepare_files(environment: jinja2.Environment, sense: Sense) -> dict[str, str]:
     """Return the files by which a driver gets an app's samples into the accelerator's layout."""
     name = c_name(sense.app)
-    values = {"prepare": prepare_view(sense, name)}
-    files = {file: _render(environment, file, {}) for file in ("prepare.h", "prepare.c")}
+    values = {"prepare": prepare_view(sense, name), "zip": zip, "factor_bits": FACTOR_BITS}
+    files = {
+        file.removesuffix(".j2"): _render(environment, file, values) for file in ("prepare.h", "prepare.c.j2")
+    }
     for suffix in ("h", "c"):
         files[f"prepare_{name}.{suffix}"] = _render(environment, f"prepare_app.{suffix}.j2", values)
     return files

@@ -13,6 +13,7 @@ from typing import Any
 
 from synergyc.diagnostics import Diagnostic, SynergyError, fail
 from synergyc.frontend.layouts import layers_of
+from synergyc.frontend.normalization import normalized
 from synergyc.ir.graph import Graph, GraphInput, Node, Operator
 from synergyc.ir.preparation import Preparation, Step
 from synergyc.ir.tail import Tail, behind
@@ -52,8 +53,8 @@ class _Aside:
 class GraphBuilder:
     """Collects nodes; names are unique and made of the module's names."""
 
-    def __init__(self, name: str, input_shape: Shape) -> None:
-        self._name = name
+    def __init__(self, name: str, input_shape: Shape, *, reads_bytes: bool = False) -> None:
+        self._name, self._reads_bytes = name, reads_bytes
         self.input = Value(INPUT, input_shape)
         self._nodes: list[Node] = []
         self._aside: dict[str, _Aside] = {}
@@ -117,6 +118,11 @@ class GraphBuilder:
             raise SynergyError(problems)
         if not kept:
             raise fail("capture-signature", "the model must compute its output from its input")
+        result = output.name
+        if self._reads_bytes:
+            found = normalized(kept, start.name, start.shape, result)
+            kept, result = list(found.nodes), found.output
+            steps.append(found.step)
         preparation = Preparation(self.input.shape, tuple(steps)) if steps else None
         renamed = {start.name: INPUT}
         nodes = [
@@ -130,7 +136,7 @@ class GraphBuilder:
             for node in kept
         ]
         source = GraphInput(INPUT, start.shape, preparation)
-        return Graph(self._name, source, tuple(nodes), output.name, tail=tuple(tail))
+        return Graph(self._name, source, tuple(nodes), result, tail=tuple(tail))
 
     def _head(self, nodes: list[Node]) -> tuple[Value, list[Step]]:
         """Return the value that the first layers read, and the steps that make it of the input."""

@@ -99,6 +99,9 @@ _ONE_NORM = 14
 """From this opset on, batch normalization says by an attribute, not by its outputs, that it trains."""
 
 
+_INPUT_TYPES = (onnx.TensorProto.FLOAT, onnx.TensorProto.UINT8)
+
+
 def _true_inputs(model: onnx.ModelProto) -> list[onnx.ValueInfoProto]:
     """Return the inputs that are not weights: old files list both."""
     weights = {item.name for item in model.graph.initializer}
@@ -110,10 +113,10 @@ def _fix_input(model: onnx.ModelProto, path: Path, wanted: Shape | None) -> None
     source = _true_inputs(model)[0]
     dims = source.type.tensor_type.shape.dim
     sizes = [dim.dim_value if dim.HasField("dim_value") else 0 for dim in dims]
-    if source.type.tensor_type.elem_type != onnx.TensorProto.FLOAT or not 2 <= len(sizes) <= 4:
+    if source.type.tensor_type.elem_type not in _INPUT_TYPES or not 2 <= len(sizes) <= 4:
         raise fail(
             "capture-input",
-            "the model's input must be floating-point values of shape (N, C, H, W), (N, C, L) or (N, F), not"
+            "the model's input must be float or uint8 values of shape (N, C, H, W), (N, C, L) or (N, F), not"
             f" {onnx.TensorProto.DataType.Name(source.type.tensor_type.elem_type).lower()} {sizes}",
             location=file_location(path),
         )
@@ -204,7 +207,10 @@ class _Reader:
             for item in (*graph.input, *graph.value_info, *graph.output)
         }
         self._source = _true_inputs(model)[0].name
-        self._builder = GraphBuilder(name, self._shapes[self._source][1:])
+        kind = _true_inputs(model)[0].type.tensor_type.elem_type
+        self._builder = GraphBuilder(
+            name, self._shapes[self._source][1:], reads_bytes=kind == onnx.TensorProto.UINT8
+        )
         self._known: dict[str, Any] = {
             item.name: frozen_array(numpy_helper.to_array(item)) for item in graph.initializer
         }

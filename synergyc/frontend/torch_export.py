@@ -177,7 +177,7 @@ class _Reader:
 
     def __init__(self, program: ExportedProgram, name: str, input_shape: Shape) -> None:
         self._program = program
-        self._builder = GraphBuilder(name, input_shape)
+        self._builder = GraphBuilder(name, input_shape, reads_bytes=_reads_bytes(program))
         self._known: dict[str, Any] = dict(_constants(program))
         self._problems: list[Diagnostic] = []
 
@@ -260,6 +260,13 @@ class _Reader:
             return [self._resolved(part) for part in argument]
         name = getattr(argument, "name", "")  # of the node that computes the argument
         return self._known.get(name, argument)
+
+
+def _reads_bytes(program: ExportedProgram) -> bool:
+    """Return whether the model was exported for an input of uint8."""
+    names = {str(name) for name in program.graph_signature.user_inputs}
+    inputs = (node for node in program.graph.nodes if node.op == "placeholder" and node.name in names)
+    return any(str(getattr(node.meta.get("val"), "dtype", "")) == "torch.uint8" for node in inputs)
 
 
 def _is_computed(known: object) -> bool:

@@ -298,8 +298,13 @@ class GraphInput:
         """Shape of a sample as the sensor delivers it."""
         return self.shape if self.preparation is None else self.preparation.source_shape
 
+    @property
+    def reads_bytes(self) -> bool:
+        """Whether samples are uint8, and not int8."""
+        return self.preparation is not None and self.preparation.reads_bytes
+
     def prepared(self, samples: Array) -> Array:
-        """Return samples (N, *source_shape) as the network reads them, (N, *shape), same type."""
+        """Return samples (N, *source_shape) as the network reads them, (N, *shape): see ``Preparation``."""
         return samples if self.preparation is None else self.preparation.apply(samples)
 
 

@@ -7,21 +7,31 @@ the network and done before it.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np
 
 from synergyc.ir.types import Array, Shape, describe_shape
 
+LARGEST_BYTE = 255
+"""Of samples that are normalized: unsigned integers of 8 bits."""
+
+NORMALIZED_BITS = 7
+"""Fraction bits of normalized values, as of all inputs of the accelerator."""
+
+FACTOR_BITS = 16
+"""Fraction bits of what bytes are multiplied by."""
+
 
 class PreparationStep(StrEnum):
-    """How a sample is reordered; no step changes a value, the last two may add zeros at an axis's end."""
+    """What is done with a sample: all steps but the last move values; two may add zeros at an axis's end."""
 
     TRANSPOSE = "transpose"
     RESHAPE = "reshape"
     FOLD = "fold"
     EXTEND = "extend"
+    NORMALIZE = "normalize"
 
 
 @dataclass(frozen=True)
@@ -31,11 +41,14 @@ class Step:
     ``sizes``: of ``TRANSPOSE`` the order of axes, from 0; of ``RESHAPE`` the new shape; of ``FOLD`` the
     pixels along each axis that become channels: channel ``c`` of phase ``p`` goes to channel
     ``c * phases + p``, as ``torch.nn.PixelUnshuffle`` does; of ``EXTEND`` the new number of pixels along each
-    axis.
+    axis. ``NORMALIZE`` has no sizes: it makes real values, in [-1, 1), of bytes: ``gains * byte + offsets``,
+    both with one number for each channel.
     """
 
     kind: PreparationStep
     sizes: tuple[int, ...]
+    gains: tuple[float, ...] = ()
+    offsets: tuple[float, ...] = ()
 
     def apply(self, values: Array) -> Array:
         """Return samples (N, ...) after this step."""
@@ -49,9 +62,31 @@ class Step:
             case PreparationStep.EXTEND:
                 missing = [(0, new - old) for new, old in zip(self.sizes, values.shape[2:], strict=True)]
                 return np.pad(values, [(0, 0), (0, 0), *missing])
+            case PreparationStep.NORMALIZE:
+                return self._normalized(values)
+
+    def factors(self) -> tuple[Array, Array]:
+        """Return what bytes are multiplied by, and what is added, int64 (C,), of normalization on integers.
+
+        A result is ``(byte * factor + term) >> FACTOR_BITS``, clipped to 8 bits.
+        """
+        scale = 1 << (NORMALIZED_BITS + FACTOR_BITS)
+        half = 1 << (FACTOR_BITS - 1)
+        factors, terms = (np.round(np.array(items) * scale) for items in (self.gains, self.offsets))
+        return factors.astype(np.int64), terms.astype(np.int64) + half
+
+    def _normalized(self, values: Array) -> Array:
+        """Return int8 for bytes, real values for real ones."""
+        columns = (-1, *(1,) * (values.ndim - 2))
+        if values.dtype != np.uint8:
+            gains, offsets = (np.array(items).reshape(columns) for items in (self.gains, self.offsets))
+            return np.asarray(values * gains + offsets, dtype=np.float32)
+        factors, terms = (item.reshape(columns) for item in self.factors())
+        whole = (values.astype(np.int64) * factors + terms) >> FACTOR_BITS
+        return np.asarray(np.clip(whole, -128, 127), dtype=np.int8)
 
     def __str__(self) -> str:
-        return f"{self.kind} {describe_shape(self.sizes)}"
+        return f"{self.kind} {describe_shape(self.sizes)}" if self.sizes else str(self.kind)
 
 
 @dataclass(frozen=True)
@@ -61,8 +96,19 @@ class Preparation:
     source_shape: Shape
     steps: tuple[Step, ...]
 
+    @property
+    def reads_bytes(self) -> bool:
+        """Whether the sensor delivers unsigned integers, uint8 and not int8."""
+        return any(step.kind is PreparationStep.NORMALIZE for step in self.steps)
+
+    @property
+    def moves(self) -> Preparation:
+        """The same without what changes values."""
+        kept = tuple(step for step in self.steps if step.kind is not PreparationStep.NORMALIZE)
+        return replace(self, steps=kept)
+
     def apply(self, samples: Array) -> Array:
-        """Return samples (N, *source_shape) as the network reads them, same type."""
+        """Return samples (N, *source_shape) as the network reads them: int8, or real values for real ones."""
         for step in self.steps:
             samples = step.apply(samples)
         return samples

@@ -62,7 +62,7 @@ def expectation(folder: Path, app: AppRecord, runs: int, samples_file: Path | No
     used = min(runs, app.replay_samples)
     labels = None
     if samples_file is None:
-        sensed = _array(checked_bytes(folder, app.samples))[:used].astype(np.int8)
+        sensed = _array(checked_bytes(folder, app.samples))[:used]
         if app.labels is not None:
             labels = _array(checked_bytes(folder, app.labels))[:used].astype(np.int64)
     else:

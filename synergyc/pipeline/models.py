@@ -15,6 +15,7 @@ from synergyc.config import App, CheckpointModel, ModuleModel
 from synergyc.diagnostics import SynergyError, fail, file_location
 from synergyc.ir.graph import Graph, GraphInput
 from synergyc.ir.network import Network
+from synergyc.ir.preparation import LARGEST_BYTE
 from synergyc.ir.types import Array, Shape, describe_shape
 from synergyc.legalize import legalize, outline, rewrite
 from synergyc.pipeline.accuracy import BATCH, Accuracy, measure
@@ -152,14 +153,17 @@ def read_samples(path: Path, source: GraphInput) -> npt.NDArray[np.int8]:
             need=f"N x {describe_shape(shape)}, N at least 1",
             have=describe_shape(values.shape),
         )
-    if values.dtype == np.int8:
+    kind = np.uint8 if source.reads_bytes else np.int8
+    if values.dtype == kind:
         return values
     if not np.issubdtype(values.dtype, np.floating):
         raise fail(
             "samples-type",
-            f"samples must be int8 or floating-point, not {values.dtype}",
+            f"samples must be {kind.__name__} or floating-point, not {values.dtype}",
             location=file_location(path),
         )
+    if source.reads_bytes:
+        return np.clip(np.round(values), 0, LARGEST_BYTE).astype(np.uint8)
     return quantize.quantize_input(values)
 
 

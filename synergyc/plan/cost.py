@@ -297,7 +297,12 @@ class CostModel:
             return 0.0
         source = self.network.preparation
         shape = self.network.inputs[0].shape if source is None else source.source_shape
-        return prepare_cycles(shape) * 1e6 / self.problem.device(device).chip.clocks.cpu_hz
+        reads_bytes = source is not None and source.reads_bytes
+        return (
+            prepare_cycles(shape, reads_bytes=reads_bytes)
+            * 1e6
+            / self.problem.device(device).chip.clocks.cpu_hz
+        )
 
     def tail_us(self, device: str) -> float:
         """Return what the work behind the network takes on the CPU of ``device``."""
@@ -336,10 +341,14 @@ class CostModel:
         yield Work("interact", (f"{device.name}.console",), line_us, 0.0, source, "formula", error=0.0)
 
 
-def prepare_cycles(shape: Shape) -> float:
-    """Return the CPU cycles that a sample of ``shape``, the sensor's own, takes to be prepared."""
+def prepare_cycles(shape: Shape, *, reads_bytes: bool = False) -> float:
+    """Return the CPU cycles that a sample of ``shape``, the sensor's own, takes to be prepared.
+
+    ``reads_bytes``: it is normalized.
+    """
     runtime, values = load_runtime(), math.prod(shape)
-    return values * runtime.prepare_value_cycles + values / shape[-1] * runtime.prepare_row_cycles
+    each = runtime.prepare_value_cycles + (runtime.normalize_cycles if reads_bytes else 0.0)
+    return values * each + values / shape[-1] * runtime.prepare_row_cycles
 
 
 def tail_cycles(network: Network) -> float:

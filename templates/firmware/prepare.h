@@ -13,11 +13,18 @@ typedef struct {
     const uint32_t *places;
 } prepare_axis_t;
 
+/* Samples of unsigned bytes are normalized: (byte * factor + term) >> FACTOR_BITS, clipped to 8 bits. */
+typedef struct {
+    int32_t factor, term;
+} prepare_factor_t;
+
 typedef struct {
     const prepare_axis_t *axes; /* the outermost first */
     uint32_t axis_count;
     const values_layout_t *layout;
     uint32_t words; /* of the network's input */
+    const prepare_factor_t *factors; /* by channel of the network's input; NULL: values stay as they are */
+    uint32_t pixels;                 /* of a channel */
 } prepare_t;
 
 /* Puts `count` values of a sample, from value `first` on, where the accelerator reads them. A sample may come in

@@ -62,3 +62,18 @@ class Pixels(nn.Module):
         features = torch.relu(self.first(image.permute(0, 3, 1, 2)))
         scores: torch.Tensor = self.scores(features.mean((2, 3)))
         return scores
+
+
+class Photo(nn.Module):
+    """Reads bytes of pixels, colours last, and normalizes them by colour."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pixels = Pixels()
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        mean, deviation = torch.tensor((0.485, 0.456, 0.406)), torch.tensor((0.229, 0.224, 0.225))
+        colours = image.permute(0, 3, 1, 2).float() / 255
+        colours = (colours - mean.reshape(1, 3, 1, 1)) / deviation.reshape(1, 3, 1, 1)
+        scores: torch.Tensor = self.pixels(colours.permute(0, 2, 3, 1))
+        return scores

@@ -82,3 +82,26 @@ def test_a_driver_delivers_lines_in_the_predicted_time(tmp_path: Path) -> None:
     outcome = run(tmp_path / "build", RunOptions(runs=runs)).apps[0]
     assert (outcome.sent, outcome.right) == (runs, runs)
     assert outcome.throughput_hz == pytest.approx(predicted.throughput_hz, rel=0.05)
+
+
+def test_bytes_of_a_host_are_normalized_on_the_device(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    program = torch.export.export(endings.Photo().eval(), (torch.zeros((1, 9, 7, 3), dtype=torch.uint8),))
+    torch.export.save(program, tmp_path / "net.pt2")
+    samples = np.random.default_rng(0).integers(0, 256, (4, 9, 7, 3)).astype(np.uint8)
+    np.save(tmp_path / "samples.npy", samples)
+    (tmp_path / "app.yaml").write_text("""synergy: 1
+devices:
+  wrist: {board: max78000fthr, sensors: [camera], actuators: [display]}
+apps:
+  app:
+    sense: {sensor: camera, driver: host}
+    model: {exported: net.pt2}
+    quantize: {calibrate: samples.npy}
+    samples: samples.npy
+    interact: display
+""")
+    app = build(tmp_path / "app.yaml", tmp_path / "build", BuildOptions(), lambda _: None).apps[0]
+    assert app.preparation == ("transpose 2x0x1", "normalize")
+    outcome = run(tmp_path / "build", RunOptions(runs=4)).apps[0]
+    assert (outcome.sent, outcome.right) == (4, 4)

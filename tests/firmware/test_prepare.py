@@ -26,6 +26,7 @@ from tests.firmware.test_tail import layout_of
 
 _HARNESS = Path(__file__).parent / "host" / "prepare.c"
 _FOLD, _EXTEND = PreparationStep.FOLD, PreparationStep.EXTEND
+_BYTES = Step(PreparationStep.NORMALIZE, (), (1 / 255, 0.02, -1 / 128), (0.0, -0.7, 0.99))
 _TRANSPOSE, _RESHAPE = PreparationStep.TRANSPOSE, PreparationStep.RESHAPE
 
 CASES: dict[str, Preparation] = {
@@ -38,6 +39,8 @@ CASES: dict[str, Preparation] = {
     "camera": Preparation((6, 5, 3), (Step(_TRANSPOSE, (2, 0, 1)),)),
     "camera_folded": Preparation((6, 4, 3), (Step(_TRANSPOSE, (2, 0, 1)), Step(_FOLD, (2, 2)))),
     "columns": Preparation((4, 6), (Step(_TRANSPOSE, (1, 0)), Step(_RESHAPE, (6, 2, 2)))),
+    "bytes": Preparation((3, 5, 4), (_BYTES,)),
+    "camera_bytes": Preparation((5, 7, 3), (Step(_TRANSPOSE, (2, 0, 1)), _BYTES, Step(_FOLD, (2, 2)))),
     "odd_rows": Preparation(
         (6, 4), (Step(_TRANSPOSE, (1, 0)), Step(_RESHAPE, (3, 8)), Step(_TRANSPOSE, (1, 0)))
     ),
@@ -85,6 +88,8 @@ def test_samples_arrive_as_the_accelerator_reads_them(
     preparation = CASES[name]
     shape = preparation.source_shape
     sample = np.random.default_rng(seed).integers(-128, 128, shape).astype(np.int8)
+    if preparation.reads_bytes:
+        sample = sample.view(np.uint8)
     layout = layout_of(_input_of(preparation))
     expected = pack_tensor(layout, preparation.apply(sample[None])[0])
     words = (ctypes.c_uint32 * layout.words)(*[0xDEADBEEF] * layout.words)  # of the sample before
