@@ -13,7 +13,7 @@ from synergyc.cli.progress import stages
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from synergyc.manifest import AccuracyRecord, DeviceRecord, Manifest
+    from synergyc.manifest import AccuracyRecord, AlternativeRecord, DeviceRecord, Manifest
     from synergyc.plan.problem import Objective
 
 
@@ -93,8 +93,19 @@ def _summary(manifest: Manifest, output: Path) -> str:
             f" RAM {device.own_ram_bytes:,} B"
         )
         lines += [f"  {line}" for line in _loads(device)]
+    lines += [_alternative(item) for item in manifest.alternatives if item.plan != 0]
     lines.append(f"written to {output}")
     return "\n".join([*lines, ""])
+
+
+def _alternative(item: AlternativeRecord) -> str:
+    """Return who is served when devices are away, where that takes another plan."""
+    if item.plan is None:
+        return f"without {', '.join(item.away)}: no other plan in the images, {item.reason}"
+    return (
+        f"without {', '.join(item.away)}: plan {item.plan} serves {', '.join(item.served)};"
+        f" weights are loaded in {item.switch_ms:.1f} ms"
+    )
 
 
 def _loads(device: DeviceRecord) -> Iterator[str]:

@@ -81,10 +81,11 @@ def _has_host_sensor(spec: FirmwareSpec) -> bool:
 def own_sizes(spec: FirmwareSpec, sizes: Sizes) -> Sizes:
     """Return what an image of ``sizes`` takes beside weights and samples in flash, and tensors in RAM.
 
-    A segment is in flash once, whichever plans use it; tensors of different plans share their memory.
+    Programs and samples that several plans share are there once, as is the memory of their tensors.
     """
-    infers = {infer.program.name: infer for plan in spec.plans for infer in plan.infers}.values()
-    words = sum(infer.program.weight_words for infer in infers)
+    infers = [infer for plan in spec.plans for infer in plan.infers]
+    programs = {infer.program.name: infer.program for infer in infers}
+    words = sum(program.weight_words for program in programs.values())
     words += sum(len(sample) for sense in spec.all_senses for sample in sense.samples)
     words += sum(len(infer.known.input) for infer in infers if infer.known is not None)
     tensors_bytes = max(sum(queue.ram_bytes for queue in plan.queues) for plan in spec.plans)
