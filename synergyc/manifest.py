@@ -240,15 +240,21 @@ class AlternativeRecord(_Record):
     reason: str | None = None
 
 
-class ImagePlanRecord(_Record):
-    """One of several plans in the images: where its apps run, and what each device loads for it.
+class PlanLoadRecord(_Record):
+    """The residency set that a device loads at a change of plan, unless it is the one that is loaded."""
 
-    ``loads`` are for a device that has none of the plan's segments loaded.
-    """
+    device: str
+    residency: int
+    weight_bytes: int
+    load_ms: float
+
+
+class ImagePlanRecord(_Record):
+    """One of several plans in the images: where its apps run, and what each device has loaded for it."""
 
     number: int
     apps: tuple[PlacementRecord, ...]
-    loads: tuple[SwitchRecord, ...]
+    loads: tuple[PlanLoadRecord, ...]
 
 
 class RejectedRecord(_Record):
@@ -285,6 +291,18 @@ class Manifest(_Record):
     alternatives: tuple[AlternativeRecord, ...] = ()
     image_plans: tuple[ImagePlanRecord, ...] = ()
     """The plans that the images change between as devices come and go; empty if they hold one."""
+
+    def change_ms(self, plan: int) -> float:
+        """Return the time for loading weights when ``plan`` follows the one for all devices."""
+        chosen, loads = ({load.device: load for load in self.image_plans[n].loads} for n in (0, plan))
+        return max(
+            (
+                load.load_ms
+                for device, load in loads.items()
+                if device not in chosen or chosen[device].residency != load.residency
+            ),
+            default=0.0,
+        )
 
     def places(self, app: str) -> tuple[tuple[str, str], ...]:
         """Return where ``app`` senses and interacts under each plan of the images, the chosen one first."""

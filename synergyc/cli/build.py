@@ -93,18 +93,18 @@ def _summary(manifest: Manifest, output: Path) -> str:
             f" RAM {device.own_ram_bytes:,} B"
         )
         lines += [f"  {line}" for line in _loads(device)]
-    lines += [_alternative(item) for item in manifest.alternatives if item.plan != 0]
+    lines += [_alternative(manifest, item) for item in manifest.alternatives if item.plan != 0]
     lines.append(f"written to {output}")
     return "\n".join([*lines, ""])
 
 
-def _alternative(item: AlternativeRecord) -> str:
+def _alternative(manifest: Manifest, item: AlternativeRecord) -> str:
     """Return who is served when devices are away, where that takes another plan."""
     if item.plan is None:
         return f"without {', '.join(item.away)}: no other plan in the images, {item.reason}"
     return (
         f"without {', '.join(item.away)}: plan {item.plan} serves {', '.join(item.served)};"
-        f" weights are loaded in {item.switch_ms:.1f} ms"
+        f" weights are loaded in {manifest.change_ms(item.plan):.1f} ms"
     )
 
 

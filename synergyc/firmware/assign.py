@@ -87,7 +87,10 @@ class _Joint:
 
 @dataclass(frozen=True)
 class FallbackPlan:
-    """A plan that comes into force when devices are away, and the programs of its segments by name."""
+    """A plan that comes into force when devices are away, and the programs of its segments by name.
+
+    Its segments' residency sets are numbered over all plans of a device.
+    """
 
     plan: Plan
     programs: Mapping[str, Program]
@@ -217,25 +220,17 @@ def _device_spec(
 
 
 def _sharing(plans: Sequence[_Tasks], board: Board) -> list[_Tasks]:
-    """Return the plans' tasks with what each segment needs after a run of another one, of any plan.
-
-    Residency sets are numbered over all plans; a segment that an earlier plan has is in the set of that one.
-    """
+    """Return the plans' tasks with what each segment needs after a run of another one, of any plan."""
     cnn = load_chip(board.chip).cnn
     programs = {infer.program.name: infer.program for tasks in plans for infer in tasks.infers}
-    numbers: dict[str, int] = {}
     found = []
     for tasks in plans:
-        first = max(numbers.values(), default=-1) + 1
-        new = sorted({infer.residency for infer in tasks.infers if infer.program.name not in numbers})
         infers = []
         for infer in tasks.infers:
             name = infer.program.name
-            if name not in numbers:
-                numbers[name] = first + new.index(infer.residency)
             others = [program for other, program in programs.items() if other != name]
             select = switch_steps(infer.program, others, cnn) if others else ()
-            infers.append(replace(infer, select=select, residency=numbers[name]))
+            infers.append(replace(infer, select=select))
         found.append(replace(tasks, infers=infers))
     return found
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from synergyc.config import System
 from synergyc.diagnostics import Diagnostic, SynergyError, fail
@@ -14,11 +14,9 @@ from synergyc.firmware.spec import FirmwareSpec, PlanCase
 from synergyc.pipeline.engines import Generate
 from synergyc.pipeline.firmware_specs import assign_images, flash_left_bytes
 from synergyc.pipeline.models import PreparedModel
-from synergyc.pipeline.planning import segment_network
+from synergyc.pipeline.plan_sets import Sets, chosen_sets, placed_plan
 from synergyc.plan.availability import Alternative
-from synergyc.plan.types import AppPlan, Plan, Segment
-from synergyc.synth.program import Program
-from synergyc.synth.resident import place_resident
+from synergyc.plan.types import AppPlan, Plan
 
 _LEAST_SAMPLES = 4
 """A plan for absent devices takes no flash from the last so many samples of a replay sensor."""
@@ -61,14 +59,17 @@ def choose_fallbacks(
     """
     plans = [chosen]
     cases = [PlanCase(tuple(device.name for device in system.devices), 0)]
+    sets: Sets | None = None
     taken = []
     for item in alternatives:
         number = next((n for n, plan in enumerate(plans) if _serves(plan.plan, item.plan)), len(plans))
         try:
             if number == len(plans):
-                image = FallbackPlan(item.plan, _programs(system, models, item.plan, plans, generate))
+                sets = sets or chosen_sets(system, models, chosen)
+                image, grown = placed_plan(system, models, item.plan, number, sets, generate)
                 _check(system, models, [*plans, image], [*cases, PlanCase(item.present, number)])
                 plans.append(image)
+                sets = grown
         except SynergyError as error:
             taken.append(Taken(item, None, error.diagnostics[0]))
             continue
@@ -84,40 +85,8 @@ def _serves(plan: Plan, other: Plan) -> bool:
 
 
 def _place(app: AppPlan) -> tuple[object, ...]:
-    return (app.sense_device, app.interact_device, app.segments, app.hand_offs)
-
-
-def _programs(
-    system: System,
-    models: Mapping[str, PreparedModel],
-    plan: Plan,
-    before: Sequence[FallbackPlan],
-    generate: Generate,
-) -> dict[str, Program]:
-    """Return a plan's programs; a residency set that an earlier plan has loaded together uses those."""
-    programs: dict[str, Program] = {}
-    for device in system.devices:
-        for segments in plan.residency_sets(device.name):
-            known = next((found for item in before if (found := _known(item, device.name, segments))), None)
-            if known is None:
-                networks = [segment_network(models, item.app, item.first, item.last) for item in segments]
-                placed = place_resident(networks, device.chip)
-                known = [
-                    replace(program, name=f"{program.name}_plan{len(before)}")
-                    for program in (generate(item, device.chip) for item in placed)
-                ]
-            programs |= {segment.name: item for segment, item in zip(segments, known, strict=True)}
-    return programs
-
-
-def _known(image: FallbackPlan, device: str, segments: Sequence[Segment]) -> list[Program] | None:
-    """Return the programs of ``segments`` if another plan has them in one residency set."""
-    for residency_set in image.plan.residency_sets(device):
-        there = {(item.app, item.first, item.last): image.programs[item.name] for item in residency_set}
-        wanted = [(item.app, item.first, item.last) for item in segments]
-        if set(wanted) <= there.keys():
-            return [there[key] for key in wanted]
-    return None
+    segments = tuple((item.device, item.first, item.last) for item in app.segments)
+    return (app.sense_device, app.interact_device, segments, app.hand_offs)
 
 
 def _check(

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from synergyc.manifest import Manifest
+from synergyc.manifest import Manifest, PlanLoadRecord
 from synergyc.pipeline.consoles import ConsoleReader
 from synergyc.report.outcome import PlanChange, PlanPhase
 
@@ -35,26 +35,42 @@ def results_of(app: str, consoles: Mapping[str, ConsoleReader]) -> list[Result]:
 def plan_changes(manifest: Manifest, consoles: Mapping[str, ConsoleReader]) -> tuple[PlanChange, ...]:
     """Return every change of plan of every device, in order of time."""
     names = sorted(consoles)
-    found = []
-    for name, console in consoles.items():
-        for item in console.lines:
-            if item.line.kind == "V":
-                plan, devices, dropped, ticks = item.line.fields
-                there = [other for bit, other in enumerate(names) if int(devices, 16) >> bit & 1]
-                took_ms = 1000 * int(ticks) / console.tick_hz
-                predicted_ms = _load_ms(manifest, int(plan), name)
-                found.append(
-                    PlanChange(
-                        name, int(plan), tuple(there), item.at_ns / 1e9, int(dropped), took_ms, predicted_ms
-                    )
-                )
+    found = [
+        change
+        for name, console in consoles.items()
+        for change in _device_changes(manifest, name, console, names)
+    ]
     return tuple(sorted(found, key=lambda change: (change.at_s, change.device)))
 
 
-def _load_ms(manifest: Manifest, plan: int, device: str) -> float:
-    """Return the predicted time for loading the weights of a plan on a device."""
+def _device_changes(
+    manifest: Manifest, device: str, console: ConsoleReader, names: Sequence[str]
+) -> Iterator[PlanChange]:
+    """Yield a device's changes; what it has loaded before decides what it must load."""
+    loaded = None
+    for item in console.lines:
+        if item.line.kind not in "BV":
+            continue
+        plan = int(item.line.fields[0]) if item.line.kind == "V" else 0
+        load = _load(manifest, plan, device)
+        if item.line.kind == "V":
+            _, devices, dropped, ticks = item.line.fields
+            yield PlanChange(
+                device,
+                plan,
+                tuple(name for bit, name in enumerate(names) if int(devices, 16) >> bit & 1),
+                item.at_ns / 1e9,
+                int(dropped),
+                1000 * int(ticks) / console.tick_hz,
+                load.load_ms if load is not None and load.residency != loaded else 0.0,
+            )
+        loaded = load.residency if load is not None else loaded
+
+
+def _load(manifest: Manifest, plan: int, device: str) -> PlanLoadRecord | None:
+    """Return what a plan has loaded on a device; None if no segment of it runs there."""
     loads = next((item.loads for item in manifest.image_plans if item.number == plan), ())
-    return next((load.load_ms for load in loads if load.device == device), 0.0)
+    return next((load for load in loads if load.device == device), None)
 
 
 def plan_phases(manifest: Manifest, consoles: Mapping[str, ConsoleReader]) -> tuple[PlanPhase, ...]:

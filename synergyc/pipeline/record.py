@@ -27,6 +27,7 @@ from synergyc.manifest import (
     LoadRecord,
     Manifest,
     PlacementRecord,
+    PlanLoadRecord,
     PredictionRecord,
     RejectedRecord,
     SecuredRecord,
@@ -113,15 +114,32 @@ def _rejected(item: Rejected) -> RejectedRecord:
 def _image_plans(
     system: System, chosen: FallbackPlan, fallbacks: Sequence[FallbackPlan]
 ) -> Iterator[ImagePlanRecord]:
-    for number, image in enumerate((chosen, *fallbacks) if fallbacks else ()):
+    images = (chosen, *fallbacks) if fallbacks else ()
+    for number, image in enumerate(images):
         loads = []
         for device in system.devices:
             segments = image.plan.segments_on(device.name)
             if segments:
-                size_bytes = sum(4 * image.programs[item.name].weight_words for item in segments)
+                residency = segments[0].residency
+                size_bytes = _set_bytes(images, device.name, residency)
                 load_ms = size_bytes * device.chip.cnn.timing.weight_byte_ns / 1e6
-                loads.append(SwitchRecord(device=device.name, weight_bytes=size_bytes, load_ms=load_ms))
+                loads.append(
+                    PlanLoadRecord(
+                        device=device.name, residency=residency, weight_bytes=size_bytes, load_ms=load_ms
+                    )
+                )
         yield ImagePlanRecord(number=number, apps=_placements(image.plan.apps), loads=tuple(loads))
+
+
+def _set_bytes(images: Sequence[FallbackPlan], device: str, residency: int) -> int:
+    """Return the weights of a residency set, of all plans that use it."""
+    programs = {
+        image.programs[segment.name].name: image.programs[segment.name]
+        for image in images
+        for segment in image.plan.segments_on(device)
+        if segment.residency == residency
+    }
+    return sum(4 * program.weight_words for program in programs.values())
 
 
 def _alternative(taken: Taken) -> AlternativeRecord:

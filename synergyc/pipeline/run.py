@@ -48,6 +48,8 @@ _POLL_NS = 10**6
 """How often the consoles and the logs of sensed runs are read; a log holds 32 of them."""
 _SLOWEST_FEED_BD = 20_000
 """Rate at which samples come over the console at least, requests included, with room for repeated ones."""
+_CHANGE_NS = 1_200_000_000
+"""A lost device is noticed, or one that is back is up, and its plan is in force: sizing.py has the times."""
 _QUIET_NS = 2 * 10**9
 """After incidents: so long after the last result no more are expected, the runs that are missing are lost."""
 
@@ -255,8 +257,14 @@ class Session:
         if self._options.sequential:
             self._open_next()
         if all(self._consoles[name].since_boot["E"] for name in self._simulation.powered):
-            return self._simulation.now_ns >= self._options.scenario.ends_ns
+            return self._simulation.now_ns >= self._settled_ns()
         return bool(self._options.scenario.incidents) and self._is_quiet()
+
+    def _settled_ns(self) -> int:
+        """Return when devices have changed their plans, if they hold several, after the last incident."""
+        scenario = self._options.scenario
+        change_ns = _CHANGE_NS if scenario.incidents and self._manifest.image_plans else 0
+        return scenario.ends_ns + change_ns
 
     def _note_steady_state(self, results: int) -> None:
         """Take statistics at the first and at the last result: between them all units are at work."""

@@ -135,7 +135,7 @@ class PlanChange:
     dropped: int
     took_ms: float
     predicted_ms: float
-    """For loading all weights of the plan."""
+    """For loading weights, where they are not in place."""
 
 
 @dataclass(frozen=True)

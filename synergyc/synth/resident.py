@@ -52,14 +52,28 @@ def place_resident(
         raise _together(error, networks) from error
 
 
+def place_beside(
+    networks: Sequence[Network], there: Sequence[PlacedNetwork], chip: Chip
+) -> tuple[PlacedNetwork, ...] | None:
+    """Return ``networks`` placed so that they can stay on ``chip`` beside those that are ``there``.
+
+    None if greedy strategies do not find room; the constraint solver is not asked.
+    """
+    for order in islice(permutations(range(len(networks))), _MOST_ORDERS):
+        found = _place_in_order(networks, order, chip, there)
+        if found is not None:
+            return found
+    return None
+
+
 def _place_in_order(
-    networks: Sequence[Network], order: Sequence[int], chip: Chip
+    networks: Sequence[Network], order: Sequence[int], chip: Chip, there: Sequence[PlacedNetwork] = ()
 ) -> tuple[PlacedNetwork, ...] | None:
     """Return the networks placed one after the other by greedy strategies; None if one does not fit."""
     found: dict[int, PlacedNetwork] = {}
-    free_layer = 0
+    free_layer = max((network.last_layer + 1 for network in there), default=0)
     for index in order:
-        beside = tuple(found.values())
+        beside = (*there, *found.values())
         for first in dict.fromkeys((_first_layer(networks[index], free_layer, chip.cnn), 0)):
             try:
                 found[index] = place(networks[index], chip, first_layer=first, beside=beside, budget_s=0)

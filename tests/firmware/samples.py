@@ -103,7 +103,7 @@ def fallback_devices(*, secure: bool = False) -> dict[str, FirmwareSpec]:
         app="beat",
         sense_device="chest",
         interact_device="chest",
-        segments=(Segment("beat", 0, "chest", 0, 0), Segment("beat", 1, "chest", 1, 1)),
+        segments=tuple(Segment("beat", i, "chest", i, i, residency=1) for i in (0, 1)),
         hand_offs=(),
         predicted=Prediction(1.0, 1.0, "chest.accelerator", {}),
     )
