@@ -181,7 +181,7 @@ def _group(
     found: list[PlanCase] = []
     for case in cases:
         devices = tuple(name for name in case.devices if name in near)
-        if not any(set(earlier.devices) <= set(devices) for earlier in found):
+        if devices and not any(set(earlier.devices) <= set(devices) for earlier in found):
             found.append(PlanCase(devices, case.plan))
     return Group(names, tuple(found)) if any(case.plan for case in found) else None
 

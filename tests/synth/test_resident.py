@@ -6,7 +6,7 @@ Truth: the integer reference. Between runs only registers are written; weights a
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import permutations
+from itertools import combinations, permutations
 
 import pytest
 
@@ -16,7 +16,7 @@ from synergyc.ir.types import EltwiseOp
 from synergyc.synth.native import generate
 from synergyc.synth.occupancy import weight_slots
 from synergyc.synth.placed import PlacedNetwork
-from synergyc.synth.resident import _place_in_order, data_apart, place_resident, switch_words
+from synergyc.synth.resident import _place_in_order, data_apart, place_beside, place_resident, switch_words
 from synergyc.synth.switch import switch_steps
 from synergyc.synth.verify import verify
 from synergyc.targets import Chip, load_chip
@@ -82,6 +82,35 @@ def test_nothing_that_stays_is_shared(chip_name: str) -> None:
         assert verify(one, chip) == ()
         for two in placed[index + 1 :]:
             assert not slots_of(one, chip) & slots_of(two, chip)
+
+
+@pytest.mark.parametrize("chip_name", CHIPS)
+def test_more_networks_join_those_that_are_there(chip_name: str) -> None:
+    """What was placed alone stays as it is, and still runs right in turn with those that came later."""
+    chip = load_chip(chip_name)
+    networks = example_networks()
+    there = place_resident(networks[:1], chip)
+    more = place_beside(networks[1:], there, chip)
+    assert more is not None
+    placed = (*there, *more)
+    for one, two in combinations(placed, 2):
+        assert not slots_of(one, chip) & slots_of(two, chip)
+    programs = [generate(item, chip) for item in placed]
+    machine = Machine(chip)
+    machine.bring_up(programs)
+    for turn, index in enumerate((0, 1, 2, 0)):
+        assert verify(placed[index], chip) == ()
+        others = [program for other, program in enumerate(programs) if other != index]
+        machine.execute(switch_steps(programs[index], others, chip.cnn))
+        inputs = random_inputs(networks[index], turn)
+        assert differing(machine.run(programs[index], inputs), networks[index], inputs) == []
+
+
+def test_a_network_that_finds_no_room_beside_others_does_not_join_them() -> None:
+    chip = load_chip("max78000")
+    big = [Spec(400, bias=False), point(4)]
+    first, second = (network((64, 4, 4), big, seed=seed, name=f"net{seed}") for seed in range(2))
+    assert place_beside([second], place_resident([first], chip), chip) is None
 
 
 def test_layers_of_their_own_where_the_chip_can_start_anywhere() -> None:

@@ -1,0 +1,82 @@
+"""Which plans for absent devices images hold. Truth: the sizes of programs, and the placement rules."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from synergyc import config
+from synergyc.config import System
+from synergyc.firmware.assign import FallbackPlan
+from synergyc.pipeline import firmware_specs as specs
+from synergyc.pipeline.build import BuildOptions, plan_system, synthesize
+from synergyc.pipeline.fallbacks import Fallbacks, choose_fallbacks
+from synergyc.pipeline.models import PreparedModel
+from synergyc.pipeline.planning import plan_alternatives
+from synergyc.plan.availability import Alternative
+from synergyc.synth import native
+from tests.e2e.command import ROOT
+
+Case = tuple[System, dict[str, PreparedModel], FallbackPlan, tuple[Alternative, ...]]
+
+
+@pytest.fixture(scope="module")
+def case() -> Case:
+    """examples/fallback.yaml up to its plans: without the chest the wrist does both apps."""
+    system = config.load(ROOT / "examples" / "fallback.yaml")
+    models, result = plan_system(system, BuildOptions(), lambda _: None)
+    programs = synthesize(system, models, result.plan, lambda _: None)
+    found = plan_alternatives(system, list(models.values()), result.plan)
+    return system, models, FallbackPlan(result.plan, programs), found
+
+
+def _choose(case: Case) -> Fallbacks:
+    system, models, chosen, found = case
+    return choose_fallbacks(system, models, chosen, found, native.generate)
+
+
+def test_a_plan_that_fits_beside_the_chosen_one_shares_its_set(case: Case) -> None:
+    found = _choose(case)
+    (fallback,) = found.plans
+    assert {item.alternative.present: item.plan for item in found.taken} == {("wrist",): 1, ("chest",): 0}
+    kept = case[2].programs["digits_s0"]
+    assert fallback.programs["digits_s0"] is kept
+    assert {segment.residency for segment in fallback.plan.segments_on("wrist")} == {0}
+
+
+def test_without_room_for_weights_the_reason_is_told(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("synergyc.pipeline.fallbacks.flash_left_bytes", lambda *_: 1000)
+    found = _choose(case)
+    assert found.plans == ()
+    reasons = {item.alternative.present: item.reason for item in found.taken}
+    reason = reasons["wrist",]
+    assert reason is not None
+    assert reason.rule == "fallback-flash"
+    assert reason.have == "1000 B"
+    assert reasons["chest",] is None  # the plan for all devices serves
+
+
+def test_samples_give_way_to_plans_on_every_device_that_may_sense_them(case: Case) -> None:
+    system, models, chosen, _ = case
+    found = _choose(case)
+    alone = specs.firmware_specs(system, models, chosen.plan, chosen.programs)
+    images = specs.firmware_specs(system, models, chosen.plan, chosen.programs, found.plans, found.cases)
+    before = {sense.app: len(sense.samples) for spec in alone for sense in spec.all_senses}
+    counts = [{sense.app: len(sense.samples) for sense in spec.all_senses} for spec in images]
+    chest, wrist = counts
+    assert chest["keywords"] == wrist["keywords"]
+    assert 4 <= wrist["digits"] < before["digits"]
+    for spec in images:
+        for sense in spec.all_senses:
+            assert np.shape(sense.samples)[1] == sense.layout.words
+
+
+def test_a_device_without_peers_has_one_plan(case: Case) -> None:
+    system, models, chosen, _ = case
+    found = _choose(case)
+    apart = replace(system, links=())
+    for spec in specs.firmware_specs(apart, models, chosen.plan, chosen.programs, found.plans, found.cases):
+        assert spec.group is None
+        assert spec.fallbacks == ()
