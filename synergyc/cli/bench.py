@@ -30,20 +30,36 @@ def command() -> None:
     type=click.Choice(["shared", "exclusive", "wide"]),
     help="Assumptions of the runtime, the first one for the summary (default: shared).",
 )
+@click.option(
+    "--workload",
+    "numbers",
+    multiple=True,
+    type=click.IntRange(1, 4),
+    help="Only these of the four workloads (default: all).",
+)
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Also write a Markdown table here.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress messages.")
-def paper(budget: float, names: tuple[str, ...], output: Path | None, as_json: bool, quiet: bool) -> None:
+def paper(
+    budget: float,
+    names: tuple[str, ...],
+    numbers: tuple[int, ...],
+    output: Path | None,
+    as_json: bool,
+    quiet: bool,
+) -> None:
     """Compare all selectors on workloads, fleets and link rates."""
     from synergyc.pipeline.evaluation import Evaluation
-    from synergyc.pipeline.evaluation_cases import SETTINGS
+    from synergyc.pipeline.evaluation_cases import SETTINGS, WORKLOADS
     from synergyc.pipeline.evaluation_compare import sensitivity, summary
     from synergyc.pipeline.evaluation_tables import evaluation_markdown, evaluation_rows
 
+    workloads = tuple(name for i, name in enumerate(WORKLOADS, 1) if not numbers or i in numbers)
     grids = {}
     with stages(quiet=quiet) as progress:
         for name in names or ("shared",):
-            grids[name] = tuple(Evaluation(_zoo_network, SETTINGS[name], budget, progress).rows())
+            asked = Evaluation(_zoo_network, SETTINGS[name], budget, progress, workloads)
+            grids[name] = tuple(asked.rows())
     text = evaluation_markdown(grids, budget_s=budget)
     if output is not None:
         output.write_text(text)

@@ -99,16 +99,18 @@ class _Way:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The whole grid under one setting; ``budget_s`` is for one search."""
+    """The grid of some workloads under one setting; ``budget_s`` is for one search."""
 
     networks: NetworkSource
     setting: Setting
     budget_s: float
     progress: Callable[[str], None]
+    workloads: tuple[str, ...] = tuple(WORKLOADS)
 
     def rows(self) -> Iterator[Row]:
         """Yield the results of all cases."""
-        for workload, names in WORKLOADS.items():
+        for workload in self.workloads:
+            names = WORKLOADS[workload]
             for fleet, chips in FLEETS.items():
                 self.progress(f"{self.setting.name}: {workload} on {fleet}")
                 way = self._way(names, chips)

@@ -63,7 +63,8 @@ def evaluation_markdown(grids: Mapping[str, Sequence[Row]], *, budget_s: float) 
     parts = [
         "# The paper's evaluation, by the cost model",
         "",
-        f"Made by `synergyc bench paper` with {budget_s:g} s for each search.",
+        f"Made by `synergyc bench paper` with {budget_s:g} s for each search. Workloads:",
+        f"{'; '.join(dict.fromkeys(row.workload for row in grids[first]))}.",
         "[selectors.md](selectors.md) has the definitions, and says why the first line of the sensitivity",
         "table is the one that is believed. Failed: no plan that can run, although `exact` has one; such",
         "cases are in no average.",

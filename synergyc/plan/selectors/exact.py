@@ -60,11 +60,8 @@ _LONGER = 4
 _SEEDS = 500
 """Begins of long chains of one app that are kept where no plan of short ones fits."""
 
-_LISTED_SHARE = 0.4
-"""Share of the time that is left for the search among short chains, where there are longer ones."""
-
-_GROWTH_SHARE = 0.7
-"""Share of the time that is left then for building longer ones."""
+_GROWTH_SHARE = 0.5
+"""Share of the time that is left for building long chains."""
 
 _IMPROVED = 2
 """So many of them, the best ones, are improved app by app before the search."""
@@ -73,8 +70,8 @@ _IMPROVED = 2
 def exact(instance: Instance, budget: Budget) -> Selection:
     """Return the best plan, proven, or the best that was found in time with a bound on all others.
 
-    The tables list short chains. When these are searched, longer ones with which a plan may be better are
-    added (``growth``), and the search goes on with them.
+    The tables list short chains. Longer ones with which a plan may be better than the first one are added
+    before the search (``growth``).
     """
     unlisted = any(table.unlisted for table in instance.tables)
     if not unlisted and not _each_fits_alone(instance):
@@ -82,21 +79,27 @@ def exact(instance: Instance, budget: Budget) -> Selection:
     search = _started(instance, budget)
     if search.rows is None and unlisted:
         search = _started(grown(instance, math.inf, budget, _SEEDS).instance, budget)
-    if unlisted:
-        search = replace(search, budget=Budget.of(budget.left_s * _LISTED_SHARE))
-    bound = _searched(search)
+    if search.rows is None:
+        search.run()
     if search.rows is None:
         raise nothing_fits(search.instance, budget)
-    rows, score = search.rows, search.score
-    longer = grown(search.instance, score[0], Budget.of(budget.left_s * _GROWTH_SHARE))
-    if longer.instance.size > search.instance.size:
-        search = Search(longer.instance, budget, rows, score)
-        bound = by_parts(search)
-        rows, score = search.rows or rows, search.score
-    bound = min(bound, longer.bound)
+    left_out = math.inf
+    if unlisted:
+        search, left_out = _with_long_chains(search)
+    bound = min(by_parts(search), left_out)
     if math.isfinite(bound):
-        bound = max(bound, load_bound(longer.instance))
-    return Selection(rows, min(bound, score[0]), optimal=bound >= score[0], grown=longer.instance)
+        bound = max(bound, load_bound(search.instance))
+    rows, score = search.rows or (), search.score[0]
+    return Selection(rows, min(bound, score), optimal=bound >= score, grown=search.instance)
+
+
+def _with_long_chains(search: Search) -> tuple[Search, float]:
+    """Return a search with the long chains that may be better than its plan, and a bound of all others."""
+    part = reduced(whole(search.instance), search.score[0])
+    if part is not None:
+        _exchange_inside(search, part)
+    longer = grown(search.instance, search.score[0], Budget.of(search.budget.left_s * _GROWTH_SHARE))
+    return replace(search, instance=longer.instance), longer.bound
 
 
 def _each_fits_alone(instance: Instance) -> bool:
@@ -113,10 +116,6 @@ def _started(instance: Instance, budget: Budget) -> Search:
         search.offer(rows)
         search.offer(improved(instance, rows, Budget.of(budget.left_s * _START_SHARE)))
     return search
-
-
-def _searched(search: Search) -> float:
-    return search.run() if search.rows is None else by_parts(search)
 
 
 def by_parts(search: Search) -> float:
