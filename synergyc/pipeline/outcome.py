@@ -17,7 +17,7 @@ from synergyc.pipeline.plan_changes import Result, plan_changes, plan_phases, re
 from synergyc.pipeline.scenario import Scenario
 from synergyc.plan.energy import bus_energy_uj, layer_energy_uj, running_energy_uj
 from synergyc.report.outcome import AppOutcome, DeviceOutcome, Latency, RunOutcome, SwapOutcome, UnitOutcome
-from synergyc.targets import load_chip, load_medium
+from synergyc.targets import load_board, load_chip, load_medium
 
 _PS_PER_US = 10**6
 
@@ -262,6 +262,10 @@ def _units(
             ]
             shared = load_medium(link.medium).shared
             yield unit(link.name, sent[2] - sent[0], sent[2] - sent[1], clock_hz=None, shared=shared)
+    if any(app.interact["on"] == device.name for app in manifest.apps):
+        uart = load_board(device.board).console_uart
+        lines = [state.uart_busy_ps[uart] / _PS_PER_US for state in (begun, steady, done)]
+        yield unit("console", lines[2] - lines[0], lines[2] - lines[1], clock_hz=None)
 
 
 def _cpu_us(before: UnitStatistics, after: UnitStatistics, cpu_hz: int) -> float:
