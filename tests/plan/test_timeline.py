@@ -1,0 +1,47 @@
+"""The schedule of a plan. Truth: what no schedule may break; tests/e2e compare it with emulated devices."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from itertools import pairwise
+
+from synergyc.plan.cost import Costing, CostModel
+from synergyc.plan.problem import PlanProblem
+from synergyc.plan.space import enumerate_candidates
+from synergyc.plan.timeline import schedule
+from synergyc.plan.types import Span
+from tests.plan.problems import chain, pair
+
+NETWORK = chain("n", (3, 8, 16, 4))
+RUNS = 12
+
+
+def _split(problem: PlanProblem) -> Costing:
+    """Return the first candidate that is cut between two devices."""
+    model = CostModel(problem, problem.apps[0], NETWORK)
+    candidates = enumerate_candidates(problem, problem.apps[0], NETWORK)
+    return model.cost(next(item for item in candidates if len(item.devices) == 2))
+
+
+def test_units_do_one_thing_at_a_time_and_every_run_is_shown() -> None:
+    problem = pair(split=2)
+    played = schedule(problem, [_split(problem)], RUNS)
+    by_unit: defaultdict[str, list[Span]] = defaultdict(list)
+    for span in played.spans:
+        by_unit[span.unit].append(span)
+    for spans in by_unit.values():
+        spans.sort(key=lambda span: span.begin_us)
+        assert all(one.end_us <= two.begin_us + 1e-6 for one, two in pairwise(spans))
+    for task in ("sense", "load", "unload"):
+        runs = [span.run for span in played.spans if span.task == task]
+        assert set(runs) == set(range(RUNS))
+    assert all(0 <= share <= 1 + 1e-9 for share in played.busy.values())
+
+
+def test_runs_wait_for_nothing_but_their_sensor_when_it_is_slow() -> None:
+    problem = pair(split=2, rate_hz=10.0)
+    costing = _split(problem)
+    app = schedule(problem, [costing], RUNS).apps["a"]
+    assert abs(app.throughput_hz - 10.0) < 0.05
+    alone_ms = sum(work.latency_us for work in costing.work) / 1000
+    assert 0.5 * alone_ms < app.latency_ms <= app.largest_latency_ms < 2 * alone_ms
