@@ -26,6 +26,9 @@ from synergyc.synth.resident import place_resident
 from synergyc.synth.switch import switch_steps
 from synergyc.targets import Chip
 
+_PLACEMENT_BUDGET_S = 1.0
+"""Of the constraint solver, for one question of the planner: it asks about many sets of segments."""
+
 
 def choose_plan(
     system: System,
@@ -117,7 +120,7 @@ def fits(networks: Sequence[Network], chip: Chip) -> tuple[Diagnostic, ...]:
     if problems:
         return problems
     try:
-        place_resident(networks, chip)
+        place_resident(networks, chip, budget_s=_PLACEMENT_BUDGET_S)
     except SynergyError as error:
         return in_model_terms(error.diagnostics, networks)
     return ()

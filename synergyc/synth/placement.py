@@ -79,14 +79,34 @@ def place_together(
     ``alone`` are placements of each that tell how its input arrives. Raises SynergyError like :func:`place`.
     """
     search = _Search(chip, Options(budget_s=budget_s))
-    drafts = []
-    for network, first, placed in zip(networks, first_layers, alone, strict=True):
-        expanded = prepared(network, chip)
-        drafts.append(draft_of(expanded, chip, _form_of(placed, expanded, chip), first))
+    drafts = _drafts(networks, first_layers, alone, chip)
     found = search.greedy(drafts) or search.solved(drafts)
     if found is None:
         raise SynergyError(search.failures[-1])
     return found
+
+
+def refuse_weights(
+    networks: Sequence[Network], alone: Sequence[PlacedNetwork], chip: Chip, budget_s: float
+) -> None:
+    """Raise SynergyError if weights of ``networks`` are proven not to fit together, wherever data may lie.
+
+    ``alone`` as for :func:`place_together`. Layers with equal weights might share them; then nothing is
+    proven.
+    """
+    drafts = _drafts(networks, [0] * len(networks), alone, chip)
+    if not any(shares_weights([draft]) for draft in drafts):
+        _Search(chip, Options(budget_s=budget_s)).refuse_weights(drafts)
+
+
+def _drafts(
+    networks: Sequence[Network], first_layers: Sequence[int], alone: Sequence[PlacedNetwork], chip: Chip
+) -> list[Draft]:
+    drafts = []
+    for network, first, placed in zip(networks, first_layers, alone, strict=True):
+        expanded = prepared(network, chip)
+        drafts.append(draft_of(expanded, chip, _form_of(placed, expanded, chip), first))
+    return drafts
 
 
 def _form_of(placed: PlacedNetwork, network: Network, chip: Chip) -> InputForm:
@@ -190,6 +210,14 @@ class _Search:
                 by_rule = self._finished(drafts, replace(result, slots=None)) if len(drafts) == 1 else None
                 return by_rule or self._finished(drafts, result)
         return None
+
+    def refuse_weights(self, drafts: Sequence[Draft]) -> None:
+        """Raise SynergyError if the solver proves that there is no room for the weights of ``drafts``."""
+        problem = self._problem(drafts, overlays=True)
+        result, _ = solve(problem, self.options.budget_s, Scope(data=False))
+        if result is Outcome.IMPOSSIBLE:
+            message = "no room in weight memory"
+            raise SynergyError(_judged(Diagnostic("weight-memory", message), None, result))
 
     def _problem(self, drafts: Sequence[Draft], *, overlays: bool) -> Problem:
         return problem_of(

@@ -15,7 +15,7 @@ from synergyc.diagnostics import SynergyError
 from synergyc.ir.network import Network
 from synergyc.synth.geometry import set_bits
 from synergyc.synth.placed import PlacedNetwork, PlacedTensor
-from synergyc.synth.placement import DEFAULT_BUDGET_S, hardware_layers, place, place_together
+from synergyc.synth.placement import DEFAULT_BUDGET_S, hardware_layers, place, place_together, refuse_weights
 from synergyc.targets import Chip, Cnn
 
 _MOST_ORDERS = 24
@@ -35,18 +35,25 @@ def place_resident(
 
     Weights and biases of all lie side by side. Where the chip can start at any layer, each network has layer
     registers of its own as long as there are enough; else networks share them, and a switch rewrites those
-    that differ (see ``synth.switch``). First one network is placed after the other, in several orders; then
-    all at once, if need be by the constraint solver. Raises SynergyError if they do not fit together; the
-    message says whether that is proven or the solver's budget ran out.
+    that differ (see ``synth.switch``). First one network is placed after the other, in several orders unless
+    their weights are proven not to fit; then all at once, if need be by the constraint solver. Raises
+    SynergyError if they do not fit together; the message says whether that is proven or the solver's
+    budget ran out.
     """
     if len(networks) < 2:
         return tuple(place(network, chip, budget_s=budget_s) for network in networks)
-    for order in islice(permutations(range(len(networks))), _MOST_ORDERS):
-        found = _place_in_order(networks, order, chip)
-        if found is not None:
-            return found
+    first, *others = islice(permutations(range(len(networks))), _MOST_ORDERS)
+    found = _place_in_order(networks, first, chip)
+    if found is not None:
+        return found
     alone = [place(network, chip, budget_s=budget_s) for network in networks]
     try:
+        if budget_s:
+            refuse_weights(networks, alone, chip, budget_s)
+        for order in others:
+            found = _place_in_order(networks, order, chip)
+            if found is not None:
+                return found
         return place_together(networks, _first_layers(alone, chip.cnn), alone, chip, budget_s)
     except SynergyError as error:
         raise _together(error, networks) from error
