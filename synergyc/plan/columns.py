@@ -40,6 +40,16 @@ class Block:
     segments: Floats
     mask: npt.NDArray[np.uint64]
 
+    @property
+    def run_uj(self) -> Floats:
+        """Energy of one run on all devices above idle, (n,)."""
+        return np.asarray(self.energy_uj.sum(axis=1))
+
+    @property
+    def begun(self) -> Mask:
+        """Whether it is a begin only, (n,): none is."""
+        return np.zeros(len(self.cuts), dtype=np.bool_)
+
     def where(self, keep: Mask) -> Block:
         """Return the rows that are to be kept."""
         return Block(*(getattr(self, name)[keep] for name in self.__dataclass_fields__))
@@ -157,7 +167,7 @@ class ChainCosts:
         work, size = self._inference(device, swapped=False), len(self.lasts)
         taken = np.zeros((size, size, self._width))
         taken[:, :, work.units] = work.busy_us
-        taken[:, :, len(self.units) + work.place] = work.energy_uj
+        taken[:, :, len(self.units) + work.place] = taken[:, :, -3] = work.energy_uj
         taken[:, :, -2] = work.latency_us
         return taken
 
@@ -167,6 +177,7 @@ class ChainCosts:
         taken = np.zeros((len(self.lasts), self._width))
         taken[:, move.units] = move.busy_us
         taken[:, len(self.units) + move.places] = move.energy_uj
+        taken[:, -3] = move.energy_uj.sum(axis=1)
         taken[:, -2], taken[:, -1] = move.latency_us, move.size_bytes
         return taken
 
@@ -186,8 +197,8 @@ class ChainCosts:
 
     @property
     def _width(self) -> int:
-        """Number of units and devices, and latency and bytes."""
-        return len(self.units) + len(self.places) + 2
+        """Number of units and devices, and energy of all devices, latency and bytes."""
+        return len(self.units) + len(self.places) + 3
 
     def _in_time(self, block: Block) -> Mask:
         deadline_ms = self.model.app.deadline_ms

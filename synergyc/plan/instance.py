@@ -194,11 +194,20 @@ class Instance:
         return tuple(float(value) for value in self.scores(last, chosen)[rows[last]])
 
     def admits(self, chosen: Choice, j: int, row: int) -> bool:
-        """Return whether candidate ``row`` of ``j`` fits its chips beside ``chosen``."""
+        """Return whether candidate ``row`` of ``j`` fits its chips beside ``chosen``.
+
+        Chains that are only begun take no room.
+        """
+        if self.tables[j].begun[row]:
+            return True
         if not self.checks.alone(self.candidate(j, row)):
             return False
         devices = self.tables[j].mask[row]
-        beside = [i for i, other in chosen.items() if self.tables[i].mask[other] & devices]
+        beside = [
+            i
+            for i, other in chosen.items()
+            if self.tables[i].mask[other] & devices and not self.tables[i].begun[other]
+        ]
         if not beside:
             return True
         return self.checks.together([self.candidate(j, row), *(self.candidate(i, chosen[i]) for i in beside)])

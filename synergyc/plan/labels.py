@@ -27,8 +27,9 @@ class Labels:
     """Begins of chains, n rows of k segments.
 
     ``senses`` (n,) and ``devices`` (n, k) are columns of the problem's devices, ``ends`` (n, k) the boundary
-    after each segment; ``taken`` (n, K) is what one run takes of each unit in microseconds and of each
-    device in microjoules, its latency in microseconds, and bytes handed over.
+    after each segment; ``taken`` (n, K) is what one run takes of each unit in microseconds, of each device
+    and of all together in microjoules, its latency in microseconds, and bytes handed over. The sum has a
+    column of its own: each device alone may be spared what is still to come, all of them may not.
     """
 
     senses: Indices
@@ -108,11 +109,13 @@ class LongChains:
             cuts=np.zeros((count, like.cuts.shape[1]), dtype=np.int32),
             busy_us=least[:, :units],
             energy_uj=least[:, units : units + devices],
+            run_uj=least[:, -3],
             latency_us=least[:, -2],
             model_us=np.zeros(count),
             size_bytes=least[:, -1],
             segments=np.full(count, float(max(labels.devices.shape[1], self.fewest))),
             mask=np.bitwise_or.reduce(np.uint64(1) << labels.devices.astype(np.uint64), axis=1),
+            begun=np.ones(count, dtype=np.bool_),
         )
 
     def added(self, table: CandidateTable, labels: Labels) -> CandidateTable:
@@ -233,7 +236,7 @@ class LongChains:
 
     @property
     def _width(self) -> int:
-        return len(self.costs.units) + len(self.costs.places) + 2
+        return len(self.costs.units) + len(self.costs.places) + 3
 
     @cached_property
     def _to_come(self) -> Floats:

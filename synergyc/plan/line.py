@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import simpy
@@ -33,10 +33,10 @@ class _Arrival:
     byte_us: float
     frame: Frame
     read: int = 0
+    end_us: float = field(init=False)
 
-    @property
-    def end_us(self) -> float:
-        return self.begin_us + self.frame.count * self.byte_us
+    def __post_init__(self) -> None:
+        self.end_us = self.begin_us + self.frame.count * self.byte_us
 
     def come(self, now_us: float) -> int:
         """Return the bytes that have come, in the groups of four that interrupts collect."""
@@ -66,9 +66,10 @@ class Reception:
     @property
     def byte_us(self) -> float | None:
         """Return how far apart bytes are coming at this moment; None: none are."""
-        for item in self._arrivals:
-            if item.begin_us <= self._env.now < item.end_us:
-                return item.byte_us
+        now_us = self._env.now
+        for item in self._arrivals:  # in the order of time, one after the other
+            if now_us < item.end_us:
+                return item.byte_us if item.begin_us <= now_us else None
         return None
 
     def read(self, most: int) -> tuple[int, list[Frame]]:

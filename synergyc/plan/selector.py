@@ -121,22 +121,13 @@ def _result(instance: Instance, selection: Selection, selector: str, started: fl
         ),
         rejected=rejected,
         optimal=selection.optimal,
-        gap=_gap(instance, selection),
+        gap=selection.gap(instance.score(selection.rows)[0]),
         solve_s=solve_s,
         value=instance.scorer.value(instance.score(selection.rows)[0]),
         longest_chain={
             table.model.app.name: table.unlisted[0] - 1 for table in instance.tables if table.unlisted
         },
     )
-
-
-def _gap(instance: Instance, selection: Selection) -> float:
-    if selection.optimal:
-        return 0.0
-    if selection.bound is None:
-        return 1.0
-    score = instance.score(selection.rows)[0]
-    return abs(score - selection.bound) / max(abs(score), abs(selection.bound), math.ulp(0.0))
 
 
 def _neighbours(

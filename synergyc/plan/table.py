@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from synergyc.plan.columns import Block, ChainCosts, Floats, Indices
+from synergyc.plan.columns import Block, ChainCosts, Floats, Indices, Mask
 from synergyc.plan.cost import CostModel, link_unit
 from synergyc.plan.energy import wanted_rate_hz
 from synergyc.plan.problem import PlanProblem
@@ -36,11 +36,13 @@ _COLUMNS = (
     "cuts",
     "busy_us",
     "energy_uj",
+    "run_uj",
     "latency_us",
     "model_us",
     "size_bytes",
     "segments",
     "mask",
+    "begun",
 )
 """Fields with an entry for each candidate."""
 
@@ -50,9 +52,10 @@ class CandidateTable:
     """Candidates of one app, n rows; times in microseconds, energy in microjoules, U units.
 
     ``busy_us`` (n, U) is what one run takes of each unit, ``energy_uj`` (n, D) of each device above idle,
-    ``mask`` (n) one bit for each device that infers,
-    ``model_us`` the latency without reaching the first and leaving the last device. ``unlisted`` are the
-    numbers of devices of chains that are left out, ascending.
+    ``run_uj`` (n) of all devices together, ``mask`` (n) one bit for each device that infers,
+    ``model_us`` the latency without reaching the first and leaving the last device. Rows that are
+    ``begun`` (n) stand for all chains with some begin, by lower bounds, and name no candidate. ``unlisted``
+    are the numbers of devices of chains that are left out, ascending.
     """
 
     model: CostModel
@@ -61,20 +64,17 @@ class CandidateTable:
     cuts: npt.NDArray[np.int32]
     busy_us: Floats
     energy_uj: Floats
+    run_uj: Floats
     latency_us: Floats
     model_us: Floats
     size_bytes: Floats
     segments: Floats
     mask: npt.NDArray[np.uint64]
+    begun: Mask
     unlisted: tuple[int, ...] = ()
 
     def __len__(self) -> int:
         return len(self.chain)
-
-    @cached_property
-    def run_uj(self) -> Floats:
-        """Energy of one run on all devices above idle, (n,)."""
-        return np.asarray(self.energy_uj.sum(axis=1))
 
     @cached_property
     def drain(self) -> Floats:

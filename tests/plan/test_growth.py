@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,7 +16,9 @@ from synergyc.plan.cost import CostModel, app_plans
 from synergyc.plan.instance import Instance, make_instance
 from synergyc.plan.labels import LongChains
 from synergyc.plan.selectors import Budget, Selection, find_selector
-from synergyc.plan.selectors.growth import grown
+from synergyc.plan.selectors.exact import Search, by_parts
+from synergyc.plan.selectors.growth import grown, with_begins
+from synergyc.plan.selectors.reduction import Part, around
 from synergyc.plan.space import Candidate, enumerate_candidates
 from synergyc.plan.table import MAX_CANDIDATES, unit_index
 from tests.plan.instances import RandomCase, long_case, random_case
@@ -112,8 +115,37 @@ def test_labels_bound_what_begins_with_them(seed: int) -> None:
         slack = 1e-9
         assert (bounds.busy_us[begin] <= table.busy_us[row] + slack).all()
         assert (bounds.energy_uj[begin] <= table.energy_uj[row] + slack).all()
+        assert bounds.run_uj[begin] <= table.run_uj[row] + slack
         assert bounds.latency_us[begin] <= table.latency_us[row] + slack
         assert bounds.size_bytes[begin] <= table.size_bytes[row] + slack
+    # What is still to come may spare each device, but takes energy wherever it runs.
+    assert (bounds.run_uj >= bounds.energy_uj.sum(axis=1) * (1 - 1e-9)).all()
+    assert (bounds.run_uj > bounds.energy_uj.sum(axis=1) * (1 + 1e-6)).any()
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_begins_stand_for_all_chains_and_are_no_plans(seed: int) -> None:
+    # Truth: the best plan of all chains. Nodes are limited as in the first search of a part.
+    case = replace(long_case(seed), objective="throughput")
+    everything, few = instance_of(case), instance_of(case, 1)
+    truth = selection(everything, "exact") if everything else None
+    if everything is None or few is None or truth is None:
+        return
+    opened: list[Part] = []
+    search = Search(with_begins(few), Budget.of(60.0))
+    bound = min(by_parts(search, opened=opened), *(part.bound for part in opened), search.score[0])
+    best = everything.score(truth.rows)[0]
+    assert bound <= best + 1e-8 * abs(best)
+    if search.rows is not None:
+        assert all(row < len(table) for row, table in zip(search.rows, few.tables, strict=True))
+        assert not few.reasons_of(search.rows)
+        assert search.score[0] >= best - 1e-8 * abs(best)
+    hull = around(opened)
+    for part in opened:
+        assert hull is None or part.instance.bracket is not None
+        if hull is not None and part.instance.bracket is not None:
+            assert hull.least_us <= part.instance.bracket.least_us
+            assert part.instance.bracket.most_us <= hull.most_us
 
 
 def test_what_is_left_out_is_bounded() -> None:

@@ -50,6 +50,14 @@ class Selection:
     optimal: bool = False
     grown: Instance | None = None
 
+    def gap(self, score: float) -> float:
+        """Return how far ``score``, of these rows, is from what is proven: 0 if best, 1 without a proof."""
+        if self.optimal:
+            return 0.0
+        if self.bound is None:
+            return 1.0
+        return abs(score - self.bound) / max(abs(score), abs(self.bound), math.ulp(0.0))
+
 
 class ConflictError(SynergyError):
     """Plans that apps chose without regard to each other do not fit together; ``rows`` are these plans."""

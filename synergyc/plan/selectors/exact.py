@@ -10,7 +10,7 @@ from itertools import combinations, count, cycle
 
 from synergyc.diagnostics import SynergyError
 from synergyc.plan.goals import WORST, Score
-from synergyc.plan.instance import Choice, Instance
+from synergyc.plan.instance import Bracket, Choice, Instance
 from synergyc.plan.selectors import baselines
 from synergyc.plan.selectors.base import (
     Budget,
@@ -20,10 +20,10 @@ from synergyc.plan.selectors.base import (
     one_by_one,
     ranking,
 )
-from synergyc.plan.selectors.growth import grown
+from synergyc.plan.selectors.growth import grown, with_begins
 from synergyc.plan.selectors.multipliers import load_bound
 from synergyc.plan.selectors.progressive import progressive
-from synergyc.plan.selectors.reduction import Part, halves, reduced, whole
+from synergyc.plan.selectors.reduction import Part, around, halves, reduced, splits, whole
 from synergyc.plan.selectors.unfit import nothing_fits
 
 _QUICK = (
@@ -83,10 +83,7 @@ def exact(instance: Instance, budget: Budget) -> Selection:
         search.run()
     if search.rows is None:
         raise nothing_fits(search.instance, budget)
-    left_out = math.inf
-    if unlisted:
-        search, left_out = _with_long_chains(search)
-    bound = min(by_parts(search), left_out)
+    search, bound = _with_long_chains(search) if unlisted else (search, by_parts(search))
     if math.isfinite(bound):
         bound = max(bound, load_bound(search.instance))
     rows, score = search.rows or (), search.score[0]
@@ -94,12 +91,35 @@ def exact(instance: Instance, budget: Budget) -> Selection:
 
 
 def _with_long_chains(search: Search) -> tuple[Search, float]:
-    """Return a search with the long chains that may be better than its plan, and a bound of all others."""
-    part = reduced(whole(search.instance), search.score[0])
-    if part is not None:
-        _exchange_inside(search, part)
-    longer = grown(search.instance, search.score[0], Budget.of(search.budget.left_s * _GROWTH_SHARE))
-    return replace(search, instance=longer.instance), longer.bound
+    """Search chains of all lengths; return the search with those that were built, and the bound.
+
+    Where loads are searched in brackets, long chains are built only in those where a plan with their first
+    segments, as if these were all, may be better.
+    """
+    listed = search.instance
+    opened: list[Part] = []
+    if splits(listed):
+        search = replace(search, instance=with_begins(listed))
+        bound = by_parts(search, opened=opened)
+        search = replace(search, instance=listed)
+        if not opened and math.isinf(bound):
+            return replace(search, instance=_complete(listed)), bound
+        if search.budget.spent:
+            return search, min(bound, *(part.bound for part in opened))
+    else:
+        part = reduced(whole(listed), search.score[0])
+        if part is not None:
+            _exchange_inside(search, part)
+    bracket = around(opened)
+    budget = Budget.of(search.budget.left_s * _GROWTH_SHARE)
+    longer = grown(replace(listed, bracket=bracket), search.score[0], budget)
+    search = replace(search, instance=replace(longer.instance, bracket=None))
+    return search, min(by_parts(search, bracket), longer.bound)
+
+
+def _complete(instance: Instance) -> Instance:
+    """Return ``instance`` where no unlisted chain is of use."""
+    return replace(instance, tables=tuple(replace(table, unlisted=()) for table in instance.tables))
 
 
 def _each_fits_alone(instance: Instance) -> bool:
@@ -118,13 +138,13 @@ def _started(instance: Instance, budget: Budget) -> Search:
     return search
 
 
-def by_parts(search: Search) -> float:
+def by_parts(search: Search, bracket: Bracket | None = None, opened: list[Part] | None = None) -> float:
     """Search only where better plans than the first one may be; return what ``Search.run`` does.
 
     The part with the lowest bound comes first. One with a wide range of loads is split, others are searched,
-    each time for longer.
+    each time for longer. Parts where only chains that are begun may be better go to ``opened``.
     """
-    part = reduced(whole(search.instance), search.score[0])
+    part = reduced(whole(replace(search.instance, bracket=bracket)), search.score[0])
     if part is None:
         return math.inf
     _exchange_inside(search, part)
@@ -139,8 +159,10 @@ def by_parts(search: Search) -> float:
         for half in parts:
             heappush(queue, (half.bound, next(numbers), half, nodes))
         if not parts:
-            bound = _search_inside(search, smaller, nodes)
-            if math.isfinite(bound):
+            bound, begun = _search_inside(search, smaller, nodes)
+            if begun and opened is not None:
+                opened.append(replace(smaller, bound=bound))
+            elif math.isfinite(bound):
                 heappush(queue, (bound, next(numbers), smaller, nodes * _LONGER))
     return min((bound for bound, *_ in queue), default=math.inf)
 
@@ -154,15 +176,18 @@ def _exchange_inside(search: Search, part: Part) -> None:
         search.offer(part.outer(inside.rows))
 
 
-def _search_inside(search: Search, part: Part, nodes: int) -> float:
-    """Search ``part``, apps with the fewest candidates first: there a conflict shows soonest."""
+def _search_inside(search: Search, part: Part, nodes: int) -> tuple[float, bool]:
+    """Search ``part``, apps with the fewest candidates first: there a conflict shows soonest.
+
+    Return the bound of what was left out, and whether plans with chains that are only begun are among it.
+    """
     tables = part.instance.tables
     order = sorted(range(len(tables)), key=lambda j: len(tables[j]))
     inside = Search(part.instance, search.budget, None, search.score, order=tuple(order), nodes=nodes)
     left_out = inside.run()
     if inside.rows is not None:
         search.offer(part.outer(inside.rows))
-    return max(left_out, part.bound)
+    return max(left_out, part.bound), inside.begun
 
 
 def exchange(search: Search, budget: Budget) -> None:
@@ -222,6 +247,8 @@ class Search:
     """Apps that are chosen, first to last; empty: all of them. ``fixed`` has the others."""
     nodes: float = math.inf
     """Nodes that may be looked at."""
+    begun: bool = False
+    """Whether plans were left out because one of their chains is only begun."""
 
     def offer(self, rows: tuple[int, ...]) -> None:
         """Take a plan that fits, if it is better than the one so far."""
@@ -252,6 +279,9 @@ class Search:
                 continue
             child = chosen | {j: row}
             if depth == len(order) - 1:
+                if any(self.instance.tables[i].begun[chosen_row] for i, chosen_row in child.items()):
+                    self.begun = True
+                    return min(left_out, bound[0])
                 self.rows, self.score = tuple(child[i] for i in range(len(child))), bound
                 break
             left_out = min(left_out, self._expand(child, depth + 1))

@@ -49,6 +49,15 @@ def grown(instance: Instance, best: float, budget: Budget, most: int = MOST_LABE
     return growth.result(fronts, everything=growth.bound >= best)
 
 
+def with_begins(instance: Instance) -> Instance:
+    """Return ``instance`` with the first segments of unlisted chains as further rows, by lower bounds."""
+    tables = list(instance.tables)
+    for j, table in enumerate(instance.tables):
+        if table.unlisted:
+            tables[j] = stacked([table, _front(instance, j).bounds(table)])
+    return replace(instance, tables=tuple(tables))
+
+
 @dataclass(frozen=True)
 class _Front:
     """Where one app's chains have got to: begins of k segments, and chains that are whole."""

@@ -151,14 +151,29 @@ def halves(part: Part) -> tuple[Part, ...]:
     return tuple(replace(part, instance=replace(instance, bracket=bracket)) for bracket in brackets)
 
 
+def around(parts: Sequence[Part]) -> Bracket | None:
+    """Return the bracket that holds those of all ``parts``; None if one of them, or all, have none."""
+    found = [part.instance.bracket for part in parts]
+    brackets = [bracket for bracket in found if bracket is not None]
+    if not brackets or len(brackets) < len(found):
+        return None
+    least_us = min(bracket.least_us for bracket in brackets)
+    return Bracket(brackets[0].unit, least_us, max(bracket.most_us for bracket in brackets))
+
+
+def splits(instance: Instance) -> bool:
+    """Return whether the range of loads is searched in brackets."""
+    first = instance.objective[0] if isinstance(instance.objective, tuple) else instance.objective
+    return first == "throughput"
+
+
 def halved(instance: Instance, floors_us: Floats, largest_us: Floats) -> tuple[Bracket, ...]:
     """Return two brackets that hold all plans of the bracket of ``instance``; none if that is narrow.
 
     ``floors_us`` is what all apps need at least of each unit, ``largest_us`` about the most. A sum of rates
     is bounded well only where the load that slows all users of a channel is nearly known.
     """
-    first = instance.objective[0] if isinstance(instance.objective, tuple) else instance.objective
-    if first != "throughput":
+    if not splits(instance):
         return ()
     bracket = instance.bracket or Bracket(int(floors_us.argmax()), 0.0, math.inf)
     unit = bracket.unit
