@@ -17,7 +17,7 @@ from torch import nn
 
 from benchmarks.tail import task_cycles
 from synergyc.pipeline.build import BuildOptions, build
-from synergyc.plan.cost import prepare_cycles
+from synergyc.plan.cpu_work import prepare_cycles
 
 SHAPES = ((3, 32, 32), (32, 9, 9), (1, 64, 64), (16, 20, 20), (32, 32, 3))
 """Of samples; the last is in the order of a camera: rows, columns, colours."""

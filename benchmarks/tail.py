@@ -27,7 +27,7 @@ from synergyc.pipeline.build import BuildOptions, build
 from synergyc.pipeline.consoles import ConsoleReader
 from synergyc.pipeline.run import RUN_LIMIT_SYMBOL, RunOptions, run, simulation
 from synergyc.pipeline.scenario import Scenario
-from synergyc.plan.cost import tail_cycles
+from synergyc.plan.cpu_work import tail_cycles
 from synergyc.targets import load_chip
 
 FUNCTIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {

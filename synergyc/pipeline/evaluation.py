@@ -23,7 +23,7 @@ from synergyc.pipeline.evaluation_cases import (
 )
 from synergyc.pipeline.planning import fits, remembered
 from synergyc.plan.checks import Fits
-from synergyc.plan.cost import app_plans
+from synergyc.plan.costing import app_plans
 from synergyc.plan.goals import Scorer
 from synergyc.plan.instance import Instance, make_instance
 from synergyc.plan.problem import Goal

@@ -14,7 +14,8 @@ from synergyc.pipeline.models import PreparedModel
 from synergyc.pipeline.problem import plan_problem
 from synergyc.plan.availability import Alternative, alternatives
 from synergyc.plan.checks import Fits
-from synergyc.plan.cost import CostModel, app_plans, candidate_of
+from synergyc.plan.cost import CostModel
+from synergyc.plan.costing import app_plans, candidate_of
 from synergyc.plan.pareto import pareto_front
 from synergyc.plan.problem import Objective
 from synergyc.plan.residency import as_played

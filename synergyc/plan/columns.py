@@ -14,7 +14,8 @@ from itertools import combinations
 import numpy as np
 import numpy.typing as npt
 
-from synergyc.plan.cost import CONSOLE_BITS, CostModel, link_unit, result_characters, weight_bytes
+from synergyc.plan.cost import CostModel, link_unit, weight_bytes
+from synergyc.plan.cpu_work import CONSOLE_BITS, result_characters
 from synergyc.plan.energy import bus_energy_uj
 from synergyc.plan.layout import WORD_BYTES
 from synergyc.plan.space import Chain, is_segment, legal_cuts

@@ -7,58 +7,20 @@ of a wire ``DEVICE.LINK``, a shared channel ``LINK.channel``, a ``DEVICE.console
 
 from __future__ import annotations
 
-import math
-from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from synergyc.ir.network import Layer, Network
-from synergyc.ir.tail import stages
-from synergyc.ir.types import Shape
+from synergyc.plan.costing import Costing, Work
+from synergyc.plan.cpu_work import CONSOLE_BITS, prepare_cycles, result_characters, tail_cycles
 from synergyc.plan.cycles import START_CYCLES, layer_cycles, network_cycles, offset_matters
 from synergyc.plan.energy import bus_energy_uj, layer_energy_uj, running_energy_uj
 from synergyc.plan.layout import WORD_BYTES, travel_bytes
 from synergyc.plan.problem import PlanApp, PlanLink, PlanProblem
 from synergyc.plan.space import Candidate
 from synergyc.plan.transfer import transfer_cost
-from synergyc.plan.types import AppPlan, Basis, HandOff, Prediction, Segment, Term
+from synergyc.plan.types import Basis, HandOff, Segment
 from synergyc.targets import Chip, load_runtime
-
-
-@dataclass(frozen=True)
-class Work:
-    """One piece of work of a run: it occupies all ``units`` at once for ``duration_us``.
-
-    ``latency_us`` is what it adds to the way from sensor to actuator; less than its duration where it
-    overlaps with what comes next. ``error`` is the largest known relative error of the figure.
-    """
-
-    task: str
-    units: tuple[str, ...]
-    duration_us: float
-    latency_us: float
-    source: str
-    basis: Basis
-    energy_uj: float = 0.0
-    error: float | None = None
-    segment: str = ""
-    """Name of the segment that it is of; empty: it is of none."""
-
-
-@dataclass(frozen=True)
-class Costing:
-    """A candidate with its hand-offs, the work of one run in order, and cycles by segment name."""
-
-    candidate: Candidate
-    hand_offs: tuple[HandOff, ...]
-    work: tuple[Work, ...]
-    cycles: Mapping[str, int]
-    result_bytes: int
-    """The result as it is reported."""
-    weights_us: Mapping[str, float]
-    """Loading of each segment's weights, once when its device boots, by segment name."""
-    passed_bytes: Mapping[str, int] = field(default_factory=dict)
-    """What a segment does not make but passes on to a later one, by segment name, where there is any."""
 
 
 @dataclass(frozen=True)
@@ -341,43 +303,6 @@ class CostModel:
         yield Work("interact", (f"{device.name}.console",), line_us, 0.0, source, "formula", error=0.0)
 
 
-def prepare_cycles(shape: Shape, *, reads_bytes: bool = False) -> float:
-    """Return the CPU cycles that a sample of ``shape``, the sensor's own, takes to be prepared.
-
-    ``reads_bytes``: it is normalized.
-    """
-    runtime, values = load_runtime(), math.prod(shape)
-    each = runtime.prepare_value_cycles + (runtime.normalize_cycles if reads_bytes else 0.0)
-    return values * each + values / shape[-1] * runtime.prepare_row_cycles
-
-
-def tail_cycles(network: Network) -> float:
-    """Return the CPU cycles that the tail of ``network`` takes for one run."""
-    if not network.tail:
-        return 0.0
-    output, costs = network.tensor(network.outputs[0]), load_runtime().tail_cycles
-    total = 0.0
-    for stage in stages(network.tail, output.shape, output.fraction_bits, output.width_bits):
-        cost = costs[str(stage.tail.op)]
-        total += stage.positions * (cost.position + stage.steps * cost.value)
-    return total
-
-
-CONSOLE_BITS = 10
-"""Start bit, eight data bits, stop bit."""
-
-
-def result_characters(app: str, size_bytes: int) -> int:
-    """Return the characters of a result's line on the console: two hexadecimal digits for each byte.
-
-    Of large results, after the first few, only a digest is written.
-    """
-    runtime = load_runtime()
-    whole = size_bytes <= runtime.whole_result_bytes
-    values = 2 * size_bytes if whole else runtime.digest_characters
-    return runtime.result_characters + len(app) + values
-
-
 def weight_bytes(layers: Sequence[Layer]) -> int:
     """Return the bytes of the weights of ``layers`` as they are packed for loading."""
     return sum(-(-layer.weight.size * layer.weight_bits // 8) for layer in layers if layer.weight is not None)
@@ -387,71 +312,6 @@ def link_unit(link: PlanLink, source: str) -> str:
     """Return the unit that ``source`` occupies when it sends over ``link``."""
     wire = link.medium.full_duplex and not link.medium.shared
     return f"{source}.{link.name}" if wire else f"{link.name}.channel"
-
-
-def app_plans(costings: Sequence[Costing]) -> tuple[AppPlan, ...]:
-    """Return the plans, with predictions, of apps that run together in the steady state.
-
-    Every unit serves the apps in turn, one run of each; an app's period is the time of the busiest unit
-    that it uses. Latency is that of a run that waits for no other.
-    """
-    busy_us: defaultdict[str, float] = defaultdict(float)
-    for costing in costings:
-        for work in costing.work:
-            for unit in work.units:
-                busy_us[unit] += work.duration_us
-    return tuple(_app_plan(costing, busy_us) for costing in costings)
-
-
-def candidate_of(plan: AppPlan, network: Network) -> Candidate:
-    """Return the candidate that ``plan`` was made of."""
-    cuts = () if plan.replicated else tuple(segment.last for segment in plan.segments[:-1])
-    return Candidate(
-        plan.app,
-        plan.sense_device,
-        plan.interact_device,
-        tuple(segment.device for segment in plan.segments),
-        cuts,
-        len(network.layers),
-        tuple(segment.swapped for segment in plan.segments),
-        plan.replicated,
-        tuple(segment.residency for segment in plan.segments),
-    )
-
-
-def _app_plan(costing: Costing, busy_us: Mapping[str, float]) -> AppPlan:
-    candidate = costing.candidate
-    terms = tuple(
-        Term(
-            unit,
-            work.task,
-            work.duration_us,
-            work.source,
-            0.0 if i else work.energy_uj,
-            work.basis,
-            work.error,
-        )
-        for work in costing.work
-        for i, unit in enumerate(work.units)
-    )
-    bottleneck = max((term.unit for term in terms), key=lambda unit: busy_us[unit])
-    predicted = Prediction(
-        throughput_hz=1e6 / busy_us[bottleneck],
-        latency_ms=sum(work.latency_us for work in costing.work) / 1000,
-        bottleneck=bottleneck,
-        cycles=costing.cycles,
-        terms=terms,
-        energy_uj=sum(work.energy_uj for work in costing.work),
-    )
-    return AppPlan(
-        candidate.app,
-        candidate.sense_device,
-        candidate.interact_device,
-        candidate.segments,
-        costing.hand_offs,
-        predicted,
-        candidate.replicated,
-    )
 
 
 def _accelerator_and_cpu(device: str) -> tuple[str, str]:

@@ -12,7 +12,8 @@ from synergyc.diagnostics import Diagnostic
 from synergyc.ir.network import Network
 from synergyc.plan.checks import Checks, Fits
 from synergyc.plan.columns import Floats, Indices, Mask
-from synergyc.plan.cost import CostModel, app_plans
+from synergyc.plan.cost import CostModel
+from synergyc.plan.costing import app_plans
 from synergyc.plan.energy import idle_mw
 from synergyc.plan.goals import Figures, Score, Scorer, app_figures, optimistic
 from synergyc.plan.layout import travel_bytes

@@ -17,7 +17,8 @@ from statistics import median_high
 import simpy
 
 from synergyc.plan.accelerator import Accelerator, Inference
-from synergyc.plan.cost import CONSOLE_BITS, Costing, Work, result_characters
+from synergyc.plan.costing import Costing, Work
+from synergyc.plan.cpu_work import CONSOLE_BITS, result_characters
 from synergyc.plan.device import Device, Process, Queue, Run, Task
 from synergyc.plan.layout import WORD_BYTES, switch_words
 from synergyc.plan.line import Channel, Line, Wire

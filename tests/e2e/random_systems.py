@@ -33,7 +33,8 @@ from synergyc.ir.network import Network
 from synergyc.ir.types import Activation, Array, EltwiseOp
 from synergyc.legalize import check_limits
 from synergyc.pipeline.consoles import ConsoleReader, SenseReader
-from synergyc.plan.cost import CostModel, candidate_of
+from synergyc.plan.cost import CostModel
+from synergyc.plan.costing import candidate_of
 from synergyc.plan.problem import PlanApp, PlanDevice, PlanLink, PlanProblem
 from synergyc.plan.timeline import schedule
 from synergyc.plan.types import AppPlan, AppSchedule, HandOff, Plan, Prediction, Schedule, Segment

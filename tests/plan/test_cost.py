@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from synergyc.plan.cost import CostModel, app_plans
+from synergyc.plan.cost import CostModel
+from synergyc.plan.costing import app_plans
 from synergyc.plan.cycles import START_CYCLES, layer_cycles
 from synergyc.plan.problem import PlanLink, PlanProblem
 from synergyc.plan.space import Candidate

@@ -12,7 +12,8 @@ import pytest
 
 from synergyc.diagnostics import SynergyError
 from synergyc.plan.columns import ChainCosts
-from synergyc.plan.cost import CostModel, app_plans
+from synergyc.plan.cost import CostModel
+from synergyc.plan.costing import app_plans
 from synergyc.plan.instance import Instance, make_instance
 from synergyc.plan.labels import LongChains
 from synergyc.plan.selectors import Budget, Selection, find_selector

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from synergyc.diagnostics import Diagnostic, Location, SynergyError
 from synergyc.ir.network import Network
 from synergyc.plan import selector
-from synergyc.plan.cost import CostModel, app_plans
+from synergyc.plan.cost import CostModel
+from synergyc.plan.costing import app_plans
 from synergyc.plan.document import plan_document
 from synergyc.plan.problem import Objective, PlanApp, PlanPin, PlanProblem
 from synergyc.plan.selector import choose

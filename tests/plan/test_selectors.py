@@ -12,7 +12,7 @@ import pytest
 
 from synergyc.diagnostics import SynergyError
 from synergyc.plan import selectors
-from synergyc.plan.cost import app_plans
+from synergyc.plan.costing import app_plans
 from synergyc.plan.energy import mean_power_mw
 from synergyc.plan.goals import rounded
 from synergyc.plan.instance import Instance, make_instance

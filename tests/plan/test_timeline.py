@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from itertools import pairwise
 
-from synergyc.plan.cost import Costing, CostModel
+from synergyc.plan.cost import CostModel
+from synergyc.plan.costing import Costing
 from synergyc.plan.problem import PlanProblem
 from synergyc.plan.space import enumerate_candidates
 from synergyc.plan.timeline import schedule
