@@ -7,10 +7,10 @@
 /* The view is looked after so often. */
 #define LOOK_TICKS (PORT_TICK_HZ / 1000u)
 
-static uint8_t in_force;          /* plan */
-static uint32_t needed;           /* devices that were there when it came into force */
-static uint8_t due;               /* the plan for those who are there now */
-static uint32_t due_ticks;        /* since when */
+static uint8_t in_force;    /* plan */
+static uint32_t needed;     /* devices that were there when it came into force */
+static uint8_t due;         /* the plan for those who are there now */
+static uint32_t due_ticks;  /* since when */
 static uint32_t looked_ticks;
 
 static uint8_t plan_for(uint32_t present)
