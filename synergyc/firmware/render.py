@@ -37,11 +37,8 @@ _DEVICE_FILES = (
     "link_sender.c",
     "link_receiver.c",
     "timing.h",
-    "fixed_point.h.j2",
-    "fixed_point.c.j2",
     "tail.h.j2",
     "tail.c",
-    "tail_functions.c",
     "cnn.h",
     "cnn.c",
     "console.h",
@@ -70,6 +67,9 @@ _DEVICE_FILES = (
 _SECURE_FILES = ("link_secure.c",)
 """Of devices with a secured link."""
 _FALLBACK_FILES = ("presence.h", "presence.c", "fallback.h", "fallback.c")
+"""Of images that hold several plans."""
+_TAIL_FILES = ("fixed_point.h.j2", "fixed_point.c.j2", "tail_functions.c")
+"""Of devices that work behind a network."""
 
 _PORT_FILES = {
     Port.BAREMETAL: ("port_baremetal.c.j2", "uart_baremetal.c.j2"),
@@ -88,6 +88,7 @@ def render(spec: FirmwareSpec, port: Port = Port.BAREMETAL) -> dict[str, str]:
     more = (
         *(_SECURE_FILES if sizing.seal_bytes(spec) else ()),
         *(_FALLBACK_FILES if spec.fallbacks else ()),
+        *(_TAIL_FILES if spec.all_tails else ()),
     )
     drivers = sorted({f"sensor_{sense.driver}.c" for sense in spec.all_senses if sense.driver_text is None})
     files = {
