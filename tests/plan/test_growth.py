@@ -6,6 +6,7 @@ import math
 import random
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from synergyc.plan.labels import LongChains
 from synergyc.plan.selectors import Budget, Selection, find_selector
 from synergyc.plan.selectors.exact import Search, by_parts
 from synergyc.plan.selectors.growth import grown, with_begins
-from synergyc.plan.selectors.reduction import Part, around
+from synergyc.plan.selectors.reduction import Part, around, by_added, whole
 from synergyc.plan.space import Candidate, enumerate_candidates
 from synergyc.plan.table import MAX_CANDIDATES, unit_index
 from tests.plan.instances import RandomCase, long_case, random_case
@@ -147,6 +148,18 @@ def test_begins_stand_for_all_chains_and_are_no_plans(seed: int) -> None:
         if hull is not None and part.instance.bracket is not None:
             assert hull.least_us <= part.instance.bracket.least_us
             assert part.instance.bracket.most_us <= hull.most_us
+
+
+def test_parts_by_what_was_added_hold_every_plan_once() -> None:
+    # Truth: all combinations of rows.
+    instance = next(
+        found for seed in range(40) if (found := instance_of(random_case(seed), 1)) and found.size > 20
+    )
+    listed = [max(1, len(table) // 2) for table in instance.tables]
+    parts = by_added(whole(instance), listed)
+    plans = [rows for part in parts for rows in product(*(kept.tolist() for kept in part.kept))]
+    assert sorted(plans) == sorted(product(*(range(len(table)) for table in instance.tables)))
+    assert len(parts) == 1 + sum(len(t) > n for t, n in zip(instance.tables, listed, strict=True))
 
 
 def test_what_is_left_out_is_bounded() -> None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from itertools import combinations, count, cycle
 
 from synergyc.diagnostics import SynergyError
@@ -23,7 +23,7 @@ from synergyc.plan.selectors.base import (
 from synergyc.plan.selectors.growth import grown, with_begins
 from synergyc.plan.selectors.multipliers import load_bound
 from synergyc.plan.selectors.progressive import progressive
-from synergyc.plan.selectors.reduction import Part, around, halves, reduced, splits, whole
+from synergyc.plan.selectors.reduction import Part, around, by_added, halves, reduced, splits, whole
 from synergyc.plan.selectors.unfit import nothing_fits
 
 _QUICK = (
@@ -114,7 +114,8 @@ def _with_long_chains(search: Search) -> tuple[Search, float]:
     budget = Budget.of(search.budget.left_s * _GROWTH_SHARE)
     longer = grown(replace(listed, bracket=bracket), search.score[0], budget)
     search = replace(search, instance=replace(longer.instance, bracket=None))
-    return search, min(by_parts(search, bracket), longer.bound)
+    sizes = [len(table) for table in listed.tables]
+    return search, min(by_parts(search, bracket, listed=sizes), longer.bound)
 
 
 def _complete(instance: Instance) -> Instance:
@@ -138,18 +139,26 @@ def _started(instance: Instance, budget: Budget) -> Search:
     return search
 
 
-def by_parts(search: Search, bracket: Bracket | None = None, opened: list[Part] | None = None) -> float:
+def by_parts(
+    search: Search,
+    bracket: Bracket | None = None,
+    opened: list[Part] | None = None,
+    listed: Sequence[int] | None = None,
+) -> float:
     """Search only where better plans than the first one may be; return what ``Search.run`` does.
 
     The part with the lowest bound comes first. One with a wide range of loads is split, others are searched,
     each time for longer. Parts where only chains that are begun may be better go to ``opened``.
+    Candidates behind the first ``listed`` of each app are searched for apart.
     """
     part = reduced(whole(replace(search.instance, bracket=bracket)), search.score[0])
     if part is None:
         return math.inf
     _exchange_inside(search, part)
     numbers = count()
-    queue = [(part.bound, next(numbers), part, _PART_NODES)]
+    first = by_added(part, listed or [len(table) for table in search.instance.tables])
+    queue = [(item.bound, next(numbers), item, _PART_NODES) for item in first]
+    heapify(queue)
     while queue and not search.budget.spent:
         _, _, part, nodes = heappop(queue)
         smaller = reduced(part, search.score[0])

@@ -56,6 +56,22 @@ def whole(instance: Instance) -> Part:
     return Part(instance, tuple(np.arange(len(table), dtype=np.intp) for table in instance.tables))
 
 
+def by_added(part: Part, listed: Sequence[int]) -> list[Part]:
+    """Return parts that hold every plan of ``part`` once: by the first app that takes an added candidate.
+
+    Rows of the whole instance from ``listed`` on, a number for each app, are added ones. The app with the
+    fewest of them comes first. One part is without any.
+    """
+    old = [np.flatnonzero(kept < size) for kept, size in zip(part.kept, listed, strict=True)]
+    new = [np.flatnonzero(kept >= size) for kept, size in zip(part.kept, listed, strict=True)]
+    rows = [np.arange(len(kept), dtype=np.intp) for kept in part.kept]
+    found = []
+    for j in sorted((j for j, added in enumerate(new) if len(added)), key=lambda j: len(new[j])):
+        found.append([*rows[:j], new[j], *rows[j + 1 :]])
+        rows[j] = old[j]
+    return [part.only(choice) for choice in (rows, *found) if all(map(len, choice))]
+
+
 def within(best: float) -> float:
     """Return the largest score of what may be as good as ``best``."""
     return best + _TOLERANCE * abs(best)
