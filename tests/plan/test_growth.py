@@ -178,3 +178,28 @@ def test_what_is_left_out_is_bounded() -> None:
             reached = part.instance.score(alone.rows)[0] if alone else math.inf
             assert min(part.bound, reached) <= best + 1e-8 * abs(best), seed
     assert left_out > 10
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.01])
+def test_out_of_time_there_is_a_plan_with_a_bound(seconds: float) -> None:
+    # Truth: exhaustive, over chains of all lengths.
+    solved = 0
+    for seed in range(20):
+        case = replace(long_case(seed), objective="throughput")
+        everything, few = instance_of(case), instance_of(case, 1)
+        if everything is None or few is None or everything.size > MOST_PLANS:
+            continue
+        truth = selection(everything, "exhaustive")
+        try:
+            found = find_selector("exact")(few, Budget.of(seconds))
+        except SynergyError:
+            continue
+        assert truth is not None, seed
+        assert found.grown is not None, seed
+        solved += 1
+        best = everything.score(truth.rows)[0]
+        rounding = 1e-8 * abs(best)
+        assert found.bound is not None, seed
+        assert found.bound <= best + rounding, seed
+        assert found.grown.score(found.rows)[0] >= best - rounding, seed
+    assert solved

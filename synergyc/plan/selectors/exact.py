@@ -105,7 +105,7 @@ def _with_long_chains(search: Search) -> tuple[Search, float]:
         if not opened and math.isinf(bound):
             return replace(search, instance=_complete(listed)), bound
         if search.budget.spent:
-            return search, min(bound, *(part.bound for part in opened))
+            return search, min([bound, *(part.bound for part in opened)])
     else:
         part = reduced(whole(listed), search.score[0])
         if part is not None:
