@@ -141,7 +141,7 @@ def assign(
             )
             for item in _sharing([item.get(name, _Tasks()) for item in used], boards[name])
         ]
-        others = tuple(replace(other.plans[0], number=number) for number, other in enumerate(each[1:], 1))
+        others = tuple(other.tasks(number) for number, other in enumerate(each[1:], 1))
         specs.append(_checked(replace(each[0], fallbacks=others, group=group)))
     return tuple(specs)
 

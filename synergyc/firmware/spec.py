@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import StrEnum
 
 from synergyc.ir.network import Tensor
@@ -198,7 +198,7 @@ class Interact:
 class PlanTasks:
     """What a device does under one of several plans; ``number`` 0 is the chosen plan, for all devices."""
 
-    number: int
+    number: int = 0
     queues: tuple[Queue, ...] = ()
     senses: tuple[Sense, ...] = ()
     infers: tuple[Infer, ...] = ()
@@ -231,8 +231,8 @@ class Group:
     cases: tuple[PlanCase, ...]
 
 
-@dataclass(frozen=True)
-class FirmwareSpec:
+@dataclass(frozen=True, kw_only=True)
+class FirmwareSpec(PlanTasks):
     """Everything that is rendered for one device. ``run_limit`` 0: runs without end.
 
     Tasks are those of the chosen plan; ``fallbacks`` are those of the other plans that ``group`` may follow.
@@ -244,30 +244,18 @@ class FirmwareSpec:
     plan_id: int
     run_limit: int
     links: tuple[Link, ...]
-    queues: tuple[Queue, ...]
-    senses: tuple[Sense, ...] = ()
-    infers: tuple[Infer, ...] = ()
-    sends: tuple[Send, ...] = ()
-    receives: tuple[Receive, ...] = ()
-    tails: tuple[TailTask, ...] = ()
-    interacts: tuple[Interact, ...] = ()
     fallbacks: tuple[PlanTasks, ...] = ()
     group: Group | None = None
 
     @property
     def plans(self) -> tuple[PlanTasks, ...]:
         """Tasks under each plan of the image, the chosen one first."""
-        chosen = PlanTasks(
-            number=0,
-            queues=self.queues,
-            senses=self.senses,
-            infers=self.infers,
-            sends=self.sends,
-            receives=self.receives,
-            tails=self.tails,
-            interacts=self.interacts,
-        )
-        return (chosen, *self.fallbacks)
+        return (self, *self.fallbacks)
+
+    def tasks(self, number: int) -> PlanTasks:
+        """Return the device's tasks alone, as those of plan ``number``."""
+        found = {item.name: getattr(self, item.name) for item in fields(PlanTasks)}
+        return PlanTasks(**found | {"number": number})
 
     @property
     def all_tails(self) -> tuple[TailTask, ...]:
@@ -286,7 +274,3 @@ class FirmwareSpec:
             for sense in plan.senses:
                 found.setdefault(sense.app, sense)
         return tuple(found.values())
-
-    def queue(self, name: str) -> Queue:
-        """Return the queue called ``name``; raises KeyError."""
-        return {queue.name: queue for queue in self.queues}[name]

@@ -15,8 +15,9 @@ from synergyc.synth.program import Program, Step, Write
 from synergyc.targets import load_runtime
 
 _STEP_BYTES = 12
-_BLOCK_BYTES = 16
-"""Of a step and of a block of weights in the tables (templates/firmware/cnn.h)."""
+_WRITE_BYTES = 8
+_BLOCK_BYTES = 12
+"""Of ``cnn_step_t``, ``cnn_write_t`` and ``cnn_block_t`` (templates/firmware/cnn.h)."""
 
 
 def firmware_specs(
@@ -100,10 +101,14 @@ def _fitting(system: System, model: PreparedModel, plans: Sequence[FallbackPlan]
 
 
 def _table_bytes(program: Program) -> int:
-    """Return the flash of a program's tables beside the words of its weights."""
-    steps = sum(_steps(phase) for name, phase in program.phases() if name not in ("weights", "bias"))
+    """Return the flash that a program's tables take at most beside the words of its weights.
+
+    Registers are written twice: when the device boots, and when its segment is selected.
+    """
+    writes = 2 * _steps(program.configure) + _steps(program.start)
+    blocks = len(program.weights) + len(program.bias)
     bias_bytes = sum(len(write.words) for write in program.bias)
-    return _STEP_BYTES * steps + _BLOCK_BYTES * (len(program.weights) + len(program.bias)) + bias_bytes
+    return _STEP_BYTES * _steps(program.init) + _WRITE_BYTES * writes + _BLOCK_BYTES * blocks + bias_bytes
 
 
 def _steps(phase: Sequence[Step]) -> int:
