@@ -44,11 +44,6 @@ class UnitStatistics:
         """Share of cycles in which the CPU did not sleep, 0 to 1."""
         return 1 - self.cpu_sleep_cycles / self.cpu_cycles if self.cpu_cycles else 0.0
 
-    @property
-    def accelerator_busy(self) -> float:
-        """Share of time in which the accelerator ran, 0 to 1."""
-        return self.accelerator_busy_ps / self.elapsed_ps if self.elapsed_ps else 0.0
-
 
 class Board:
     """An emulated device, powered up with its program at the reset vector.

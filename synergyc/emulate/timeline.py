@@ -119,10 +119,6 @@ class Timeline:
         self._clock.cycles += cycles
         return cycles
 
-    def stall(self, cycles: int) -> None:
-        """Let the CPU wait."""
-        self._clock.cycles += cycles
-
     def _next_stop_ps(self) -> int | None:
         next_ps = self.next_ps()
         if next_ps is None or self.end_ps is None:

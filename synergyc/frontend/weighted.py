@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
 
@@ -256,8 +255,3 @@ def leaky(call: Call, source: Value, slope: Array | float) -> Value:
         slope = _by_channel(found.constant(slope), start)
     slopes = np.broadcast_to(np.asarray(slope, dtype=np.float64).reshape(-1), (start.shape[0],))
     return activate(call, LeakyRelu(frozen_array(slopes, np.float32)), source)
-
-
-def concatenate_shapes(values: Sequence[Value]) -> Shape:
-    """Return the shape of values joined by channel."""
-    return (sum(value.shape[0] for value in values), *values[0].shape[1:])
