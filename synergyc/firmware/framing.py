@@ -23,8 +23,6 @@ HEADER_FIELDS = (
 CRC_BYTES = 4
 GROUP_BYTES = 4
 """Encoded frames are filled up with delimiters to multiples of this (``FRAME_GROUP_BYTES``)."""
-SEAL_BYTES = 20
-"""What a secured link adds to a payload: counter and tag (``link_secure.c``)."""
 _COBS_RUN = 254
 """Longest run of non-zero bytes behind one code byte (Cheshire and Baker, section 3)."""
 

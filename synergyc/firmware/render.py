@@ -19,7 +19,7 @@ from synergyc.firmware.tail_view import tail_view
 from synergyc.ir import fixed_point
 from synergyc.ir.preparation import FACTOR_BITS
 from synergyc.ir.tail import MOST_AXES
-from synergyc.targets import data_folder
+from synergyc.targets import data_folder, load_runtime
 
 LINKER_SCRIPT = "device.ld"
 
@@ -200,7 +200,7 @@ def _values(spec: FirmwareSpec) -> dict[str, Any]:
         "own_drivers": sorted({sense.driver for sense in spec.all_senses if sense.driver_text is not None}),
         "console_uart": 0,
         "frame_payload_bytes": sizing.frame_payload_bytes(spec),
-        "set_runs": sizing.SET_RUNS,
+        "set_runs": load_runtime().set_runs,
         "frame_seal_bytes": sizing.seal_bytes(spec),
         "stack_bytes": sizing.STACK_BYTES,
     }
@@ -341,7 +341,7 @@ def _link_values(spec: FirmwareSpec, link: Link, plans: Sequence[Mapping[str, An
         "own_number": link.own_number,
         "peer_number": link.peer_number,
         "payload_bytes": link.payload_bytes,
-        "window": sizing.WINDOW,
+        "window": load_runtime().window_frames,
         "answer_every": sizing.answer_every(link),
         "low_credit": sizing.low_credit(link),
     }

@@ -5,23 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from synergyc.firmware.framing import SEAL_BYTES, encoded_bytes
+from synergyc.firmware.framing import encoded_bytes
 from synergyc.firmware.spec import FirmwareSpec, Link, Queue, Receive, Send, Storage
 from synergyc.firmware.tail_view import scratch_values
-from synergyc.targets import transfer_us
+from synergyc.targets import load_runtime, transfer_us
 from synergyc.toolchain import Sizes
 
 STACK_BYTES = 3072
 """More than twice the deepest use that was measured (see docs/firmware.md)."""
-
-WINDOW = 8
-"""Fragments of a stream that may be under way unacknowledged: more than two answers' time on a wire."""
-
-_CHANNEL_ANSWERS = 4
-"""Fragments that one acknowledgement answers on a shared channel, where each costs air time."""
-
-SET_RUNS = 8
-"""Runs of each segment of a residency set before another one that waits is loaded: a load takes longer."""
 
 _OTHER_RAM_BYTES = 2048
 """Everything else in RAM: decoders, link and task states, console (measured: under 1.5 KiB)."""
@@ -66,7 +57,7 @@ def seal_bytes(spec: FirmwareSpec) -> int:
 
 
 def _seal_bytes(link: Link) -> int:
-    return SEAL_BYTES if link.key else 0
+    return load_runtime().seal.overhead_bytes if link.key else 0
 
 
 def _frame_bytes(link: Link) -> int:
@@ -135,7 +126,7 @@ def answer_us(spec: FirmwareSpec, link: Link) -> float:
     are sent again although they were not lost.
     """
     frame_us = transfer_us(_frame_bytes(link), link.rate_bd / 1000, link.bits_per_byte)
-    frames = max(2 * (_FRAMES_OUT + 1), WINDOW * link.streams if link.shared else 0)
+    frames = max(2 * (_FRAMES_OUT + 1), load_runtime().window_frames * link.streams if link.shared else 0)
     return frames * frame_us + _PEER_BUSY_US
 
 
@@ -151,12 +142,12 @@ def lost_us(spec: FirmwareSpec, link: Link) -> float:
 
 def answer_every(link: Link) -> int:
     """Return how many fragments one acknowledgement may answer."""
-    return _CHANNEL_ANSWERS if link.shared else 1
+    return load_runtime().channel_answer_frames if link.shared else 1
 
 
 def low_credit(link: Link) -> int:
     """Return the room, in fragments, below which a receiver tells of more at once."""
-    return _CHANNEL_ANSWERS if link.shared else WINDOW
+    return load_runtime().channel_answer_frames if link.shared else load_runtime().window_frames
 
 
 def with_depths(spec: FirmwareSpec, plans: int = 1) -> FirmwareSpec:
@@ -213,7 +204,7 @@ def _deeper_set_queues(spec: FirmwareSpec) -> FirmwareSpec:
     return replace(
         spec,
         queues=tuple(
-            replace(queue, depth=max(queue.depth, SET_RUNS)) if queue.name in around else queue
+            replace(queue, depth=max(queue.depth, load_runtime().set_runs)) if queue.name in around else queue
             for queue in spec.queues
         ),
     )
@@ -232,6 +223,6 @@ def _deeper_channel_queues(spec: FirmwareSpec) -> FirmwareSpec:
     for queue in spec.queues:
         if queue.name in payload_bytes:
             fragments = -(-4 * queue.words // payload_bytes[queue.name])
-            queue = replace(queue, depth=max(queue.depth, -(-WINDOW // fragments)))
+            queue = replace(queue, depth=max(queue.depth, -(-load_runtime().window_frames // fragments)))
         queues.append(queue)
     return replace(spec, queues=tuple(queues))

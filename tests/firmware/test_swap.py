@@ -17,7 +17,6 @@ import pytest
 from synergyc import reference
 from synergyc.firmware.assign import Policy, assign
 from synergyc.firmware.layout import pack_tensor, unpack_tensor
-from synergyc.firmware.sizing import SET_RUNS
 from synergyc.firmware.spec import FirmwareSpec, KnownAnswer, Wire
 from synergyc.ir.network import Network
 from synergyc.ir.types import Array
@@ -25,7 +24,7 @@ from synergyc.plan.types import AppPlan, HandOff, Plan, Prediction, Segment
 from synergyc.synth.native.generator import generate
 from synergyc.synth.program import Program
 from synergyc.synth.resident import place_resident
-from synergyc.targets import load_board, load_chip, load_medium
+from synergyc.targets import load_board, load_chip, load_medium, load_runtime
 from synergyc.toolchain import find_cross_compiler
 from tests.firmware.test_two_devices import Devices, assert_equal, network, power_up
 
@@ -147,11 +146,12 @@ def test_a_set_goes_on_for_some_runs_and_no_longer(tmp_path: Path) -> None:
     """Both sets always have work, and the console is faster: the loaded set's runs, then the other one's."""
     large = np.random.default_rng(4).integers(-128, 128, (2, 3, 32, 32)).astype(np.int8)
     apps = [OneApp(name, number, like=network(side=32)) for number, name in enumerate("ab")]
-    spec = specs(apps, large, 3 * SET_RUNS)["wrist"]
+    spec = specs(apps, large, 3 * load_runtime().set_runs)["wrist"]
     board = spec.board.model_copy(update={"console_rate_bd": 5_000_000})
     devices = power_up([replace(spec, board=board)], tmp_path)
     devices.run_until_end()
-    assert "".join(order(devices)) == ("a" * SET_RUNS + "b" * SET_RUNS) * 3
+    turn = load_runtime().set_runs
+    assert "".join(order(devices)) == ("a" * turn + "b" * turn) * 3
     assert swaps(devices)[1] == 5
 
 
