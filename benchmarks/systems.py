@@ -2,10 +2,10 @@
 
 Networks, plans and devices are drawn (``tests/e2e/random_systems.py``); every result is compared with the
 integer reference. ``--predict --runs 60`` compares rates and latencies with the planner's schedule.
-``--soak-s 3600`` runs the example for so much virtual time with random faults instead, its
-link in the clear and secured in turn, and shows that the process does not grow. A piece is right if every run
-that was sensed was delivered right or counted as dropped, and if in the end every device that has power has
-drained its queues: it says so (``$E``) only then.
+``--soak-s 3600`` runs the example for so much virtual time with random faults instead, in pieces of
+``--piece-s`` with its link in the clear and secured in turn, and shows that the process does not grow.
+A piece is right if every run that was sensed was delivered right or counted as dropped, and if in the end
+every device that has power has drained its queues: it says so (``$E``) only then.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ import random
 import resource
 import tempfile
 import time
+from itertools import pairwise
+from math import ceil
 from pathlib import Path
 
 import click
@@ -24,12 +26,13 @@ from synergyc.pipeline.scenario import Incident, IncidentKind, Scenario
 from tests.e2e.random_systems import compare_system, random_system, run_system
 
 EXAMPLE = Path(__file__).parent.parent / "examples" / "digits.yaml"
-_SLICE_S = 100
-"""Virtual time of one piece of a soak, more if a sensor is reset. The devices' ticks wrap after 86 s."""
 _PROGRESS_RUNS = 500
 _WANTED = 0.05
 """How far a prediction may be from emulation."""
 _RATE_HZ = 5
+_SENSES, _SHOWS = "wrist", "chest"
+_FAULT_S = 15
+"""A fault every so often: time to come back from any of them before the next one."""
 
 
 @click.command()
@@ -38,13 +41,19 @@ _RATE_HZ = 5
 @click.option("--runs", default=6, show_default=True, help="Runs of each app.")
 @click.option("--predict", is_flag=True, help="Compare rates and latencies with the schedule's instead.")
 @click.option("--soak-s", default=0, help="Virtual seconds of a soak with random faults.")
-def main(count: int, first: int, runs: int, predict: bool, soak_s: int) -> None:
+@click.option(
+    "--piece-s",
+    default=100,
+    show_default=True,
+    help="Of one run of a soak; ticks of a device wrap after 86 s.",
+)
+def main(count: int, first: int, runs: int, predict: bool, soak_s: int, piece_s: int) -> None:
     """Exit 1 if any run was wrong or lost without a count."""
     seeds = range(first, first + count)
     if predict:
         compare(seeds, runs)
         return
-    good = soak(soak_s, first) if soak_s else _all(seeds, runs)
+    good = soak(soak_s, piece_s, first) if soak_s else _all(seeds, runs)
     raise SystemExit(0 if good else 1)
 
 
@@ -88,12 +97,12 @@ def _one(seed: int, runs: int) -> bool:
     return good
 
 
-def soak(seconds: int, first: int) -> bool:
+def soak(seconds: int, piece_s: int, first: int) -> bool:
     """Run the example with a rate-limited sensor in pieces, each with faults of its own."""
     with tempfile.TemporaryDirectory() as name:
         folders = [_build(Path(name), secure=secure) for secure in (False, True)]
-        pieces = range(first, first + -(-seconds // _SLICE_S))
-        verdicts = [_piece(folders[piece % len(folders)], piece) for piece in pieces]
+        pieces = range(first, first + -(-seconds // piece_s))
+        verdicts = [_piece(folders[piece % len(folders)], piece, piece_s) for piece in pieces]
     return all(verdicts)
 
 
@@ -108,38 +117,57 @@ def _build(folder: Path, *, secure: bool) -> Path:
     return output
 
 
-def _piece(folder: Path, seed: int) -> bool:
+def _piece(folder: Path, seed: int, piece_s: int) -> bool:
     began = time.perf_counter()
 
     def progress(results: int) -> None:
         if results > told[-1] + _PROGRESS_RUNS:
             told.append(results)
-            click.echo(f"piece {seed}: {results} results, {time.perf_counter() - began:.0f} s", err=True)
+            spent_s = time.perf_counter() - began
+            click.echo(f"piece {seed}: {results} results, {spent_s:.0f} s, {_memory_mb()} MB", err=True)
 
     told = [0]
-    outcome = run(folder, RunOptions(runs=_SLICE_S * _RATE_HZ, scenario=_faults(seed)), progress=progress)
+    scenario = _faults(seed, piece_s)
+    runs = _sensed_s(scenario, piece_s) * _RATE_HZ
+    outcome = run(folder, RunOptions(runs=runs, scenario=scenario), progress=progress)
     (app,) = outcome.apps
-    memory_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     click.echo(
         f"piece {seed} ({folder.name}): {outcome.virtual_s:.1f} s of virtual time,"
         f" sent {app.sent}, right {app.right}, wrong {app.wrong}, dropped {app.dropped}:"
         f" {'right' if outcome.ok else 'WRONG'};"
-        f" peak memory {memory_mb} MB"
+        f" memory {_memory_mb()} MB"
     )
     return outcome.ok
 
 
-def _faults(seed: int) -> Scenario:
+def _memory_mb() -> int:
+    """Return the resident memory of this process now (Linux): its peak is that of the build before."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize() // 10**6
+
+
+def _sensed_s(scenario: Scenario, piece_s: int) -> int:
+    """Return how long the sensor goes on after a boot, so that it never ends before the next one."""
+    ends = [item.until_ns or item.at_ns for item in scenario.incidents if _boots(item)]
+    boots_s = [0, *(end_ns / 1e9 for end_ns in ends), piece_s]
+    return ceil(max(end - begin for begin, end in pairwise(boots_s)))
+
+
+def _boots(incident: Incident) -> bool:
+    return incident.device == _SENSES and incident.kind != "stuck"
+
+
+def _faults(seed: int, piece_s: int) -> Scenario:
     chance = random.Random(seed)  # noqa: S311 - repeatable on purpose
     kinds: tuple[IncidentKind, ...] = ("drop", "stuck", "reset", "brown-out")
     incidents = []
-    for second in range(5, _SLICE_S - 10, 15):
+    for second in range(5, piece_s - 10, _FAULT_S):
         kind = chance.choice(kinds)
         at_ns = second * 10**9 + chance.randrange(10**9)
         lasting = {"drop": chance.randrange(10**8, 4 * 10**9), "stuck": chance.randrange(10**8, 10**9)}
         after_ns = 50_000_000 if kind == "brown-out" else lasting.get(kind)
         until_ns = None if after_ns is None else at_ns + after_ns
-        incidents.append(Incident(kind, chance.choice(["wrist", "chest"]), at_ns, until_ns))
+        incidents.append(Incident(kind, chance.choice([_SENSES, _SHOWS]), at_ns, until_ns))
     return Scenario(chance.choice([0.0, 0.05, 0.1]), 0.01, 0.0, seed, tuple(incidents))
 
 
