@@ -64,6 +64,8 @@ class Clocks(_Data):
 
     cpu_hz: int
     peripheral_hz: int
+    uart_cycles_per_bit: int
+    """The fewest cycles of a UART's clock for a bit."""
     oscillators_hz: dict[str, int]
 
 
@@ -270,6 +272,16 @@ class Chip(_Data):
     peripherals: dict[str, Peripheral]
     cnn: Cnn
 
+    def uart_clock_hz(self, uart: str) -> int:
+        """Return the clock that the divider of ``uart`` divides: low-power UARTs run from IBRO."""
+        low_power = self.peripherals[uart].kind == "lpuart"
+        return self.clocks.oscillators_hz["ibro"] if low_power else self.clocks.peripheral_hz
+
+    def uart_rate_bd(self, uart: str, wanted_bd: float) -> float:
+        """Return the rate of ``uart`` that is nearest to ``wanted_bd``: its divider is a whole number."""
+        clock_hz = self.uart_clock_hz(uart)
+        return clock_hz / max(round(clock_hz / wanted_bd), self.clocks.uart_cycles_per_bit)
+
 
 class Board(_Data):
     """A board: a chip and what its pins are wired to."""
@@ -367,6 +379,8 @@ class Runtime(_Data):
     """CPU cycles and sizes of the firmware's parts that are not links, with their sources in the YAML."""
 
     sense_cycles: float
+    lowest_sense_hz: float
+    """Samples a second that a sensor delivers at least."""
     prepare_value_cycles: float
     """For each value that a driver delivers in the sensor's own shape."""
     prepare_row_cycles: float
@@ -432,6 +446,11 @@ class Medium(_Data):
     """One channel for all devices, or a wire for each pair."""
     full_duplex: bool
     default_rate_kbps: float
+    lowest_rate_kbps: float
+    highest_rate_kbps: float | None = None
+    """None: what the UARTs at both ends reach."""
+    rate_tolerance: float | None = None
+    """How far the rate of a UART at one end may be from the link's, relative to it; None: no such rate."""
     bits_per_byte: int
     mtu_bytes: int
     frame_overhead_bytes: int
@@ -458,6 +477,13 @@ class Medium(_Data):
     def uart_rate_kbps(self, rate_kbps: float) -> float:
         """Return the rate of the UART that drives a link of ``rate_kbps``."""
         return rate_kbps if self.uart_kbps is None else self.uart_kbps
+
+    def reached_by(self, chip: Chip, uart: str, rate_kbps: float) -> bool:
+        """Return whether ``uart`` of ``chip`` can be one end of a link of ``rate_kbps``."""
+        if self.rate_tolerance is None:
+            return True
+        wanted_bd = 1000.0 * self.uart_rate_kbps(rate_kbps)
+        return abs(chip.uart_rate_bd(uart, wanted_bd) / wanted_bd - 1.0) <= self.rate_tolerance
 
     def secured(self, seal: Seal) -> Medium:
         """Return the medium with frames that are sealed: longer ones, which cost the CPUs more."""

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Iterator, Mapping
+from typing import get_args
 
 from synergyc.config.check_app import check_app
 from synergyc.config.marks import place_in_file
+from synergyc.config.schema import Goal
 from synergyc.config.system import App, Device, Link, System
 from synergyc.diagnostics import Diagnostic, Location, SynergyError, did_you_mean
 from synergyc.targets import load_board, load_medium
 
 _RESERVED = "all"
 """In ``between`` it stands for every device."""
+
+_WRONG_ENDS = ("unknown-device", "link-ends", "reserved-name", "duplicate-name")
+"""Rules of devices and links: where one is broken, what is joined to what is not known."""
 
 
 def check(system: System) -> tuple[Diagnostic, ...]:
@@ -20,16 +26,35 @@ def check(system: System) -> tuple[Diagnostic, ...]:
     Checked: names, boards, media, sensors, actuators, link ends, connectedness, what apps ask of devices,
     and that the files they name exist.
     """
-    found = [*_check_names(system)]
+    found = [*_check_objective(system), *_check_names(system)]
     for device in system.devices:
         found += _check_device(system, device)
     for i, link in enumerate(system.links):
         found += _check_link(system, i, link)
     found += _check_ports(system)
-    found += _check_connected(system)
+    if not any(item.rule in _WRONG_ENDS for item in found):
+        found += _check_connected(system)
     for app in system.apps:
         found += check_app(system, app)
     return tuple(sorted(found, key=place_in_file))
+
+
+def _check_objective(system: System) -> Iterator[Diagnostic]:
+    """Goals are known ones, each named once, with weights above zero."""
+    objective, place = system.objective, system.locate("objective")
+    goals = (objective,) if isinstance(objective, str) else tuple(objective)
+    known = get_args(Goal)
+    if not goals:
+        yield Diagnostic("objective", "objective must name a goal", place, hint=f"known: {', '.join(known)}")
+    for i, goal in enumerate(goals):
+        if goal not in known:
+            message = f"objective must be one of {', '.join(known)}, not {goal!r}"
+            yield Diagnostic("objective", message, place)
+        elif goal in goals[:i]:
+            yield Diagnostic("objective", f"objective must name {goal} once", place)
+        elif isinstance(objective, Mapping) and not 0 < objective[goal] < math.inf:
+            message = f"objective: the weight of {goal} must be more than 0, not {objective[goal]:g}"
+            yield Diagnostic("objective", message, place)
 
 
 def _check_names(system: System) -> Iterator[Diagnostic]:
@@ -97,9 +122,41 @@ def _check_link(system: System, i: int, link: Link) -> Iterator[Diagnostic]:
     if same:
         message = f"links {same[0]} and {i} join the same devices"
         yield Diagnostic("duplicate-link", message, system.locate("links", i))
-    if link.rate_kbps is not None and link.rate_kbps <= 0:
-        message = f"links[{i}].rate_kbps must be more than 0, not {link.rate_kbps:g}"
-        yield Diagnostic("schema-value", message, system.locate("links", i, "rate_kbps"))
+    if link.rate_kbps is not None and not unknown:
+        yield from _check_rate(system, i, link, link.rate_kbps)
+
+
+def _check_rate(system: System, i: int, link: Link, rate_kbps: float) -> Iterator[Diagnostic]:
+    """The medium has limits; on a wire a UART at either end must come near enough to the rate."""
+    have = _reachable(system, link, rate_kbps)
+    if have is not None:
+        medium = link.medium_data
+        yield Diagnostic(
+            "link-rate",
+            f"links[{i}].rate_kbps must be one that {medium.name} can have",
+            system.locate("links", i, "rate_kbps"),
+            need=f"{rate_kbps:g} kbps",
+            have=have,
+            hint=f"the rate is in kbps: {medium.default_rate_kbps:g} where it is left out",
+        )
+
+
+def _reachable(system: System, link: Link, rate_kbps: float) -> str | None:
+    """Return what a link can have in place of ``rate_kbps``; None: it can have that."""
+    medium = link.medium_data
+    if not rate_kbps >= medium.lowest_rate_kbps:
+        return f"at least {medium.lowest_rate_kbps:g} kbps"
+    if rate_kbps > (medium.highest_rate_kbps or math.inf):
+        return f"at most {medium.highest_rate_kbps:g} kbps"
+    for device in system.devices:
+        if device.name not in link.ends or _unknown(load_board, device.board, None):
+            continue
+        uarts = device.board_data.link_uarts
+        if not any(medium.reached_by(device.chip, uart, rate_kbps) for uart in uarts):
+            rates_kbps = [device.chip.uart_rate_bd(uart, 1000 * rate_kbps) / 1000 for uart in uarts]
+            nearest_kbps = min(rates_kbps, key=lambda rate: abs(rate - rate_kbps))
+            return f"{nearest_kbps:.1f} kbps, the nearest of device {device.name!r}"
+    return None
 
 
 def _check_ports(system: System) -> Iterator[Diagnostic]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +23,7 @@ from synergyc.config.system import (
     System,
 )
 from synergyc.diagnostics import Diagnostic, did_you_mean
+from synergyc.targets import known, load_runtime
 
 
 def check_app(system: System, app: App) -> Iterator[Diagnostic]:
@@ -68,8 +70,11 @@ def _check_capability(
         yield Diagnostic("unknown-device", f"no device {on!r}", place, hint=did_you_mean(on, offered))
     if not able:
         place = system.locate(*path, kind)
+        boards = [device for device in system.devices if device.board in known("boards")]
+        lacking = [item.name for item in boards if wanted in getattr(item.board_data, f"{kind}s")]
         everything = {capability for has in offered.values() for capability in has}
-        hint = did_you_mean(wanted, everything) or f"add it to the {kind}s of a device"
+        add = f"add it to the {kind}s of {' or '.join(map(repr, lacking)) or 'a device'}"
+        hint = add if lacking else did_you_mean(wanted, everything) or add
         yield Diagnostic(f"no-device-with-{kind}", f"no device has the {kind} {wanted!r}", place, hint=hint)
     elif on in offered and on not in able:
         message = f"device {on!r} has no {kind} {wanted!r}"
@@ -137,10 +142,12 @@ def _check_split(system: System, app: App) -> Iterator[Diagnostic]:
 
 def _check_data(system: System, app: App) -> Iterator[Diagnostic]:
     """Values and files that are needed together, or only in a certain range."""
-    if app.sense.rate_hz is not None and app.sense.rate_hz <= 0:
-        place = system.locate("apps", app.name, "sense", "rate_hz")
-        message = f"apps.{app.name}.sense.rate_hz must be more than 0, not {app.sense.rate_hz:g}"
-        yield Diagnostic("schema-value", message, place)
+    rates = ((("sense", "rate_hz"), app.sense.rate_hz), (("rate_hz",), app.rate_hz))
+    lowest_hz = load_runtime().lowest_sense_hz
+    for key, rate_hz in rates:
+        if rate_hz is not None and not lowest_hz <= rate_hz < math.inf:
+            message = f"{'.'.join(('apps', app.name, *key))} must be at least {lowest_hz:g}, not {rate_hz:g}"
+            yield Diagnostic("schema-value", message, system.locate("apps", app.name, *key))
     yield from _check_driver(system, app)
     if app.labels and not app.samples:
         place = system.locate("apps", app.name, "labels")

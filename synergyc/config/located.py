@@ -17,6 +17,7 @@ _EXPECTED = {
     "int_type": "a whole number",
     "float_type": "a number",
     "finite_number": "a finite number",
+    "bool_type": "true or false",
     "list_type": "a list",
     "dict_type": "a table of keys",
     "model_type": "a table of keys",
@@ -91,13 +92,6 @@ def _expected(item: ErrorDetails) -> str:
         )
         return f"{'a list' if limits['field_type'] == 'List' else 'a table'} of {limit}"
     return item["msg"].removeprefix("Input should be ")
-
-
-def _length(limits: dict[str, Any]) -> str:
-    what = "a list" if limits["field_type"] == "List" else "a table"
-    if "min_length" in limits:
-        return f"{what} of at least {limits['min_length']}"
-    return f"{what} of at most {limits['max_length']}"
 
 
 def _known_keys(table: KeyPath) -> list[str]:

@@ -216,7 +216,7 @@ class AppFile(_Table):
     synergy: Annotated[Literal[1], BeforeValidator(_whole)]
     objective: Annotated[
         Annotated[Goal, Tag("<one>")]
-        | Annotated[dict[Goal, Positive], Tag("<weights>")]
+        | Annotated[dict[Goal, Positive], Field(min_length=1), Tag("<weights>")]
         | Annotated[list[Goal], Field(min_length=1), Tag("<order>")],
         _choose(
             {str: "<one>", dict: "<weights>", list: "<order>"},

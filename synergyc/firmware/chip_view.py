@@ -110,7 +110,6 @@ def _uart(chip: Chip, name: str, rings: Rings) -> Uart:
     if uart.pins is None or uart.dma_transmit is None:
         raise _lacks(chip, f"the pins or the DMA request of {name}")
     port, pins = uart.pins
-    clocks = chip.clocks
     low_power = uart.kind == "lpuart"  # runs from IBRO, also while the peripheral clock is off
     return Uart(
         name=name,
@@ -120,7 +119,7 @@ def _uart(chip: Chip, name: str, rings: Rings) -> Uart:
         out_bytes=rings.out_bytes,
         in_bytes=rings.in_bytes,
         gate=_gate(chip, name),
-        clock_hz=clocks.oscillators_hz["ibro"] if low_power else clocks.peripheral_hz,
+        clock_hz=chip.uart_clock_hz(name),
         low_power=low_power,
         port=_hex(_peripheral(chip, port).base),
         port_gate=_gate(chip, port),

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from synergyc.diagnostics import fail
 from synergyc.firmware.spec import Link, Wire
 from synergyc.plan.types import AppPlan, Plan
-from synergyc.targets import Board
+from synergyc.targets import Board, load_chip
 
 
 def link_ends(
@@ -19,7 +19,7 @@ def link_ends(
     With several plans devices must hear of each other: links that no hand-off needs are added where no other
     way leads, as far as UARTs allow.
 
-    Raises SynergyError: ``link-medium``, ``link-uarts``, ``hand-off-path``.
+    Raises SynergyError: ``link-medium``, ``link-uarts``, ``link-rate``, ``hand-off-path``.
     """
     apps = [app for plan in plans for app in plan.apps]
     used: dict[str, set[tuple[str, str]]] = {}
@@ -43,7 +43,7 @@ def link_ends(
             )
         for device, peers in _peers(used[wire.name]).items():
             mine = ends.setdefault(device, [])
-            uart = _next_uart(device, boards[device], len({link.uart for link in mine}))
+            uart = _free_uart(device, boards[device], wire, {link.uart for link in mine})
             streams = _streams(wire, plans)
             mine += [_link_end(wire, device, peer, uart, numbers, streams) for peer in peers]
     return {device: tuple(links) for device, links in ends.items()}
@@ -108,16 +108,29 @@ def _peers(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
     return {device: sorted(peers[device]) for device in sorted(peers)}
 
 
-def _next_uart(device: str, board: Board, index: int) -> str:
-    if index >= len(board.link_uarts):
+def _free_uart(device: str, board: Board, wire: Wire, taken: Collection[str]) -> str:
+    """Return the first UART that no other link has taken and that reaches the rate of ``wire``."""
+    free = [uart for uart in board.link_uarts if uart not in taken]
+    if not free:
         raise fail(
             "link-uarts",
             f"device {device!r} has more links than its board {board.name} has UARTs for them",
-            need=f"{index + 1} UARTs",
+            need=f"{len(taken) + 1} UARTs",
             have=f"{len(board.link_uarts)} UARTs",
             hint="use fewer wires, or forbid the device in the app file so that the plan avoids one",
         )
-    return board.link_uarts[index]
+    chip = load_chip(board.chip)
+    for uart in free:
+        if wire.medium.reached_by(chip, uart, wire.rate_kbps):
+            return uart
+    nearest = (f"{chip.uart_rate_bd(uart, 1000 * wire.rate_kbps) / 1000:.1f} kbps ({uart})" for uart in free)
+    raise fail(
+        "link-rate",
+        f"no free UART of device {device!r} has the rate of link {wire.name!r}",
+        need=f"{wire.rate_kbps:g} kbps",
+        have=", ".join(nearest),
+        hint="state a rate near one of these, or list this link before slower ones",
+    )
 
 
 def _streams(wire: Wire, plans: Sequence[Plan]) -> int:

@@ -87,6 +87,11 @@ class Scorer:
             return 1 / score if score else np.inf
         return score
 
+    def life_h(self, figures: Figures) -> Floats:
+        """Return how long the battery lasts that is empty first; infinite without batteries."""
+        with np.errstate(divide="ignore"):
+            return 1.0 / self._drain(figures)
+
     def _goals(self, figures: Figures) -> list[Floats | float]:
         """Return what the objective compares, first to last: its goals, and for a single one a tie-break."""
         costs = self._costs(figures)

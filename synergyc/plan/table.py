@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from synergyc.diagnostics import Diagnostic, SynergyError
 from synergyc.plan.columns import Block, ChainCosts, Floats, Indices, Mask
 from synergyc.plan.cost import CostModel, link_unit
 from synergyc.plan.energy import wanted_rate_hz
@@ -136,8 +137,29 @@ def candidate_table(
                 chain_list.append(chain)
                 total += len(block.cuts)
     if not parts:
-        raise explain_empty(model.problem, model.app, model.network)
+        raise _deadline_missed(model, units) or explain_empty(model.problem, model.app, model.network)
     return _joined(model, parts, chain_list, unlisted)
+
+
+def _deadline_missed(model: CostModel, units: dict[str, int]) -> SynergyError | None:
+    """Return the error for an app of which no candidate keeps the deadline; None if it has none anyway."""
+    deadline_ms = model.app.deadline_ms
+    if deadline_ms is None:
+        return None
+    try:
+        late = candidate_table(replace(model, app=replace(model.app, deadline_ms=None)), units)
+    except SynergyError:
+        return None
+    return SynergyError(
+        Diagnostic(
+            "deadline-missed",
+            f"no plan of app {model.app.name!r} keeps its deadline, even with the system to itself",
+            model.app.location,
+            need=f"{deadline_ms:g} ms",
+            have=f"{late.latency_us.min() / 1000:.3f} ms",
+            hint="loosen deadline_ms, add devices or faster links, or take a smaller network",
+        )
+    )
 
 
 def with_blocks(table: CandidateTable, blocks: Sequence[Block], added: Sequence[Chain]) -> CandidateTable:

@@ -80,14 +80,56 @@ MESSAGES = {
         changed((LINK, LINK + LINK.replace("wrist, chest", "chest, wrist"))),
         "app.yaml:7:5: error: links 0 and 1 join the same devices [duplicate-link]",
     ),
+    "link faster than a UART": (  # 921,600 baud meant
+        changed(("rate_kbps: 921.6", "rate_kbps: 921600")),
+        "app.yaml:6:56: error: links[0].rate_kbps must be one that uart can have [link-rate]\n"
+        "  need: 921600 kbps  have: 12500.0 kbps, the nearest of device 'wrist'\n"
+        "  hint: the rate is in kbps: 921.6 where it is left out",
+    ),
+    "link between two dividers of a UART": (  # 50 MHz / 17 is 2 % away
+        changed(("rate_kbps: 921.6", "rate_kbps: 3000")),
+        "app.yaml:6:56: error: links[0].rate_kbps must be one that uart can have [link-rate]\n"
+        "  need: 3000 kbps  have: 2941.2 kbps, the nearest of device 'wrist'\n"
+        "  hint: the rate is in kbps: 921.6 where it is left out",
+    ),
+    "link slower than time-outs": (
+        changed(("rate_kbps: 921.6", "rate_kbps: 0.3")),
+        "app.yaml:6:56: error: links[0].rate_kbps must be one that uart can have [link-rate]\n"
+        "  need: 0.3 kbps  have: at least 9.6 kbps\n"
+        "  hint: the rate is in kbps: 921.6 where it is left out",
+    ),
+    "radio faster than its standard": (
+        changed(
+            (
+                "between: [wrist, chest], medium: uart, rate_kbps: 921.6",
+                "between: all, medium: esp8266, rate_kbps: 921600",
+            )
+        ),
+        "app.yaml:6:48: error: links[0].rate_kbps must be one that esp8266 can have [link-rate]\n"
+        "  need: 921600 kbps  have: at most 11000 kbps\n"
+        "  hint: the rate is in kbps: 1000 where it is left out",
+    ),
+    "sensor that never delivers": (
+        changed(("sense: imu", "sense: {sensor: imu, rate_hz: 1e-9}")),
+        "app.yaml:9:35: error: apps.digits.sense.rate_hz must be at least 1e-05, not 1e-09 [schema-value]",
+    ),
+    "goal named twice": (
+        changed(("synergy: 1", "synergy: 1\nobjective: [latency, latency]")),
+        "app.yaml:2:12: error: objective must name latency once [objective]",
+    ),
+    "sensor of the board that is not in use": (
+        changed(("sense: imu", "sense: camera")),
+        "app.yaml:9:12: error: no device has the sensor 'camera' [no-device-with-sensor]\n"
+        "  hint: add it to the sensors of 'wrist' or 'chest'",
+    ),
     "device without a link": (
         changed((HUB, HUB + HUB.replace("chest", "hub"))),
         "app.yaml:5:3: error: device 'hub' has no link to 'wrist', directly or over others"
         " [disconnected-device]",
     ),
     "no such sensor anywhere": (
-        changed(("sense: imu", "sense: microphone")),
-        "app.yaml:9:12: error: no device has the sensor 'microphone' [no-device-with-sensor]\n"
+        changed(("sense: imu", "sense: sonar")),
+        "app.yaml:9:12: error: no device has the sensor 'sonar' [no-device-with-sensor]\n"
         "  hint: known: ecg, imu, replay",
     ),
     "sensor of another device": (
@@ -283,6 +325,7 @@ def test_systems_made_in_python_are_checked(tmp_path: Path) -> None:
         made,
         devices=(*made.devices, made.devices[0]),
         links=(Link(("wrist", "chest"), "uart", -1.0),),
+        objective={"speed": 1.0, "latency": 0.0},
         apps=(
             replace(
                 app,
@@ -294,8 +337,10 @@ def test_systems_made_in_python_are_checked(tmp_path: Path) -> None:
         ),
     )
     assert [item.rule for item in check(wrong)] == [
+        "objective",
+        "objective",
         "duplicate-name",
-        "schema-value",
+        "link-rate",
         "pin-range",
         "schema-value",
         "missing-file",

@@ -183,3 +183,18 @@ def test_an_app_without_samples_is_refused(samples: dict[str, Array]) -> None:
 def test_another_plan_has_another_number() -> None:
     other = replace(two_device_plan(), objective="latency")
     assert assigned(two_device_plan())["chest"].plan_id != assigned(other)["chest"].plan_id
+
+
+def test_a_link_that_no_free_uart_can_drive_is_refused() -> None:
+    """The second link of the feather gets uart3, a low-power UART: 7.3728 MHz in at least 4 cycles a bit."""
+    hops = (
+        hop(0, "chest", "wrist"),
+        hop(1, "wrist", "chest", link="chest-wrist"),
+        hop(2, "chest", "ankle", link="chest-ankle"),
+    )
+    plan = with_app(lambda app: replace(app, interact_device="ankle", hand_offs=hops))
+    wires = (wire("chest", "wrist"), replace(wire("chest", "ankle"), rate_kbps=2500.0))
+    with pytest.raises(SynergyError, match="'chest' has the rate of link 'chest-ankle'") as caught:
+        assigned(plan, wires)
+    (diagnostic,) = caught.value.diagnostics
+    assert (diagnostic.rule, diagnostic.have) == ("link-rate", "1843.2 kbps (uart3)")

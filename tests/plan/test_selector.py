@@ -177,6 +177,40 @@ def test_no_candidate_at_all() -> None:
     assert caught.value.diagnostics[0].rule == "no-device-with-sensor"
 
 
+def refused(problem: PlanProblem) -> Diagnostic:
+    with pytest.raises(SynergyError) as caught:
+        choose(problem, {"a": NETWORK}, everything_fits)
+    (diagnostic,) = caught.value.diagnostics
+    return diagnostic
+
+
+def test_a_deadline_that_no_plan_keeps() -> None:
+    """The figure is the latency of the best plan without the deadline, and that as a deadline is kept."""
+    (fastest,) = choose(pair(), {"a": NETWORK}, everything_fits, "latency").plan.apps
+    reached_ms = fastest.predicted.latency_ms
+    missed = refused(pair(deadline_ms=reached_ms * 0.99))
+    assert missed.rule == "deadline-missed"
+    assert missed.have == f"{reached_ms:.3f} ms"
+    assert choose(pair(deadline_ms=reached_ms * 1.01), {"a": NETWORK}, everything_fits)
+
+
+def test_a_rate_that_no_plan_reaches() -> None:
+    (quickest,) = choose(pair(), {"a": NETWORK}, everything_fits).plan.apps
+    reached_hz = quickest.predicted.throughput_hz
+    missed = refused(pair(wanted_hz=2 * reached_hz))
+    assert (missed.rule, missed.have) == ("rate-missed", f"{reached_hz:.1f} runs/s")
+    assert choose(pair(wanted_hz=0.99 * reached_hz), {"a": NETWORK}, everything_fits)
+
+
+def test_a_battery_that_no_plan_spares() -> None:
+    base = pair(wanted_hz=5.0)
+    worn = replace(base, devices=tuple(replace(item, battery_mwh=100.0) for item in base.devices))
+    longest_h = choose(worn, {"a": NETWORK}, everything_fits, "battery").value
+    missed = refused(replace(worn, battery_h=2 * longest_h))
+    assert (missed.rule, missed.have) == ("battery-missed", f"{longest_h:.1f} h")
+    assert choose(replace(worn, battery_h=0.99 * longest_h), {"a": NETWORK}, everything_fits)
+
+
 def test_unknown_selector() -> None:
     with pytest.raises(SynergyError) as caught:
         choose(pair(), {"a": NETWORK}, everything_fits, selector="exakt")

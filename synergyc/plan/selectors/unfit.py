@@ -20,13 +20,18 @@ _CHECKED = 500
 _SUBSETS = 64
 """Sets of apps that are tried for the smallest one that conflicts."""
 
+_SLACK = 1e-9
+"""A rate counts as reached within rounding."""
+
+_LOOSEN_RATE = "loosen rate_hz, or add devices or faster links"
+
 
 def nothing_fits(instance: Instance, budget: Budget | None = None) -> SynergyError:
     """Return the error for an instance without a plan."""
     for j in range(len(instance.tables)):
         possible = ranking(instance.scores(j, {}))
         if not possible:
-            return _rate_missed(instance, (j,))
+            return _limits_missed(instance, (j,))
         if first_that_fits(instance, j, islice(possible, _CHECKED), {}) is None:
             return _fits_nowhere(instance, j, possible[:_CHECKED])
     return _conflict(instance, budget or Budget.of(10.0))
@@ -52,7 +57,7 @@ def _conflict(instance: Instance, budget: Budget) -> SynergyError:
     best = [ranking(part.scores(j, {}))[0] for j in range(len(apps))]
     reasons = part.checks.reasons([part.candidate(j, row) for j, row in enumerate(best)])
     if not reasons:
-        return _rate_missed(instance, apps)
+        return _limits_missed(instance, apps)
     names = ", ".join(repr(instance.tables[j].model.app.name) for j in apps)
     swapped = _reasons_with_swap(part) if instance.problem.weight_swap else ()
     together = "together, nor where weights are loaded for each run" if swapped else "together"
@@ -109,16 +114,55 @@ def _part(instance: Instance, apps: Sequence[int]) -> Instance:
     return replace(instance, problem=problem, tables=tuple(instance.tables[j] for j in apps))
 
 
-def _rate_missed(instance: Instance, apps: Sequence[int]) -> SynergyError:
+def _limits_missed(instance: Instance, apps: Sequence[int]) -> SynergyError:
+    """Return the error for apps that fit, but miss a rate, or empty a battery too soon."""
+    found = [*_rates_missed(instance, apps), *_battery_missed(instance, apps)]
+    if found:
+        return SynergyError(found)
     names = ", ".join(repr(instance.tables[j].model.app.name) for j in apps)
+    limits = "their wanted rates" if instance.problem.battery_h is None else "their rates and batteries' life"
     return SynergyError(
         Diagnostic(
             "rate-missed",
-            f"no plan gives {names} the wanted rate",
+            f"no plan gives {names} {limits} together",
             instance.tables[apps[0]].model.app.location,
-            hint="loosen rate_hz, or add devices or faster links",
+            hint=_LOOSEN_RATE,
         )
     )
+
+
+def _rates_missed(instance: Instance, apps: Sequence[int]) -> Iterator[Diagnostic]:
+    """Yield the apps that do not reach their rate even with the system to themselves."""
+    for j in apps if instance.objective != "ratio" else ():
+        app, found_hz = instance.tables[j].model.app, 1e6 / float(instance.periods(j, {}).min())
+        if app.wanted_hz is not None and found_hz < app.wanted_hz * (1 - _SLACK):
+            yield Diagnostic(
+                "rate-missed",
+                f"no plan gives app {app.name!r} the wanted rate",
+                app.location,
+                need=f"{app.wanted_hz:g} runs/s",
+                have=f"{found_hz:.1f} runs/s",
+                hint=_LOOSEN_RATE,
+            )
+
+
+def _battery_missed(instance: Instance, apps: Sequence[int]) -> Iterator[Diagnostic]:
+    """Yield that a battery is empty too soon, whichever plan the apps have on their own."""
+    wanted_h = instance.problem.battery_h
+    if wanted_h is None:
+        return
+    for j in apps:
+        longest_h = float(instance.scorer.life_h(instance.figures(j, {})).max())
+        if longest_h < wanted_h:
+            app = instance.tables[j].model.app
+            yield Diagnostic(
+                "battery-missed",
+                f"no plan of app {app.name!r} lets every battery last",
+                app.location,
+                need=f"{wanted_h:g} h",
+                have=f"{longest_h:.1f} h",
+                hint="loosen constraints.battery_h or rate_hz, or take a larger battery",
+            )
 
 
 def _excess(reasons: Sequence[Diagnostic]) -> tuple[float, int]:
