@@ -169,7 +169,7 @@ def _render(environment: jinja2.Environment, name: str, values: Mapping[str, Any
 
 def _values(spec: FirmwareSpec) -> dict[str, Any]:
     segments = {
-        infer.program.name: segment_view(infer, c_name(infer.program.name))
+        infer.program.name: segment_view(infer, c_name(infer.program.name), spec.chip.cnn)
         for plan in spec.plans
         for infer in plan.infers
     }

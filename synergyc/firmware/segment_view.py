@@ -10,8 +10,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from synergyc.diagnostics import fail
+from synergyc.firmware.cnn_tables import Weights, WriteRow, single_writes, weight_rows, write_rows
 from synergyc.firmware.spec import Infer, Placed
 from synergyc.synth.program import LayerSummary, Step, WaitBits, Write
+from synergyc.targets import Cnn
 
 _WHOLE_WORD = 0xFFFFFFFF
 _VALUES_PER_ROW = {4: 8, 1: 16}
@@ -29,43 +31,21 @@ class StepRow:
 
 @dataclass(frozen=True)
 class Phase:
-    """Steps that are done in order; ``name`` is the member of ``cnn_segment_t``. Most never wait."""
+    """Writes that are done in a row; ``name`` is the member of ``cnn_segment_t``."""
 
     name: str
     comment: str
-    steps: tuple[StepRow, ...]
-    may_wait: bool = False
-
-    def __post_init__(self) -> None:
-        """Raise ValueError if a step waits and none may."""
-        if not self.may_wait and any(step.mask for step in self.steps):
-            raise ValueError(f"steps of phase {self.name} must store, not wait")
+    rows: tuple[WriteRow, ...]
 
 
 @dataclass(frozen=True)
-class Block:
-    """``count`` values from index ``first`` of a table go to ascending addresses.
-
-    ``begin``: the byte that is stored behind ``address`` before, 0: none.
-    """
+class BiasRow:
+    """``count`` values from index ``first`` of the table go to ascending addresses."""
 
     address: int
     first: int
     count: int
-    begin: int
     comment: str
-
-
-@dataclass(frozen=True)
-class Table:
-    """Constants and where they go. ``text``: the C initialisers."""
-
-    name: str
-    member: str
-    type: str
-    comment: str
-    blocks: tuple[Block, ...]
-    text: str
 
 
 @dataclass(frozen=True)
@@ -102,15 +82,18 @@ class SegmentView:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     quadrant_mask: int
+    init: tuple[StepRow, ...]
     phases: tuple[Phase, ...]
-    tables: tuple[Table, ...]
+    weights: Weights
+    biases: tuple[BiasRow, ...]
+    bias_values: tuple[int, ...]
     input_regions: tuple[RegionRow, ...]
     output_regions: tuple[RegionRow, ...]
     fifos: tuple[FifoRow, ...]
     done: tuple[tuple[int, int], ...]
 
 
-def segment_view(infer: Infer, c_name: str) -> SegmentView:
+def segment_view(infer: Infer, c_name: str, cnn: Cnn) -> SegmentView:
     """Return the tables of a segment's program; tensors come in the order in which they travel."""
     program = infer.program
     return SegmentView(
@@ -122,16 +105,11 @@ def segment_view(infer: Infer, c_name: str) -> SegmentView:
         inputs=tuple(str(placed.layout.tensor) for placed in infer.inputs),
         outputs=tuple(str(placed.layout.tensor) for placed in infer.outputs),
         quadrant_mask=sum(1 << quadrant for quadrant in program.quadrants),
-        phases=(
-            Phase("init", "Once after power-up", tuple(_rows(program.init)), may_wait=True),
-            Phase("configure", "Layer registers", tuple(_rows(program.configure))),
-            Phase("start", "Start of an inference", tuple(_rows(program.start))),
-            Phase("select", "After a run of another segment", tuple(_rows(infer.select))),
-        ),
-        tables=(
-            _table("weight", "words", 4, "Kernels of all processors", program.weights),
-            _table("bias", "bytes", 1, "Bias memories", program.bias),
-        ),
+        init=tuple(_steps(program.init)),
+        phases=tuple(_phases(infer, cnn)),
+        weights=weight_rows(program.weights, cnn),
+        biases=tuple(_biases(program.bias)),
+        bias_values=_bias_values(program.bias),
         input_regions=() if program.fifo_ports else tuple(_regions(infer.inputs)),
         output_regions=tuple(_masked_regions(infer.outputs)),
         fifos=tuple(_fifos(infer)),
@@ -139,17 +117,28 @@ def segment_view(infer: Infer, c_name: str) -> SegmentView:
     )
 
 
-def _rows(steps: Iterable[Step]) -> Iterator[StepRow]:
+def _steps(steps: Iterable[Step]) -> Iterator[StepRow]:
     for step in steps:
         if isinstance(step, WaitBits):
             yield StepRow(step.address, step.mask, step.value, step.comment or "wait")
             continue
-        if step.width_bytes != 4:
-            raise ValueError(
-                f"steps must store whole words, not {step.width_bytes} bytes at {step.address:#x}"
-            )
-        for index, word in enumerate(step.words):
-            yield StepRow(step.address + 4 * index, 0, word, step.comment)
+        for write in single_writes("init", (step,)):
+            yield StepRow(write.address, 0, write.words[0], write.comment)
+
+
+def _phases(infer: Infer, cnn: Cnn) -> Iterator[Phase]:
+    """Yield the phases of which each step is a write.
+
+    What the selection of a segment writes is not written at boot: nothing is loaded or runs before it.
+    """
+    select = list(single_writes("select", infer.select))
+    selected = {write.address for write in select}
+    configure = single_writes("configure", infer.program.configure)
+    once = [write for write in configure if write.address not in selected]
+    start = list(single_writes("start", infer.program.start))
+    yield Phase("configure", "Layer registers", write_rows(once, cnn))
+    yield Phase("start", "Start of an inference", write_rows(start, cnn))
+    yield Phase("select", "After a run of another segment", write_rows(select, cnn))
 
 
 def hex_rows(values: Sequence[int], size_bytes: int = 4) -> str:
@@ -160,24 +149,18 @@ def hex_rows(values: Sequence[int], size_bytes: int = 4) -> str:
     return "\n".join("    " + " ".join(row) for row in rows)
 
 
-def _table(name: str, member: str, size_bytes: int, comment: str, writes: Sequence[Write]) -> Table:
-    blocks: list[Block] = []
-    values: list[int] = []
-    begin: Write | None = None
+def _biases(writes: Iterable[Write]) -> Iterator[BiasRow]:
+    first = 0
     for write in writes:
-        if write.width_bytes == 1:
-            begin = write
-            continue
-        byte, label = (begin.words[0], begin.comment) if begin else (0, write.comment)
-        if begin and (begin.address, len(begin.words)) != (write.address + 1, 1):
-            raise ValueError(f"a byte at {begin.address:#x} must begin the words at {write.address:#x}")
-        blocks.append(Block(write.address, len(values), len(write.words), byte, label))
-        values += write.words
-        begin = None
-    if any(not 0 <= value < 1 << 8 * size_bytes for value in values):
-        raise ValueError(f"values of table {name} must fit {size_bytes} bytes")
-    type_name = "uint32_t" if size_bytes == 4 else "uint8_t"
-    return Table(name, member, type_name, comment, tuple(blocks), hex_rows(values, size_bytes))
+        yield BiasRow(write.address, first, len(write.words), write.comment)
+        first += len(write.words)
+
+
+def _bias_values(writes: Iterable[Write]) -> tuple[int, ...]:
+    values = tuple(value for write in writes for value in write.words)
+    if any(not 0 <= value < 1 << 8 for value in values):
+        raise ValueError("bias values must fit a byte")
+    return values
 
 
 def _fifos(infer: Infer) -> Iterator[FifoRow]:

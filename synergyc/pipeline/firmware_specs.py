@@ -7,17 +7,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from synergyc.config import Sense, System
 from synergyc.diagnostics import fail, file_location
 from synergyc.firmware.assign import FallbackPlan, Policy, assign
+from synergyc.firmware.cnn_tables import single_writes, weight_rows, write_rows
 from synergyc.firmware.spec import FirmwareSpec, PlanCase, Wire
 from synergyc.ir.types import Array
 from synergyc.pipeline.models import PreparedModel
 from synergyc.plan.types import Plan
-from synergyc.synth.program import Program, Step, Write
-from synergyc.targets import load_runtime
+from synergyc.synth.program import Program, Write
+from synergyc.targets import Cnn, load_runtime
 
 _STEP_BYTES = 12
 _WRITE_BYTES = 8
-_BLOCK_BYTES = 12
-"""Of ``cnn_step_t``, ``cnn_write_t`` and ``cnn_block_t`` (templates/firmware/cnn.h)."""
+_WEIGHT_ROW_BYTES = 12
+_BIAS_ROW_BYTES = 12
+"""Of ``cnn_step_t``, ``cnn_write_t``, ``cnn_weights_t`` and ``cnn_biases_t`` (templates/firmware/cnn.h)."""
 
 
 def firmware_specs(
@@ -83,12 +85,13 @@ def flash_left_bytes(system: System, plans: Sequence[FallbackPlan], device: str)
         for program in (item.programs[segment.name] for segment in item.plan.segments_on(device))
     }
     chosen = {segment.name for segment in plans[0].plan.segments_on(device)}
+    chip = system.device(device).chip
     used_bytes = sum(
-        4 * program.weight_words + (0 if name in chosen else _table_bytes(program))
+        4 * program.weight_words + (0 if name in chosen else _table_bytes(program, chip.cnn))
         for name, program in programs.items()
     )
     senses = {app.app for item in plans for app in item.plan.apps if app.sense_device == device}
-    free_bytes = system.device(device).chip.flash.size_bytes - used_bytes - load_runtime().flash_reserve_bytes
+    free_bytes = chip.flash.size_bytes - used_bytes - load_runtime().flash_reserve_bytes
     return free_bytes // max(1, len(senses))
 
 
@@ -100,19 +103,21 @@ def _fitting(system: System, model: PreparedModel, plans: Sequence[FallbackPlan]
     return model.samples[: max(1, left_bytes // sample_bytes)]
 
 
-def _table_bytes(program: Program) -> int:
+def _table_bytes(program: Program, cnn: Cnn) -> int:
     """Return the flash that a program's tables take at most beside the words of its weights.
 
-    Registers are written twice: when the device boots, and when its segment is selected.
+    Registers are written when the device boots or when the segment is selected; at most as many again are for
+    registers that only other segments use.
     """
-    writes = 2 * _steps(program.configure) + _steps(program.start)
-    blocks = len(program.weights) + len(program.bias)
-    bias_bytes = sum(len(write.words) for write in program.bias)
-    return _STEP_BYTES * _steps(program.init) + _WRITE_BYTES * writes + _BLOCK_BYTES * blocks + bias_bytes
-
-
-def _steps(phase: Sequence[Step]) -> int:
-    return sum(len(step.words) if isinstance(step, Write) else 1 for step in phase)
+    phases = {"configure": program.configure, "start": program.start}
+    rows = {name: len(write_rows(list(single_writes(name, steps)), cnn)) for name, steps in phases.items()}
+    bias_bytes = sum(_BIAS_ROW_BYTES + len(write.words) for write in program.bias)
+    return (
+        _STEP_BYTES * sum(len(step.words) if isinstance(step, Write) else 1 for step in program.init)
+        + _WRITE_BYTES * (2 * rows["configure"] + rows["start"])
+        + _WEIGHT_ROW_BYTES * len(weight_rows(program.weights, cnn).rows)
+        + bias_bytes
+    )
 
 
 def _wires(system: System) -> Iterator[Wire]:

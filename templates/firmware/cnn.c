@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "chip.h"
 #include "console.h"
 #include "device.h"
 #include "framing.h"
@@ -14,12 +15,12 @@
 
 static const cnn_segment_t *selected; /* whose layer registers are in the accelerator */
 
-/* The set whose weights are in the accelerator, or how far they are: the next block of a segment, weights
- * before biases, and the next word of it. */
+/* The set whose weights are in the accelerator, or how far they are: the next row of a segment, weights before
+ * biases; the next of the row's processors, and of its words. */
 typedef struct {
     const cnn_set_t *set;
-    size_t segment, block;
-    uint32_t word;
+    size_t segment, row;
+    uint32_t processor, word;
 } loading_t;
 static loading_t loading;
 
@@ -56,7 +57,11 @@ static void do_steps(const cnn_segment_t *segment, const cnn_steps_t *steps)
 static void do_writes(const cnn_writes_t *writes)
 {
     for (size_t i = 0; i < writes->count; i++) {
-        *word_at(writes->writes[i].address) = writes->writes[i].value;
+        const cnn_write_t *write = &writes->writes[i];
+        volatile uint32_t *to = word_at(write->word * 4u);
+        for (uint32_t quadrant = 0; quadrant <= write->more; quadrant++) {
+            to[quadrant * (CNN_QUADRANT_BYTES / 4u)] = write->value;
+        }
     }
 }
 
@@ -118,45 +123,64 @@ void cnn_open(const cnn_set_t *sets, size_t count)
     port_cnn_interrupt_enable();
 }
 
-static void store_weights(const cnn_segment_t *segment, const cnn_block_t *block, uint32_t from, uint32_t count)
+static volatile uint32_t *weight_memory(uint32_t processor)
 {
-    if (from == 0 && block->begin != 0) {
-        *((volatile uint8_t *)(uintptr_t)block->address + 1) = (uint8_t)block->begin;
-    }
-    copy_in(word_at(block->address) + from, segment->weight_words + block->first + from, count);
+    uint32_t quadrant = processor / CNN_QUADRANT_PROCESSORS, index = processor % CNN_QUADRANT_PROCESSORS;
+    return word_at(CNN_WEIGHTS + quadrant * CNN_QUADRANT_BYTES + index * CNN_WEIGHT_BYTES);
 }
 
-static void store_bias(const cnn_segment_t *segment, const cnn_block_t *block, uint32_t from, uint32_t count)
+/* Notes that `count` words of a row were stored, which has `row_words` for each of its processors. */
+static void pass_words(uint32_t count, uint32_t row_words, uint32_t processors)
 {
-    volatile uint32_t *to = word_at(block->address);
-    for (uint32_t word = from; word < from + count; word++) {
-        to[word] = segment->bias_bytes[block->first + word];
+    loading.word += count;
+    if (loading.word == row_words) {
+        loading.word = 0;
+        loading.processor++;
     }
+    if (loading.processor == processors) {
+        loading.processor = 0;
+        loading.row++;
+    }
+}
+
+static uint32_t store_weights(const cnn_segment_t *segment, uint32_t most)
+{
+    const cnn_weights_t *row = &segment->weights[loading.row];
+    volatile uint32_t *to = weight_memory(row->processor + loading.processor) + row->word;
+    if (loading.word == 0 && row->begin != 0) {
+        *((volatile uint8_t *)to + 1) = row->begin;
+    }
+    const uint32_t *from = segment->weight_values + row->first + loading.processor * row->count;
+    uint32_t count = row->count - loading.word < most ? row->count - loading.word : most;
+    copy_in(to + loading.word, from + loading.word, count);
+    pass_words(count, row->count, row->processors);
+    return count;
+}
+
+static uint32_t store_biases(const cnn_segment_t *segment, uint32_t most)
+{
+    const cnn_biases_t *row = &segment->biases[loading.row - segment->weight_count];
+    volatile uint32_t *to = word_at(row->address) + loading.word;
+    uint32_t count = row->count - loading.word < most ? row->count - loading.word : most;
+    for (uint32_t i = 0; i < count; i++) {
+        to[i] = segment->bias_values[row->first + loading.word + i];
+    }
+    pass_words(count, row->count, 1);
+    return count;
 }
 
 /* Stores what comes next of the segment that is being loaded, `most` words of it, and returns how many. */
 static uint32_t store_next(const cnn_segment_t *segment, uint32_t most)
 {
-    if (loading.block == segment->weight_block_count + segment->bias_block_count) {
-        loading.segment++;
-        loading.block = 0;
-        return 0;
+    if (loading.row < segment->weight_count) {
+        return store_weights(segment, most);
     }
-    bool is_weights = loading.block < segment->weight_block_count;
-    const cnn_block_t *block = is_weights ? &segment->weight_blocks[loading.block]
-                                          : &segment->bias_blocks[loading.block - segment->weight_block_count];
-    uint32_t count = block->count - loading.word < most ? block->count - loading.word : most;
-    if (is_weights) {
-        store_weights(segment, block, loading.word, count);
-    } else {
-        store_bias(segment, block, loading.word, count);
+    if (loading.row < segment->weight_count + segment->bias_count) {
+        return store_biases(segment, most);
     }
-    loading.word += count;
-    if (loading.word == block->count) {
-        loading.block++;
-        loading.word = 0;
-    }
-    return count;
+    loading.segment++;
+    loading.row = 0;
+    return 0;
 }
 
 bool cnn_load_part(const cnn_set_t *set)

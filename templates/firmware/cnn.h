@@ -16,9 +16,10 @@ typedef struct {
     size_t count;
 } cnn_steps_t;
 
-/* `value` is stored at `address`. */
+/* `value` is stored at address 4 * `word`, and in the same register of `more` quadrants that follow. */
 typedef struct {
-    uint32_t address, value;
+    uint32_t word : 30, more : 2;
+    uint32_t value;
 } cnn_write_t;
 
 typedef struct {
@@ -26,12 +27,19 @@ typedef struct {
     size_t count;
 } cnn_writes_t;
 
-/* `count` values from index `first` of a table, stored to ascending addresses. If `begin` is not 0 that byte is
- * stored at the byte behind `address` before: so a stream of weights is given its place. */
+/* `count` words for each of `processors` processors from `processor` on, in this order from index `first` of a
+ * table. They go to where `word` is in each one's weight memory. If `begin` is not 0 that byte is stored behind the
+ * first word's address before: so a stream of weights is given its place. */
 typedef struct {
-    uint32_t address, first;
-    uint32_t count : 24, begin : 8;
-} cnn_block_t;
+    uint8_t processor, processors, begin;
+    uint16_t word, count;
+    uint32_t first;
+} cnn_weights_t;
+
+/* `count` bytes from index `first` of a table, each stored as a word of its own, to ascending addresses. */
+typedef struct {
+    uint32_t address, first, count;
+} cnn_biases_t;
 
 /* Consecutive words of data memory that belong to a tensor, and their place in the queue's words; `mask` keeps
  * the bytes that carry values. */
@@ -56,12 +64,12 @@ typedef struct {
     cnn_steps_t init;
     cnn_writes_t configure, start;
     cnn_writes_t select; /* what a run needs if another segment was selected, of any set: registers, never weights */
-    const cnn_block_t *weight_blocks;
-    const uint32_t *weight_words;
-    size_t weight_block_count;
-    const cnn_block_t *bias_blocks;
-    const uint8_t *bias_bytes; /* each is stored as a word of its own */
-    size_t bias_block_count;
+    const cnn_weights_t *weights;
+    const uint32_t *weight_values;
+    size_t weight_count;
+    const cnn_biases_t *biases;
+    const uint8_t *bias_values;
+    size_t bias_count;
     const cnn_region_t *inputs, *outputs;
     size_t input_count, output_count;
     const cnn_fifo_t *fifos; /* instead of input regions, for inputs that stream */

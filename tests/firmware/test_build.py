@@ -14,6 +14,7 @@ from synergyc.diagnostics import SynergyError
 from synergyc.firmware.build import build, write_sources
 from synergyc.firmware.sizing import own_sizes
 from synergyc.firmware.spec import FirmwareSpec
+from synergyc.synth.program import Write
 from synergyc.toolchain import PREFIX_VARIABLE, find_cross_compiler
 from tests.firmware.samples import two_devices
 
@@ -44,9 +45,10 @@ def test_two_builds_in_different_folders_are_the_same(tmp_path: Path) -> None:
 
 
 def _heavy(spec: FirmwareSpec, weight_words: int) -> FirmwareSpec:
-    infer = spec.infers[0]
-    address, block = infer.program.weights
-    weights = (address, replace(block, words=(0,) * weight_words))
+    """Return a device whose segment has so many words of weights, the same number for each processor."""
+    infer, cnn = spec.infers[0], spec.chip.cnn
+    words = (0,) * (weight_words // cnn.processors)
+    weights = tuple(Write(cnn.weight_address(processor), words) for processor in range(cnn.processors))
     return replace(spec, infers=(replace(infer, program=replace(infer.program, weights=weights)),))
 
 

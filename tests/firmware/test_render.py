@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -10,7 +11,7 @@ import synergyc
 from synergyc.diagnostics import SynergyError
 from synergyc.firmware import sizing
 from synergyc.firmware.render import render
-from synergyc.firmware.segment_view import segment_view
+from synergyc.firmware.segment_view import SegmentView, segment_view
 from synergyc.firmware.spec import FirmwareSpec, Storage
 from synergyc.synth.program import WaitBits, Write
 from synergyc.targets import load_chip
@@ -72,36 +73,33 @@ def test_a_chip_without_a_peripheral_is_refused() -> None:
         render(replace(spec, chip=chip))
 
 
-def test_a_value_that_does_not_fit_its_table_is_an_error() -> None:
-    infer = two_devices()["chest"].infers[0]
-    program = replace(infer.program, bias=(Write(0x50108000, (256,)),))
-    with pytest.raises(ValueError, match="values of table bias must fit 1 bytes"):
-        segment_view(replace(infer, program=program), "x")
+def _viewed(**fields: Any) -> SegmentView:
+    """Return the tables of a program with other ``fields``."""
+    spec = two_devices()["chest"]
+    infer = spec.infers[0]
+    return segment_view(replace(infer, program=replace(infer.program, **fields)), "x", spec.chip.cnn)
 
 
-def test_blocks_cover_all_words_in_order() -> None:
-    infer = two_devices()["chest"].infers[0]
-    writes = (Write(0x11, (1,), "p0", 1), Write(0x10, (2, 3)), Write(0x20, (4,)))
-    table = segment_view(replace(infer, program=replace(infer.program, weights=writes)), "x").tables[0]
-    assert [(b.address, b.first, b.count, b.begin, b.comment) for b in table.blocks] == [
-        (0x10, 0, 2, 1, "p0"),
-        (0x20, 2, 1, 0, ""),
-    ]
-    assert table.text.split() == ["0x00000002u,", "0x00000003u,", "0x00000004u,"]
-
-
-def test_a_byte_that_begins_other_words_is_an_error() -> None:
-    infer = two_devices()["chest"].infers[0]
-    program = replace(infer.program, weights=(Write(0x1, (1,), width_bytes=1), Write(0x10, (2, 3))))
-    with pytest.raises(ValueError, match="a byte at 0x1 must begin the words at 0x10"):
-        segment_view(replace(infer, program=program), "x")
+def test_a_bias_that_does_not_fit_a_byte_is_an_error() -> None:
+    with pytest.raises(ValueError, match="bias values must fit a byte"):
+        _viewed(bias=(Write(0x50108000, (256,)),))
 
 
 def test_only_the_steps_after_power_up_may_wait() -> None:
-    infer = two_devices()["chest"].infers[0]
-    program = replace(infer.program, start=(WaitBits(0x10, 1, 1),))
     with pytest.raises(ValueError, match="steps of phase start must store, not wait"):
-        segment_view(replace(infer, program=program), "x")
+        _viewed(start=(WaitBits(0x10, 1, 1),))
+
+
+def test_what_selection_writes_is_not_written_at_boot() -> None:
+    spec = two_devices()["chest"]
+    infer = spec.infers[0]
+    program = replace(infer.program, configure=(Write(0x50100010, (1, 2)),))
+    view = segment_view(
+        replace(infer, program=program, select=(Write(0x50100014, (2,)),)), "x", spec.chip.cnn
+    )
+    written = {phase.name: [row.address for row in phase.rows] for phase in view.phases}
+    assert written["configure"] == [0x50100010]
+    assert written["select"] == [0x50100014]
 
 
 def _with_queue_words(words: int) -> FirmwareSpec:

@@ -7,30 +7,30 @@
  * out: %mid: i8[4x2x3] q0 */
 #include "cnn_beat_s0.h"
 
-/* Once after power-up */
+/* Once after power-up: address, mask, value */
 static const cnn_step_t init_steps[] = {
     {0x50100000u, 0x00000000u, 0x00000008u}, /* CTL */
     {0x50100000u, 0x00000008u, 0x00000008u}, /* clock runs */
 };
 
-/* Layer registers */
-static const cnn_write_t configure_steps[] = {
-    {0x50100010u, 0x00010005u}, /* conv: rows */
-    {0x50100014u, 0x00000007u}, /* conv: rows */
+/* Layer registers: address, quadrants that follow, value */
+static const cnn_write_t configure_writes[] = {
+    {0x50100010u / 4u, 0, 0x00010005u}, /* conv: rows */
+    {0x50100014u / 4u, 0, 0x00000007u}, /* conv: rows */
 };
 
-/* Start of an inference */
-static const cnn_write_t start_steps[] = {
-    {0x50100000u, 0x00100009u}, /* run */
+/* Start of an inference: address, quadrants that follow, value */
+static const cnn_write_t start_writes[] = {
+    {0x50100000u / 4u, 0, 0x00100009u}, /* run */
 };
 
-/* Kernels of all processors */
+/* Kernels */
 static const uint32_t weight_values[] = {
     0x00000000u, 0x00000001u, 0x00000002u, 0x00000003u, 0x00000004u,
 };
 
-static const cnn_block_t weight_blocks[] = { /* address, first value, values, begin */
-    {0x50180000u, 0, 5, 1}, /* set address */
+static const cnn_weights_t weights[] = { /* first processor, processors, begin, word in their memory, words, first value */
+    {0, 1, 1, 0, 5, 0},
 };
 
 /* Bias memories */
@@ -38,8 +38,8 @@ static const uint8_t bias_values[] = {
     0x01, 0xff, 0x03,
 };
 
-static const cnn_block_t bias_blocks[] = { /* address, first value, values, begin */
-    {0x50108000u, 0, 3, 0}, /* conv */
+static const cnn_biases_t biases[] = { /* address, first value, values */
+    {0x50108000u, 0, 3}, /* conv */
 };
 
 static const cnn_region_t input_regions[] = { /* address, first word, words, bytes that carry values */
@@ -59,14 +59,14 @@ const cnn_segment_t cnn_beat_s0 = {
     .name = "beat_s0",
     .quadrant_mask = 0x1u,
     .init = {init_steps, sizeof init_steps / sizeof *init_steps},
-    .configure = {configure_steps, sizeof configure_steps / sizeof *configure_steps},
-    .start = {start_steps, sizeof start_steps / sizeof *start_steps},
-    .weight_blocks = weight_blocks,
-    .weight_words = weight_values,
-    .weight_block_count = sizeof weight_blocks / sizeof *weight_blocks,
-    .bias_blocks = bias_blocks,
-    .bias_bytes = bias_values,
-    .bias_block_count = sizeof bias_blocks / sizeof *bias_blocks,
+    .configure = {configure_writes, sizeof configure_writes / sizeof *configure_writes},
+    .start = {start_writes, sizeof start_writes / sizeof *start_writes},
+    .weights = weights,
+    .weight_values = weight_values,
+    .weight_count = sizeof weights / sizeof *weights,
+    .biases = biases,
+    .bias_values = bias_values,
+    .bias_count = sizeof biases / sizeof *biases,
     .inputs = input_regions,
     .input_count = sizeof input_regions / sizeof *input_regions,
     .outputs = output_regions,

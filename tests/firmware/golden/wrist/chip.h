@@ -41,6 +41,12 @@
 /* Load switches settle before isolation is lifted (vendor tool: --switch-delay). */
 #define CNN_SWITCH_DELAY_MS 0u
 
+/* ---- Addresses of the accelerator: the distance of quadrants, and the processors' memories of weights ---- */
+#define CNN_QUADRANT_BYTES 0x400000u
+#define CNN_QUADRANT_PROCESSORS 16u
+#define CNN_WEIGHTS 0x50180000u /* of processor 0 */
+#define CNN_WEIGHT_BYTES 0x4000u /* from one processor to the next */
+
 /* ---- Instruction cache ---- */
 #define ICC_CTRL REGISTER(0x4002a000u + 0x100u)
 #define ICC_INVALIDATE REGISTER(0x4002a000u + 0x700u)
