@@ -76,9 +76,10 @@ def correlate(
     ``weight`` is (out, C/groups, kh, kw), of the floating-point dtype of ``data``, which the result has too.
     """
     rows, columns = padding
-    padded = np.pad(data, ((0, 0), (0, 0), (rows, rows), (columns, columns)))
+    if rows or columns:
+        data = np.pad(data, ((0, 0), (0, 0), (rows, rows), (columns, columns)))
     kernel = (weight.shape[2], weight.shape[3])
-    view = windows(padded, kernel, 1, dilation).transpose(0, 1, 4, 5, 2, 3)
+    view = windows(data, kernel, 1, dilation).transpose(0, 1, 4, 5, 2, 3)
     images, height, width = len(data), view.shape[4], view.shape[5]
     taps = math.prod(weight.shape[1:])
     matrix = weight.reshape(groups, -1, taps)
@@ -131,11 +132,14 @@ def weighted_sums(
 
 def requantize(sums: Array, hardware_shift: int) -> Array:
     """Return ``clip(floor(sums * 2**hardware_shift / 128 + 1/2))`` as int8, for shifts of -15 to 15."""
-    wide = sums.astype(np.int64)
     right = 7 - hardware_shift
-    if right > 0:
-        return clamp_int8((wide + (1 << (right - 1))) >> right)
-    return clamp_int8(wide << -right)
+    if right <= 0:  # what is clipped before the shift is clipped after it, too
+        return clamp_int8(np.clip(sums, INT8_MIN, INT8_MAX).astype(np.int32) << -right)
+    scaled = sums >> (right - 1)
+    half = scaled & 1  # the last bit that is dropped: it rounds up, and no sum is left too wide for its type
+    scaled >>= 1
+    scaled += half
+    return clamp_int8(scaled)
 
 
 def activate(values: Array, activation: Activation) -> Array:

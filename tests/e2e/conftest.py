@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.command import EXAMPLE, synergyc
+from tests.e2e.command import EXAMPLE, fresh_synergyc
 
 needs_compiler = shutil.which("arm-none-eabi-gcc") is None
 
@@ -18,7 +18,7 @@ def digits_build(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if needs_compiler:
         pytest.skip("arm-none-eabi-gcc is not installed")
     folder = tmp_path_factory.mktemp("digits") / "build"
-    result = synergyc("build", str(EXAMPLE), "-o", str(folder))
+    result = fresh_synergyc("build", str(EXAMPLE), "-o", str(folder))
     assert result.returncode == 0, result.stderr
     return folder
 

@@ -17,7 +17,7 @@ from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import SymbolTableSection
 
 from synergyc.manifest import record_file
-from tests.e2e.command import EXAMPLE, ROOT, synergyc
+from tests.e2e.command import EXAMPLE, ROOT, fresh_synergyc, synergyc
 
 pytestmark = pytest.mark.e2e
 
@@ -61,7 +61,7 @@ def test_each_device_runs_a_part(digits_build: Path) -> None:
 
 def test_two_builds_are_byte_identical(digits_build: Path, tmp_path: Path) -> None:
     again = tmp_path / "another" / "place"
-    result = synergyc("build", str(EXAMPLE), "-o", str(again), "-q")
+    result = fresh_synergyc("build", str(EXAMPLE), "-o", str(again), "-q")
     assert result.returncode == 0, result.stderr
     names = sorted(path.relative_to(digits_build) for path in digits_build.rglob("*") if path.is_file())
     assert names == sorted(path.relative_to(again) for path in again.rglob("*") if path.is_file())
