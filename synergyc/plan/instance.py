@@ -17,6 +17,7 @@ from synergyc.plan.costing import app_plans
 from synergyc.plan.energy import idle_mw
 from synergyc.plan.goals import Figures, Score, Scorer, app_figures, optimistic
 from synergyc.plan.layout import travel_bytes
+from synergyc.plan.needs import Needs
 from synergyc.plan.problem import Objective, PlanApp, PlanProblem
 from synergyc.plan.residency import as_played, with_residency
 from synergyc.plan.space import Candidate
@@ -93,29 +94,56 @@ class Instance:
         """What each app takes of each unit whatever its plan, (apps, U)."""
         return np.stack([table.busy_us.min(axis=0) for table in self.tables])
 
-    def load_us(self, chosen: Choice, after: Sequence[int] = ()) -> Floats:
-        """Return what ``chosen``, and at least the apps ``after``, take of each unit, (U,)."""
-        load: Floats = self.floors_us[list(after)].sum(axis=0)
+    def load_us(self, chosen: Choice, after: Sequence[int] = (), least_us: Floats | None = None) -> Floats:
+        """Return what ``chosen``, and at least the apps ``after``, take of each unit, (U,).
+
+        ``least_us`` (apps, U) is what each app takes at least; None: ``floors_us``.
+        """
+        load: Floats = (self.floors_us if least_us is None else least_us)[list(after)].sum(axis=0)
         for i, row in chosen.items():
             load = load + self.tables[i].busy_us[row]
         return load
 
-    def periods(self, j: int, chosen: Choice, after: Sequence[int] = ()) -> Floats:
+    def least_beside(self, chosen: Choice, apps: Sequence[int], beside: Sequence[int] = ()) -> Floats | None:
+        """Return what each app takes of each unit at least, (apps, U); None if one of ``apps`` cannot fit.
+
+        Of the unit that is then the busiest, with ``apps`` and ``beside``, it is what ``apps`` take with a
+        candidate that fits beside ``chosen``: the load of that unit bounds the rates of all that use it.
+        """
+        least_us = self.floors_us.copy()
+        asked: set[int] = set()
+        while (unit := int(self.load_us(chosen, (*apps, *beside), least_us).argmax())) not in asked:
+            asked.add(unit)
+            for k in apps:
+                least_us[k, unit] = self._needs.least_us(k, unit, chosen)
+            if np.isinf(least_us[list(apps), unit]).any():
+                return None
+        return least_us
+
+    @cached_property
+    def _needs(self) -> Needs:
+        return Needs(self.tables, self.admits)
+
+    def periods(
+        self, j: int, chosen: Choice, after: Sequence[int] = (), least_us: Floats | None = None
+    ) -> Floats:
         """Return the period of app ``j`` beside ``chosen`` for each of its candidates, (n,).
 
         With apps ``after`` that are still to be chosen, it is a lower bound.
         """
         columns, busy_us, used = self._active[j]
-        total_us = busy_us + self.load_us(chosen, after)[columns]
+        total_us = busy_us + self.load_us(chosen, after, least_us)[columns]
         self._lift(total_us, columns)
         return np.asarray(np.where(used, total_us, 0.0).max(axis=1), dtype=np.float64)
 
-    def figures(self, j: int, chosen: Choice, after: Sequence[int] = ()) -> Figures:
+    def figures(
+        self, j: int, chosen: Choice, after: Sequence[int] = (), least_us: Floats | None = None
+    ) -> Figures:
         """Return the figures of ``chosen`` and each candidate of ``j`` together."""
-        period_us = self.periods(j, chosen, after)
+        period_us = self.periods(j, chosen, after, least_us)
         total = app_figures(self.tables[j], period_us, self.wanted_hz(j))
         missed = self._missed(j, period_us)
-        load = self.load_us(chosen, after)
+        load = self.load_us(chosen, after, least_us)
         missed |= self._too_high(j, load)
         for i, row in chosen.items():
             columns = np.flatnonzero(self.tables[i].busy_us[row])
@@ -138,7 +166,13 @@ class Instance:
             taken |= self.tables[i].mask[row]
         return np.asarray((table.mask & taken) == 0)
 
-    def rest(self, apps: Sequence[int], chosen: Choice, beside: Sequence[int] = ()) -> Figures | None:
+    def rest(
+        self,
+        apps: Sequence[int],
+        chosen: Choice,
+        beside: Sequence[int] = (),
+        least_us: Floats | None = None,
+    ) -> Figures | None:
         """Return what ``apps`` can at best add to ``chosen``; None if one of them has no candidate left.
 
         ``beside`` are further apps that are still to be chosen.
@@ -146,10 +180,10 @@ class Instance:
         total = Figures()
         for k in apps:
             others = [i for i in (*apps, *beside) if i != k]
-            free = self.free(k, chosen) & ~self._too_high(k, self.load_us(chosen, others))
+            free = self.free(k, chosen) & ~self._too_high(k, self.load_us(chosen, others, least_us))
             if not free.any():
                 return None
-            alone = app_figures(self.tables[k], self.periods(k, chosen, others), self.wanted_hz(k))
+            alone = app_figures(self.tables[k], self.periods(k, chosen, others, least_us), self.wanted_hz(k))
             total = total + self._admissible(k, chosen, alone, free)
         return total
 
@@ -185,8 +219,11 @@ class Instance:
         ``after`` are the apps that are still to be chosen; None if one of them has no candidate left. With
         none of them the bounds are the scores.
         """
-        rest = self.rest(after, chosen, (j,))
-        return None if rest is None else self.scorer.scores(self.figures(j, chosen, after) + rest)
+        least_us = self.least_beside(chosen, after, (j,))
+        if least_us is None:
+            return None
+        rest = self.rest(after, chosen, (j,), least_us)
+        return None if rest is None else self.scorer.scores(self.figures(j, chosen, after, least_us) + rest)
 
     def score(self, rows: Sequence[int]) -> Score:
         """Return the score of a whole plan; infinite where it misses a wanted rate."""

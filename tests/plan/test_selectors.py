@@ -121,13 +121,35 @@ def test_bounds_are_bounds(seed: int) -> None:
     instance = instance_of(seed)
     if instance is None or len(instance.tables) < 2:
         return
-    bounds = instance.bounds(0, {}, range(1, len(instance.tables)))
-    assert bounds is not None
     draw = random.Random(seed)  # noqa: S311 - not for secrets
     plans = list(product(*(range(len(table)) for table in instance.tables)))
     for rows in draw.sample(plans, min(40, len(plans))):
-        score = instance.score(rows)
-        assert tuple(bounds[rows[0]]) <= score
+        if not instance.reasons_of(rows):
+            for depth in range(len(rows) - 1):
+                chosen = dict(enumerate(rows[:depth]))
+                bounds = instance.bounds(depth, chosen, range(depth + 1, len(rows)))
+                assert bounds is not None
+                assert tuple(bounds[rows[depth]]) <= instance.score(rows)
+
+
+def test_needs_are_of_what_fits_beside_the_chosen() -> None:
+    raised = 0
+    for seed in range(60):
+        instance = instance_of(seed)
+        if instance is None or len(instance.tables) < 2:
+            continue
+        last = len(instance.tables) - 1
+        for row in range(len(instance.tables[0])):
+            chosen = {0: row}
+            fitting = [i for i in range(len(instance.tables[last])) if instance.admits(chosen, last, i)]
+            least_us = instance.least_beside(chosen, [last])
+            if least_us is None:
+                assert not fitting
+            elif len(instance.tables[last]) <= 40:
+                unit = int(instance.load_us(chosen, [last], least_us).argmax())
+                assert least_us[last, unit] == instance.tables[last].busy_us[fitting, unit].min()
+                raised += least_us[last, unit] > instance.floors_us[last, unit]
+    assert raised
 
 
 @pytest.mark.parametrize("seed", range(30))
