@@ -58,6 +58,8 @@ class Accelerator:
         self._left = self._runs_of(0)
         """Runs that the set has before another one that waits is loaded."""
 
+    is_polled = False
+
     def look(self) -> float:
         """See ``Task``."""
         return self._runtime.loop.infer_look
@@ -125,7 +127,7 @@ class Accelerator:
         cycles = (switch_us + item.load_us) / device.us(1) + self._runtime.loop.start
         yield from device.spend(cycles, "load", who)
         self._running, self._done = (item, who[1], begin_us), False
-        device.env.timeout(item.infer_us).callbacks.append(lambda _: self._on_done())
+        device.clock.at(device.env.now + item.infer_us, self._on_done)
         if item.passed_words:
             yield from device.spend(item.passed_words * self._runtime.loop.pass_word, "pass", who)
         item.source.pop()

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Any, Protocol
 
 import simpy
 
+from synergyc.plan.clock import Clock
 from synergyc.plan.types import Span
 from synergyc.targets import Chip, Runtime
 
@@ -18,8 +20,9 @@ Run = tuple[str, int]
 
 @dataclass
 class Queue:
-    """A bounded queue; what is taken from its front stays there until ``pop``."""
+    """A bounded queue on a device; what is taken from its front stays there until ``pop``."""
 
+    device: Device
     depth: int
     items: list[int] = field(default_factory=list)
     """Numbers of the runs."""
@@ -32,14 +35,20 @@ class Queue:
     def push(self, run: int) -> None:
         """Put a run behind the others."""
         self.items.append(run)
+        self.device.changes += 1
 
     def pop(self) -> None:
         """Free the place of the oldest run."""
         self.items.pop(0)
+        self.device.changes += 1
 
 
 class Task(Protocol):
     """What the main loop asks."""
+
+    @property
+    def is_polled(self) -> bool:
+        """Whether time alone may make it able to go on, or a look cost more."""
 
     def look(self) -> float:
         """Return the cycles of asking whether there is something to do."""
@@ -50,6 +59,18 @@ class Task(Protocol):
 
     def work(self) -> Process:
         """Do what can be done at once."""
+
+
+@dataclass
+class _Stretch:
+    """Tasks that follow each other in the main loop, either all polled or none."""
+
+    tasks: Sequence[Task]
+    is_polled: bool
+    refused_at: int = -1
+    """``changes`` of the device at which none could go on."""
+    look_cycles: float = 0.0
+    """Cycles of looking at all of them in vain then."""
 
 
 class Interrupting(Protocol):
@@ -67,12 +88,15 @@ class Device:
         self, env: simpy.Environment, name: str, chip: Chip, runtime: Runtime, note: Callable[[Span], None]
     ) -> None:
         self.env, self.name, self.chip = env, name, chip
+        self.clock = Clock(env)
         self.interrupting: list[Interrupting] = []
         self.worked: list[tuple[float, float]] = []
         """(when, how long) of everything that the CPU did, us; interrupts too."""
+        self.changes = 0
+        """Grows with all after which a task that is not polled may have something to do."""
         self._runtime, self._note = runtime, note
         self._us_per_cycle = 1e6 / chip.clocks.cpu_hz
-        self._idle_us = self._owed_us = 0.0
+        self._owed_us = 0.0
         self._waiting = False
         self._sleeping: simpy.Event | None = None
 
@@ -82,7 +106,7 @@ class Device:
 
     def idle(self, cycles: float) -> None:
         """Look at something in vain; the time passes before the next work, or sleep."""
-        self._idle_us += cycles * self._us_per_cycle
+        self.clock.ahead_us += cycles * self._us_per_cycle
 
     def interrupt(self, cycles: float) -> None:
         """Take time from the main loop at this moment."""
@@ -101,16 +125,21 @@ class Device:
 
     def pass_by(self) -> Process:
         """Let the time of vain looks and of interrupts pass."""
-        if self._idle_us or self._owed_us:
-            idle_us, self._idle_us, self._owed_us = self._idle_us + self._owed_us, 0.0, 0.0
+        if self.clock.ahead_us or self._owed_us:
+            idle_us, self.clock.ahead_us, self._owed_us = self.clock.ahead_us + self._owed_us, 0.0, 0.0
             yield from self._work(idle_us)
 
     def _work(self, work_us: float) -> Process:
         share = sum([item.interrupt_share for item in self.interrupting])
-        yield self.env.timeout(work_us / (1.0 - min(share, _MOST_INTERRUPTED)))
+        yield from self.clock.let_pass(work_us / (1.0 - min(share, _MOST_INTERRUPTED)))
         self.worked.append((self.env.now, work_us))
 
     def signal(self) -> None:
+        """Tell all tasks that something has happened."""
+        self.changes += 1
+        self.wake()
+
+    def wake(self) -> None:
         """Let the main loop go round once more before it sleeps, or wake it."""
         self._waiting = True
         if self._sleeping is not None:
@@ -121,21 +150,21 @@ class Device:
         """Let the main loop go round when the wake timer next fires at or after a time."""
         ticks = -(-(at_us - self._runtime.first_wake_us) // self._runtime.wake_us)
         wake_us = self._runtime.first_wake_us + ticks * self._runtime.wake_us
-        event = self.env.timeout(max(0.0, wake_us - self.env.now))
-        event.callbacks.append(lambda _: self.signal())
+        self.clock.at(wake_us, self.signal)
 
     def run(self, boot: Process, tasks: Sequence[Task], end_of_round: Callable[[], Process]) -> Process:
         """Boot, then go round for good: ``tasks`` in order."""
         yield from boot
+        stretches = [
+            _Stretch(list(group), polled) for polled, group in groupby(tasks, lambda task: task.is_polled)
+        ]
         while True:
             busy = False
-            for task in tasks:
-                self.idle(task.look())
-                if self.env.peek() <= self.env.now + self._idle_us:
-                    yield from self.pass_by()  # something happens meanwhile
-                if task.is_ready:
-                    busy = True
-                    yield from task.work()
+            for stretch in stretches:
+                if stretch.refused_at == self.changes and self.clock.is_quiet(self.us(stretch.look_cycles)):
+                    self.idle(stretch.look_cycles)
+                else:
+                    busy = (yield from self._go_along(stretch)) or busy
             self.idle(self._runtime.loop.round)
             yield from end_of_round()
             if busy:
@@ -145,6 +174,20 @@ class Device:
                 self._sleeping = self.env.event()
                 yield self._sleeping
             self._waiting = False
+
+    def _go_along(self, stretch: _Stretch) -> Generator[simpy.Event, Any, bool]:
+        """Look after the tasks of a stretch; return whether any of them worked."""
+        busy, before = False, self.changes
+        for task in stretch.tasks:
+            self.idle(task.look())
+            if not self.clock.is_quiet(0.0):
+                yield from self.pass_by()  # something happens meanwhile
+            if task.is_ready:
+                busy = True
+                yield from task.work()
+        if not (busy or stretch.is_polled) and self.changes == before:
+            stretch.refused_at, stretch.look_cycles = before, sum(task.look() for task in stretch.tasks)
+        return busy
 
 
 _MOST_INTERRUPTED = 0.9

@@ -9,6 +9,7 @@ from typing import Any
 
 import simpy
 
+from synergyc.plan.clock import Clock
 from synergyc.plan.problem import PlanLink
 from synergyc.plan.types import Span
 from synergyc.plan.uart import Uart
@@ -48,8 +49,8 @@ class _Arrival:
 class Reception:
     """Bytes that come to a UART, until the main loop reads them."""
 
-    def __init__(self, env: simpy.Environment, on_frame: Callable[[Frame], None]) -> None:
-        self._env, self._on_frame = env, on_frame
+    def __init__(self, clock: Clock, on_frame: Callable[[Frame], None]) -> None:
+        self.clock, self._on_frame = clock, on_frame
         self.is_open = False
         """Before its device has opened the UART, what comes is lost."""
         self._arrivals: deque[_Arrival] = deque()
@@ -60,13 +61,14 @@ class Reception:
             return
         arrival = _Arrival(begin_us, byte_us, frame)
         self._arrivals.append(arrival)
-        event = self._env.timeout(arrival.end_us - self._env.now)
-        event.callbacks.append(lambda _: self._on_frame(frame))
+        self.clock.at(arrival.end_us, lambda: self._on_frame(frame))
 
     @property
     def byte_us(self) -> float | None:
         """Return how far apart bytes are coming at this moment; None: none are."""
-        now_us = self._env.now
+        now_us = self.clock.now_us
+        if not self._arrivals or now_us >= self._arrivals[-1].end_us:
+            return None
         for item in self._arrivals:  # in the order of time, one after the other
             if now_us < item.end_us:
                 return item.byte_us if item.begin_us <= now_us else None
@@ -77,7 +79,7 @@ class Reception:
         taken, frames = 0, []
         while self._arrivals and taken < most:
             first = self._arrivals[0]
-            count = min(first.come(self._env.now) - first.read, most - taken)
+            count = min(first.come(self.clock.now_us) - first.read, most - taken)
             first.read += count
             taken += count
             if first.read < first.frame.count:
@@ -90,7 +92,7 @@ class Reception:
         """Whether a frame is here to its end, or as many bytes as are read at once."""
         if not self._arrivals:
             return False
-        first, now_us = self._arrivals[0], self._env.now
+        first, now_us = self._arrivals[0], self.clock.now_us
         return now_us >= first.end_us or first.come(now_us) - first.read >= READ_BYTES
 
 
@@ -104,6 +106,13 @@ class Wire:
     def __init__(self, link: PlanLink, note: Callable[[Span], None]) -> None:
         self._link, self._note = link, note
         self.ends: dict[str, Reception] = {}
+
+    def join(self, name: str, reception: Reception) -> None:
+        """Let a device hear what is sent to it."""
+        for other in self.ends.values():
+            reception.clock.watch(other.clock)
+            other.clock.watch(reception.clock)
+        self.ends[name] = reception
 
     def send(self, frame: Frame, uart: Uart) -> None:
         """Take a frame that has room in the sender's ring."""
@@ -120,20 +129,25 @@ class Channel:
     """
 
     def __init__(self, env: simpy.Environment, link: PlanLink, note: Callable[[Span], None]) -> None:
-        self._env, self._link, self._note = env, link, note
+        self._link, self._note = link, note
+        self._air = Clock(env)
         self._free_us = 0.0
         self._passed_us: dict[str, float] = {}
         self.ends: dict[str, Reception] = {}
 
+    def join(self, name: str, reception: Reception) -> None:
+        """Let a device hear what others send."""
+        reception.clock.watch(self._air)
+        self.ends[name] = reception
+
     def send(self, frame: Frame, uart: Uart) -> None:
         """Take a frame that has room in the sender's ring."""
         ready_us = uart.write(frame.count) + frame.count * uart.byte_us
-        event = self._env.timeout(ready_us - self._env.now)
-        event.callbacks.append(lambda _: self._on_air(frame, uart.byte_us))
+        self._air.at(ready_us, lambda: self._on_air(frame, uart.byte_us))
 
     def _on_air(self, frame: Frame, byte_us: float) -> None:
         medium = self._link.medium
-        begin_us = max(self._env.now, self._free_us)
+        begin_us = max(self._air.now_us, self._free_us)
         air_bytes = frame.count + medium.air_overhead_bytes
         self._free_us = begin_us + air_bytes * medium.bits_per_byte * 1000.0 / self._link.rate_kbps
         self._note(Span(f"{self._link.name}.channel", *frame.who, frame.task, begin_us, self._free_us))

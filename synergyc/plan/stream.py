@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import cached_property
 
 from synergyc.plan.device import Device, Process, Queue, Run
 from synergyc.plan.line import READ_BYTES, Frame, Line, Reception
@@ -121,9 +122,9 @@ class Receiver:
         self.base += 1
         self.unanswered += 1
         if self.unanswered == 1:
-            self.unanswered_us = self.device.env.now
+            self.unanswered_us = self.device.clock.now_us
             if self.answer_every > 1:
-                self.device.wake_at(self.device.env.now + self.answer_wait_us)
+                self.device.wake_at(self.device.clock.now_us + self.answer_wait_us)
         self.answer_due = self.answer_due or self.unanswered >= self.answer_every
         if self.base % self.fragments.parts == 0:
             self.queue.push(who[1])
@@ -136,10 +137,13 @@ class Receiver:
     @property
     def must_answer(self) -> bool:
         """Whether an answer is due, also because a sender may wait for room."""
-        waited_us = self.device.env.now - self.unanswered_us
-        overdue = self.unanswered != 0 and waited_us >= self.answer_wait_us
-        may_wait = self.limit - self.base < self.low_credit
-        return self.answer_due or overdue or (may_wait and self.room != self.limit)
+        if self.answer_due or (self.unanswered and self._waited_us >= self.answer_wait_us):
+            return True
+        return self.limit - self.base < self.low_credit and self.room != self.limit
+
+    @property
+    def _waited_us(self) -> float:
+        return self.device.clock.now_us - self.unanswered_us
 
     def answered(self) -> tuple[int, int]:
         """Note that an answer is sent; return what it says."""
@@ -171,8 +175,9 @@ class Link:
     @property
     def hello_due(self) -> bool:
         """Whether it is time to say hello."""
-        waited_us = self.device.env.now - self.hello_us
-        return not self.is_known and (not self.said_hello or waited_us >= self.repeat_us)
+        if self.is_known or not self.said_hello:
+            return not self.is_known
+        return self.device.clock.now_us - self.hello_us >= self.repeat_us
 
 
 class LinkTask:
@@ -181,18 +186,24 @@ class LinkTask:
     def __init__(self, device: Device, line: Line, uart: Uart, medium: Medium, runtime: Runtime) -> None:
         self.device, self.line, self.uart = device, line, uart
         self.links: list[Link] = []
-        self.reception = Reception(device.env, self._on_frame)
-        line.ends[device.name] = self.reception
+        self.reception = Reception(device.clock, self._on_frame)
+        line.join(device.name, self.reception)
         self._runtime, self._seal = runtime, medium.seal
         self._overhead = medium.frame_overhead_bytes - medium.air_overhead_bytes
         self._reserve = medium.mtu_bytes + (1 + runtime.answer_reserve_frames) * self._overhead
 
+    is_polled = True
+
     def look(self) -> float:
         """Return what a look costs, which takes what is here of a frame that is still coming."""
         count = 0 if self.reception.unread else self.reception.read(READ_BYTES)[0]
+        return self._look_cycles + count * self._runtime.loop.decode_byte
+
+    @cached_property
+    def _look_cycles(self) -> float:
+        """What a look in vain costs, once all streams are there."""
         ends = sum(len(link.senders) + len(link.receivers) for link in self.links)
-        streams = ends * self._runtime.loop.stream_look
-        return self._runtime.loop.uart_look + streams + count * self._runtime.loop.decode_byte
+        return self._runtime.loop.uart_look + ends * self._runtime.loop.stream_look
 
     @property
     def interrupt_share(self) -> float:
@@ -253,7 +264,7 @@ class LinkTask:
 
     def _serve(self, link: Link) -> Process:
         if link.hello_due:
-            link.said_hello, link.hello_us = True, self.device.env.now
+            link.said_hello, link.hello_us = True, self.device.clock.now_us
             if link.repeat_us < math.inf:
                 self.device.wake_at(link.hello_us + link.repeat_us)
             yield from self._say(link, Hello.HELLO)
@@ -308,7 +319,7 @@ class LinkTask:
         """Wake the main loop when the interrupt has taken a frame's last bytes."""
         self.device.interrupted(frame.count * self._runtime.loop.interrupt_byte)
         self.device.interrupt(self._runtime.group_bytes * self._runtime.loop.interrupt_byte)
-        self.device.signal()
+        self.device.wake()
 
 
 def stream(

@@ -28,6 +28,11 @@ class Sense:
     next_run: int = 0
     _due_us: float | None = None
 
+    @property
+    def is_polled(self) -> bool:
+        """See ``Task``."""
+        return self.period_us > 0
+
     def look(self) -> float:
         """See ``Task``."""
         return self.runtime.loop.sense_look
@@ -36,8 +41,8 @@ class Sense:
     def is_ready(self) -> bool:
         """See ``Task``."""
         if self._due_us is None:
-            self._due_us = self.device.env.now  # the first sample is due at once
-        is_due = self.device.env.now >= self._due_us
+            self._due_us = self.device.clock.now_us  # the first sample is due at once
+        is_due = self.device.clock.now_us >= self._due_us
         return is_due and self.next_run < self.runs and self._queue.room > 0
 
     @property
@@ -67,6 +72,8 @@ class Tail:
         self._source, self._target = queues
         self._pieces, self._piece_us = pieces, piece_us
         self._left = pieces
+
+    is_polled = False
 
     def look(self) -> float:
         """See ``Task``."""
@@ -104,6 +111,8 @@ class Interact:
         self._console, self._source, self._on_shown = console, source, on_shown
         self._pieces = console.pieces(characters)
         self._left: list[int] = []
+
+    is_polled = False
 
     def look(self) -> float:
         """See ``Task``."""
@@ -164,6 +173,8 @@ class Shown:
     ) -> None:
         self._device, self._app, self._source, self._on_shown = device, app, source, on_shown
 
+    is_polled = False
+
     def look(self) -> float:
         """See ``Task``."""
         return 0.0
@@ -185,6 +196,11 @@ class Sensing:
 
     def __init__(self, task: Sense, has_begun: Callable[[], bool]) -> None:
         self._task, self._has_begun = task, has_begun
+
+    @property
+    def is_polled(self) -> bool:
+        """See ``Task``."""
+        return self._task.is_polled
 
     def look(self) -> float:
         """See ``Task``."""

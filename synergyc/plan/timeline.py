@@ -10,7 +10,7 @@ the figures. What is simplified: very large tensors travel in groups of frames, 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from statistics import median_high
 
@@ -89,8 +89,9 @@ class _Node:
 
     def end_of_round(self) -> Process:
         """Begin to sense when all links are up, which is said on the console."""
-        links = [link for task in self.link_tasks.values() for link in task.links]
-        if not self.sensing and all(link.is_up for link in links):
+        if self.sensing:
+            return
+        if all(link.is_up for task in self.link_tasks.values() for link in task.links):
             count = self.runtime.start_characters
             yield from self.device.spend(count * self.runtime.result_character_cycles, "start", ("", 0))
             if self.console is not None:
@@ -208,7 +209,8 @@ class _Player:
     ) -> None:
         node, medium = self._node(name), link.medium
         group = max(fragments_of(item.size_bytes, medium).group for item in over)
-        uart = self._uart(node, group * medium.ring_bytes, 1000 * medium.uart_rate_kbps(link.rate_kbps))
+        rate_bd = 1000 * medium.uart_rate_kbps(link.rate_kbps)
+        uart = self._uart(node, group * medium.ring_bytes, rate_bd, node.device.wake)
         task = LinkTask(node.device, line, uart, medium, self.runtime)
         repeat_us = self._answer_us(link, len(over))
         task.links = [Link(node.device, peer, repeat_us=repeat_us) for peer in peers]
@@ -224,11 +226,11 @@ class _Player:
         rate_kbps = medium.uart_rate_kbps(link.rate_kbps)
         return frames * transfer_us(frame_bytes, rate_kbps, medium.bits_per_byte) + self.runtime.peer_busy_us
 
-    def _uart(self, node: _Node, ring_bytes: int, rate_bd: float) -> Uart:
+    def _uart(self, node: _Node, ring_bytes: int, rate_bd: float, on_sent: Callable[[], None]) -> Uart:
         """Return a UART at the rate nearest to ``rate_bd`` that its clock gives by a whole divider."""
         clock_hz = node.device.chip.clocks.peripheral_hz
         byte_us = CONSOLE_BITS * 1e6 * round(clock_hz / rate_bd) / clock_hz
-        return Uart(self.env, ring_bytes, byte_us, node.device.signal)
+        return Uart(node.device.clock, ring_bytes, byte_us, on_sent)
 
     # --- apps -------------------------------------------------------------------------------------------
 
@@ -239,11 +241,11 @@ class _Player:
         parts = [(s,) for s in candidate.segments] if candidate.replicated else [candidate.segments]
         heads = []
         for segments in parts:
-            heads.append(queue := self._queue())
+            heads.append(queue := self._queue(candidate.sense_device))
             place = candidate.sense_device
             for segment in segments:
                 queue, place = self._carry(queue, place, segment.device, hand_offs)
-                source, queue = queue, self._queue()
+                source, queue = queue, self._queue(segment.device)
                 self._add_segment(costing, segment, source, queue)
             queue, _ = self._carry(queue, place, candidate.interact_device, hand_offs)
             self._add_show(costing, self._add_tail(costing, queue))
@@ -255,14 +257,14 @@ class _Player:
         noted = self.sensed.__setitem__
         node.senses.append(Sense(node.device, app, heads, period_us, cycles, self.runs, self.runtime, noted))
 
-    def _queue(self) -> Queue:
-        return Queue(self.runtime.queue_tensors)
+    def _queue(self, name: str) -> Queue:
+        return Queue(self._node(name).device, self.runtime.queue_tensors)
 
     def _carry(self, queue: Queue, place: str, target: str, hand_offs: list[HandOff]) -> tuple[Queue, str]:
         """Take what is in a queue to another device, over relays if need be."""
         while place != target:
             hand_off = hand_offs.pop(0)
-            source, queue = queue, self._queue()
+            source, queue = queue, self._queue(hand_off.target)
             self._add_stream(hand_off, source, queue)
             place = hand_off.target
         return queue, place
@@ -322,7 +324,8 @@ class _Player:
         tail_us = sum(item.duration_us for item in _whole(costing) if item.task == "tail")
         if not tail_us:
             return queue
-        node, target = self._node(costing.candidate.interact_device), self._queue()
+        name = costing.candidate.interact_device
+        node, target = self._node(name), self._queue(name)
         pieces = max(1, round(tail_us / _TAIL_PIECE_US))
         node.shows.insert(
             node.tails, Tail(node.device, costing.candidate.app, (queue, target), pieces, tail_us / pieces)
@@ -338,7 +341,7 @@ class _Player:
             node.shows.append(Shown(node.device, app, queue, self._on_shown))
             return
         if node.console is None:
-            uart = self._uart(node, self.runtime.console_ring_bytes, rate_bd)
+            uart = self._uart(node, self.runtime.console_ring_bytes, rate_bd, node.device.signal)
             node.console = Console(uart, self.runtime, self.spans.append)
         characters = result_characters(app, costing.result_bytes)
         node.shows.append(Interact(node.device, node.console, app, queue, characters, self._on_shown))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import simpy
+from synergyc.plan.clock import Clock
 
 
 class Uart:
@@ -15,11 +15,9 @@ class Uart:
     (``templates/firmware/port_uart.c.j2``).
     """
 
-    def __init__(
-        self, env: simpy.Environment, ring_bytes: int, byte_us: float, on_sent: Callable[[], None]
-    ) -> None:
+    def __init__(self, clock: Clock, ring_bytes: int, byte_us: float, on_sent: Callable[[], None]) -> None:
         self.byte_us = byte_us
-        self._env, self._ring_bytes, self._on_sent = env, ring_bytes, on_sent
+        self._clock, self._ring_bytes, self._on_sent = clock, ring_bytes, on_sent
         self._head = self._tail = self._piece = 0
         self._free_us = 0.0
 
@@ -31,7 +29,7 @@ class Uart:
     def write(self, count: int) -> float:
         """Put bytes into the ring; return when the first one is on the line. There must be room."""
         self._head += count
-        begin_us = max(self._env.now, self._free_us)
+        begin_us = max(self._clock.now_us, self._free_us)
         self._free_us = begin_us + count * self.byte_us
         if not self._piece:
             self._send()
@@ -41,10 +39,9 @@ class Uart:
         end = min(self._head, self._tail - self._tail % self._ring_bytes + self._ring_bytes)
         self._piece = end - self._tail
         if self._piece:
-            event = self._env.timeout(self._piece * self.byte_us)
-            event.callbacks.append(self._sent)
+            self._clock.at(self._clock.now_us + self._piece * self.byte_us, self._sent)
 
-    def _sent(self, _event: simpy.Event) -> None:
+    def _sent(self) -> None:
         self._tail += self._piece
         self._send()
         self._on_sent()

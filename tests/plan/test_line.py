@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import simpy
 
+from synergyc.plan.clock import Clock
 from synergyc.plan.line import Channel, Frame, Reception
 from synergyc.plan.problem import PlanLink
 from synergyc.plan.types import Span
@@ -18,7 +19,7 @@ def _frame(source: str, target: str, count: int) -> Frame:
 def test_bytes_are_read_in_groups_of_four_as_they_come() -> None:
     env = simpy.Environment()
     here: list[float] = []
-    reception = Reception(env, lambda _: here.append(env.now))
+    reception = Reception(Clock(env), lambda _: here.append(env.now))
     reception.arrive(_frame("a", "b", 40), 0.0, 10.0)
     env.run()
     assert here == []  # its device had not opened the UART
@@ -41,9 +42,10 @@ def test_a_channel_goes_to_the_packet_that_was_ready_first() -> None:
     channel = Channel(env, PlanLink("air", ("a", "b", "c"), medium, 1000.0), spans.append)
     got: list[tuple[str, float]] = []
     for name in ("a", "b", "c"):
-        channel.ends[name] = Reception(env, lambda frame, name=name: got.append((name, env.now)))  # type: ignore[misc]
-        channel.ends[name].is_open = True
-    uarts = {name: Uart(env, 2048, 10.0, lambda: None) for name in ("a", "b")}
+        reception = Reception(Clock(env), lambda frame, name=name: got.append((name, env.now)))  # type: ignore[misc]
+        reception.is_open = True
+        channel.join(name, reception)
+    uarts = {name: Uart(Clock(env), 2048, 10.0, lambda: None) for name in ("a", "b")}
     channel.send(_frame("a", "c", 100), uarts["a"])  # ready after 1000 us
     channel.send(_frame("b", "c", 40), uarts["b"])  # after 400 us
     env.run()

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import simpy
 
+from synergyc.plan.clock import Clock
 from synergyc.plan.uart import Uart
 
 
 def test_bytes_leave_in_order_and_room_comes_back_piece_by_piece() -> None:
     env = simpy.Environment()
     sent: list[tuple[float, int]] = []
-    uart = Uart(env, ring_bytes=100, byte_us=2.0, on_sent=lambda: sent.append((env.now, uart.room)))
+    uart = Uart(Clock(env), ring_bytes=100, byte_us=2.0, on_sent=lambda: sent.append((env.now, uart.room)))
     assert uart.write(30) == 0.0
     assert uart.write(40) == 60.0  # behind the first ones
     assert uart.room == 30
