@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from synergyc.diagnostics import did_you_mean, fail, file_location
 
@@ -21,7 +21,7 @@ SCHEMA_VERSION = 1
 
 
 class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class FileRecord(_Record):
@@ -37,8 +37,8 @@ class SegmentRecord(_Record):
 
     name: str
     app: str
-    first_layer: int
-    last_layer: int
+    first_layer: Annotated[int, Field(ge=0)]
+    last_layer: Annotated[int, Field(ge=0)]
     layers: tuple[str, ...]
     engine: str
     weight_bytes: int
@@ -112,7 +112,7 @@ class LinkRecord(_Record):
 
     name: str
     medium: str
-    rate_kbps: float
+    rate_kbps: Annotated[float, Field(gt=0)]
     ends: dict[str, str]
     secured: tuple[SecuredRecord, ...] = ()
 
@@ -292,6 +292,14 @@ class Manifest(_Record):
     image_plans: tuple[ImagePlanRecord, ...] = ()
     """The plans that the images change between as devices come and go; empty if they hold one."""
 
+    @model_validator(mode="after")
+    def _agrees_with_itself(self) -> Self:
+        """Refuse records that name devices, apps or links that are not there."""
+        problem = next(_wrong_names(self), None)
+        if problem is not None:
+            raise ValueError(problem)
+        return self
+
     def change_ms(self, plan: int) -> float:
         """Return the time for loading weights when ``plan`` follows the one for all devices."""
         chosen, loads = ({load.device: load for load in self.image_plans[n].loads} for n in (0, plan))
@@ -323,6 +331,25 @@ class Manifest(_Record):
             if device.name == name:
                 return device
         raise KeyError(name)
+
+
+def _wrong_names(manifest: Manifest) -> Iterator[str]:
+    """Yield what records say of devices, apps and links that the manifest does not list."""
+    devices = {device.name for device in manifest.devices}
+    apps = {app.name for app in manifest.apps}
+    links = {link.name: link.ends for link in manifest.links}
+    named = [(f"app {app.name}", app.sense.get("on")) for app in manifest.apps]
+    named += [(f"app {app.name}", app.interact.get("on")) for app in manifest.apps]
+    named += [(f"link {name}", end) for name, ends in links.items() for end in ends]
+    for what, device in named:
+        if device not in devices:
+            yield f"{what} is on a device {device!r}, which is not there"
+    for part in (segment for device in manifest.devices for segment in device.segments):
+        if part.app not in apps or part.last_layer < part.first_layer:
+            yield f"segment {part.name} is no part of an app"
+    for item in manifest.hand_offs:
+        if item.app not in apps or not {item.source, item.target} <= links.get(item.link, {}).keys():
+            yield f"the hand-off of {item.app} from {item.source} to {item.target} has no link {item.link}"
 
 
 def secured_pairs(manifest: Manifest) -> tuple[SecuredRecord, ...]:

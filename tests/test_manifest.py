@@ -72,6 +72,52 @@ def test_damaged_manifest_is_one_diagnostic(tmp_path: Path, content: bytes) -> N
     assert _rules(caught.value) == ["manifest-damaged"]
 
 
+DEVICE = {
+    "name": "wrist",
+    "board": "max78000fthr",
+    "chip": "max78000",
+    "segments": [],
+    "elf": {"path": "wrist.elf", "sha256": "", "size_bytes": 0},
+    **dict.fromkeys(("flash_bytes", "flash_limit_bytes", "ram_bytes", "ram_limit_bytes"), 1),
+    **dict.fromkeys(("own_flash_bytes", "own_ram_bytes"), 1),
+}
+SEGMENT = {
+    "name": "a_s0",
+    "app": "a",
+    "first_layer": 0,
+    "last_layer": 0,
+    "layers": ["l0"],
+    "engine": "native",
+    **dict.fromkeys(("weight_bytes", "predicted_cycles"), 1),
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"links": [{"name": "w", "medium": "uart", "rate_kbps": 1.0, "ends": {"hip": "uart2"}}]}, "'hip'"),
+        ({"links": [{"name": "w", "medium": "uart", "rate_kbps": 0.0, "ends": {}}]}, "greater than 0"),
+        ({"gap": float("nan")}, "finite"),
+        ({"devices": [{**DEVICE, "segments": [SEGMENT]}]}, "segment a_s0 is no part of an app"),
+        (
+            {
+                "hand_offs": [
+                    {"app": "a", "source": "x", "target": "y", "link": "w", "tensors": [], "payload_bytes": 1}
+                ]
+            },
+            "the hand-off of a from x to y has no link w",
+        ),
+    ],
+)
+def test_records_that_contradict_each_other_are_refused(
+    tmp_path: Path, change: dict[str, object], message: str
+) -> None:
+    (tmp_path / "manifest.json").write_text(json.dumps({**MINIMAL, **change}))
+    with pytest.raises(SynergyError, match=message) as caught:
+        read_manifest(tmp_path)
+    assert _rules(caught.value) == ["manifest-damaged"]
+
+
 def test_changed_and_missing_files_are_refused(tmp_path: Path) -> None:
     (tmp_path / "wrist.elf").write_bytes(b"\x7fELF....")
     record = record_file(tmp_path, "wrist.elf")

@@ -20,4 +20,6 @@ def objective_option(_: click.Context, __: click.Parameter, value: str | None) -
     for goal in goals:
         if goal not in _GOALS:
             raise click.BadParameter(f"must be one of {', '.join(_GOALS)}, not {goal!r}")
+    if len(set(goals)) < len(goals):
+        raise click.BadParameter(f"must name each goal once, not {value!r}")
     return cast("Goal", goals[0]) if len(goals) == 1 else cast("tuple[Goal, ...]", goals)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from synergyc.cli.console import table_console
 from synergyc.cli.objective import objective_option
 from synergyc.cli.progress import stages
 
@@ -101,11 +102,9 @@ def _document(result: PlanResult, extras: _Extras) -> dict[str, object]:
 
 
 def _show(result: PlanResult, extras: _Extras, *, explain: bool) -> None:
-    from rich.console import Console
-
     from synergyc.report.terminal import alternatives_table, front_table, outcomes_table, plan_report
 
-    console = Console()
+    console = table_console()
     console.print(plan_report(result, explain=explain))
     if extras.outcomes:
         console.print(outcomes_table(extras.outcomes))

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
 
+from synergyc.cli.console import table_console
+
 if TYPE_CHECKING:
     from synergyc.diagnostics import Diagnostic
-
-_WIDTH = 150
-"""Columns of the table where standard error is no terminal."""
 
 
 def show(diagnostics: Sequence[Diagnostic]) -> None:
@@ -29,7 +27,6 @@ def show(diagnostics: Sequence[Diagnostic]) -> None:
 
 def _table(diagnostics: Sequence[Diagnostic]) -> None:
     """Print one row for each reason, then each hint once."""
-    from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
@@ -38,8 +35,7 @@ def _table(diagnostics: Sequence[Diagnostic]) -> None:
         place = str(item.location or "")
         reason = escape(f"{item.message} [{item.rule}]")
         table.add_row(escape(item.layer or ""), place, reason, item.need or "", item.have or "")
-    width = None if sys.stderr.isatty() else _WIDTH
-    Console(stderr=True, width=width).print(table)
+    table_console(stderr=True).print(table)
     for hint in dict.fromkeys(item.hint for item in diagnostics if item.hint):
         rules = dict.fromkeys(item.rule for item in diagnostics if item.hint == hint)
         click.echo(f"  hint ({', '.join(rules)}): {hint}", err=True)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from synergyc.cli.console import table_console
 from synergyc.cli.progress import counted
 
 if TYPE_CHECKING:
@@ -118,11 +119,9 @@ def command(
     if as_json:
         click.echo(json.dumps(_document(outcome), indent=2))
     else:
-        from rich.console import Console
-
         from synergyc.report.outcome_tables import outcome_report
 
-        Console().print(outcome_report(outcome))
+        table_console().print(outcome_report(outcome))
     if not outcome.ok:
         raise SystemExit(1)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from synergyc.cli.console import table_console
 from synergyc.cli.model_options import model_options, refusal_as_json, request_of
 
 if TYPE_CHECKING:
@@ -41,9 +42,7 @@ def command(device: str, as_json: bool, **model: Any) -> None:
         }
         click.echo(json.dumps({**head, "layers": [asdict(row) for row in rows]}, indent=2))
         return
-    from rich.console import Console
-
-    Console().print(_table(f"{network.name} on {board.chip}", rows))
+    table_console().print(_table(f"{network.name} on {board.chip}", rows))
     for note in quantized.notes:
         click.echo(f"note: {note}")
 

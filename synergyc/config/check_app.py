@@ -149,13 +149,10 @@ def _check_data(system: System, app: App) -> Iterator[Diagnostic]:
             message = f"{'.'.join(('apps', app.name, *key))} must be at least {lowest_hz:g}, not {rate_hz:g}"
             yield Diagnostic("schema-value", message, system.locate("apps", app.name, *key))
     yield from _check_driver(system, app)
-    if app.labels and not app.samples:
-        place = system.locate("apps", app.name, "labels")
-        yield Diagnostic("labels-without-samples", "labels need samples", place, hint="samples: FILE.npy")
-    if app.sense.sensor == "replay" and not app.samples:
-        place = system.locate("apps", app.name, "sense")
-        message = f"app {app.name!r} replays samples but names none"
-        yield Diagnostic("replay-without-samples", message, place, hint="samples: FILE.npy")
+    if app.samples is None:
+        place = system.marks.locate_key("apps", app.name)
+        message = f"app {app.name!r} must have the key 'samples': inputs that the build is checked with"
+        yield Diagnostic("missing-samples", message, place, hint="samples: FILE.npy")
     if not isinstance(app.model, CheckpointModel) and not app.quantize:
         place = system.marks.locate_key("apps", app.name)
         message = f"app {app.name!r} must have the key 'quantize': its model has float weights"

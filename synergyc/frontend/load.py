@@ -6,10 +6,11 @@ import hashlib
 import importlib
 import importlib.util
 import inspect
+import re
 import sys
 import traceback
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 
 _UNUSED_AT_INFERENCE = "num_batches_tracked"
 """Suffix of a batch-norm buffer that only training reads; weight files may leave it out."""
+
+_FORBIDDEN_NAME = re.compile(r"GLOBAL (\S+)")
+"""What torch.load, reading weights only, calls a name that it does not import."""
 
 
 def load_module(spec: str, base: Path, arguments: Mapping[str, Any] | None = None) -> nn.Module:
@@ -120,15 +124,19 @@ def _import_file(path: Path) -> ModuleType:
 
 @contextmanager
 def _user_code(spec: str) -> Iterator[None]:
-    """Turn whatever the user's module raises into a diagnostic at the line that raised it."""
+    """Turn whatever the user's module raises into a diagnostic at the line that raised it.
+
+    What it prints goes to standard error: standard output is for results.
+    """
     try:
-        yield
+        with redirect_stdout(sys.stderr):
+            yield
     except SynergyError:
         raise
     except SyntaxError as error:
         place = Location(error.filename or spec, error.lineno or 0, error.offset or 0)
         raise fail("model-code", f"model is not valid Python: {error.msg}", location=place) from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise fail(
             "model-code",
             f"model {spec} raised {type(error).__name__}: {error}",
@@ -181,10 +189,9 @@ def _read_checkpoint(path: Path) -> dict[str, torch.Tensor]:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch reports damage by many types, from EOFError to its own
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise fail(
             "weights-file",
-            f"not a checkpoint of plain tensors: {reason}",
+            f"not a checkpoint of plain tensors: {_why_unreadable(error)}",
             location=file_location(path),
             hint="save it with torch.save(model.state_dict(), path): objects in pickles are never executed",
         ) from error
@@ -200,6 +207,16 @@ def _read_checkpoint(path: Path) -> dict[str, torch.Tensor]:
             hint="save it with torch.save(model.state_dict(), path)",
         )
     return dict(content)
+
+
+def _why_unreadable(error: Exception) -> str:
+    """Return the reason in torch's message, without its advice to execute what is pickled."""
+    named = _FORBIDDEN_NAME.search(str(error))
+    if named is not None:
+        return f"it names {named[1]}, which is not data"
+    if isinstance(error, PermissionError):
+        return str(error.strerror)
+    return "damaged, or not written by torch.save"
 
 
 def _weight_problems(

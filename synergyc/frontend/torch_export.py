@@ -36,6 +36,7 @@ _FRAME = re.compile(r'File "(?P<file>[^"]+)", line (?P<line>\d+)')
 _LIBRARY_MODULES = "torch.nn.modules."
 _CHECKS = ("sym_", "_assert", "_guards")
 """Operators that check or measure, and compute nothing of the result."""
+_NO_NOISE = "add noise in training only (if self.training), or keep it in a buffer"
 
 
 def capture(module: nn.Module, input_shape: Shape, name: str) -> Graph:
@@ -108,7 +109,7 @@ def _export(module: nn.Module, input_shape: Shape) -> ExportedProgram:
             )
             functional: ExportedProgram = program.run_decompositions({})
             return functional
-    except Exception as error:  # tracing runs the user's code, which may raise anything
+    except (Exception, SystemExit) as error:  # tracing runs the user's code, which may raise anything
         raise _export_error(error, input_shape) from error
     finally:
         for part, training in was_training.items():
@@ -154,7 +155,7 @@ def _quiet_torch() -> Iterator[None]:
         logger.setLevel(level)
 
 
-def _export_error(error: Exception, input_shape: Shape) -> SynergyError:
+def _export_error(error: BaseException, input_shape: Shape) -> SynergyError:
     place = user_location(error)
     if "DataDependent" in type(error).__name__ or "data-dependent" in str(error):
         return fail(
@@ -207,6 +208,10 @@ class _Reader:
             self._known[node.name] = found[int(str(index))] if isinstance(found, tuple) else found
             return
         if not any(_is_computed(self._known.get(used.name)) for used in node.all_input_nodes):
+            if _is_random(node):
+                self._problems.append(
+                    _refusal(node, UnsupportedOperatorError("its values are random", _NO_NOISE))
+                )
             self._fold_constant(node)
             return
         name = str(node.target).removeprefix("aten.")
@@ -272,6 +277,13 @@ def _reads_bytes(program: ExportedProgram) -> bool:
 def _is_computed(known: object) -> bool:
     """Return whether a known value depends on the input."""
     return isinstance(known, Value) or (isinstance(known, tuple) and any(map(_is_computed, known)))
+
+
+def _is_random(node: fx.Node) -> bool:
+    """Return whether an operator draws random numbers."""
+    import torch
+
+    return torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ())
 
 
 def _constants(program: ExportedProgram) -> dict[str, Array]:

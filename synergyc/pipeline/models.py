@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from synergyc.pipeline.accuracy import BATCH, Accuracy, measure
 from synergyc.pipeline.fitting import quantize_for
 from synergyc.pipeline.integer_files import read_trained
 from synergyc.pipeline.sources import read_model
+from synergyc.quantize.samples import checked_calibration
 from synergyc.targets import Chip
 
 
@@ -121,6 +122,8 @@ def read_array(path: Path) -> Array:
         array = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        if "pickle" in reason:  # numpy then advises to execute them
+            reason = "it has another format, or holds Python objects"
         raise fail(
             "array-file", f"not a readable .npy file: {reason}", location=file_location(path)
         ) from error
@@ -162,15 +165,29 @@ def read_samples(path: Path, source: GraphInput) -> npt.NDArray[np.int8]:
             f"samples must be {kind.__name__} or floating-point, not {values.dtype}",
             location=file_location(path),
         )
-    if source.reads_bytes:
-        return np.clip(np.round(values), 0, LARGEST_BYTE).astype(np.uint8)
-    return quantize.quantize_input(values)
+    lowest, highest = (0.0, LARGEST_BYTE) if source.reads_bytes else (-1.0, 1.0)
+    if not (lowest <= values.min() and values.max() <= highest):  # NaN neither
+        raise fail(
+            "samples-value",
+            f"samples must lie in [{lowest:g}, {highest:g}]",
+            location=file_location(path),
+            need=f"{lowest:g} to {highest:g}",
+            have=f"{values.min():g} to {values.max():g}",
+            hint="prepare samples as calibration data, as in training",
+        )
+    return np.round(values).astype(np.uint8) if source.reads_bytes else quantize.quantize_input(values)
 
 
 def read_calibration(path: Path, source: GraphInput) -> Array:
-    """Return calibration data in ``path`` as the network reads it; what is wrong with it shows later."""
-    values = read_array(path)
-    return source.prepared(values) if values.shape[1:] == source.source_shape else values
+    """Return calibration data in ``path`` as the network reads it, float32; raises SynergyError."""
+    values, shape = read_array(path), source.source_shape
+    if values.shape[1:] == shape:
+        values, shape = source.prepared(values), source.shape
+    try:
+        return checked_calibration(values, shape)
+    except SynergyError as error:
+        place = file_location(path)
+        raise SynergyError(replace(item, location=place) for item in error.diagnostics) from error
 
 
 def read_labels(path: Path, count: int) -> npt.NDArray[np.int64]:

@@ -364,7 +364,7 @@ def _limit_ns(manifest: Manifest, options: RunOptions) -> int:
         return int(options.limit_s * 1e9)
     rates_hz = [app.predicted.throughput_hz for app in manifest.apps]
     rates_hz += [app.throughput_hz for plan in manifest.image_plans for app in plan.apps]
-    slowest_hz = min(rates_hz)
+    slowest_hz = min(rates_hz, default=1.0)
     rounds = options.runs * (len(manifest.apps) if options.sequential else 1)
     slack = _SLACK * (5 if options.scenario.disturbs else 1)
     fed_s = sum(10 * prod(app.sensor_shape) / _SLOWEST_FEED_BD for app in manifest.apps if is_fed(app))

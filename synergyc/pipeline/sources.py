@@ -35,14 +35,22 @@ def source_of(
     arguments: Mapping[str, object] | None = None,
     network: Path | None = None,
 ) -> ModelSource:
-    """Return what ``spec`` names: ``file.py:Class``, ``package.module:Class``, or a file by its suffix."""
+    """Return what ``spec`` names: ``file.py:Class``, ``package.module:Class``, or a file by its suffix.
+
+    Raises SynergyError if it names nothing, or for what that kind of model has no use for.
+    """
     path = Path(spec)
+    given = {"--weights": weights, "--arg": arguments, "--network": network}
     if path.suffix == ".onnx":
+        _refuse_unused(given, "an ONNX file", "--weights", "--arg", "--network")
         return OnnxModel(path, input_shape)
     if path.suffix == ".pt2":
+        _refuse_unused(given, "a saved program", "--weights", "--arg", "--network")
         return ExportedModel(path)
     if path.suffix in _CHECKPOINTS:
+        _refuse_unused(given, "a checkpoint", "--weights", "--arg")
         return CheckpointModel(path, network, input_shape)
+    _refuse_unused(given, "a class", "--network")
     file, colon, name = spec.rpartition(":")
     if not colon or not file or not name:
         raise fail(
@@ -55,6 +63,14 @@ def source_of(
             "capture-input", f"the input shape of {spec} must be given", hint="for example --input 3,32,32"
         )
     return PythonModel(Path(file), name, weights, input_shape, arguments or {})
+
+
+def _refuse_unused(given: Mapping[str, object], kind: str, *names: str) -> None:
+    useless = [name for name in names if given[name]]
+    if useless:
+        raise fail(
+            "model-option", f"{kind} has no use for {', '.join(useless)}", hint=f"leave out {useless[0]}"
+        )
 
 
 def read_model(model: ModelSource, name: str, chip: Chip, samples_shape: Shape | None = None) -> Captured:

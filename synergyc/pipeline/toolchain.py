@@ -15,12 +15,9 @@ from synergyc.toolchain import find_cross_compiler
 
 _FLASH_TOOLS = {
     "openocd": ("openocd", "--version"),
-    "J-Link": ("JLinkExe", "-NoGui"),
     "pyOCD": ("pyocd", "--version"),
-    "probe-rs": ("probe-rs", "--version"),
 }
-"""Program and the argument that makes it tell its version; J-Link's would wait for input: it is not asked."""
-_SILENT = {"J-Link"}
+"""Runners of `synergyc flash` that are programs, and the argument that makes them tell their version."""
 _VERSION = re.compile(r"\d+(?:\.\d+)+(?:[-+.\w]*)")
 _ANSWER_TIMEOUT_S = 20.0
 
@@ -92,8 +89,7 @@ def _flash_tools() -> Iterator[ToolStatus]:
         if path is None:
             yield ToolStatus(name, "flash", "missing", note=f"{program} is not on PATH")
             continue
-        version = "" if name in _SILENT else _answer([path, question])
-        yield ToolStatus(name, "flash", "found", path, version)
+        yield ToolStatus(name, "flash", "found", path, _answer([path, question]))
 
 
 def _answer(command: list[str]) -> str:

@@ -106,7 +106,9 @@ def changes_table(outcome: RunOutcome) -> Table:
 
 def units_table(outcome: RunOutcome) -> Table:
     """Return the work of each unit for one run of every app, predicted and emulated."""
-    table = Table("device", "unit", title="Work of one run", title_justify="left")
+    table = Table(title="Work of one run", title_justify="left")
+    for column in ("device", "unit"):
+        table.add_column(column, overflow="fold")
     for column in ("predicted us", "emulated us", "predicted cycles", "emulated cycles", "busy"):
         table.add_column(column, justify="right")
     for device in outcome.devices:

@@ -120,6 +120,7 @@ def test_quantize_writes_a_network_that_can_be_read(small: str, tmp_path: Path) 
         ({"--arg": "kernel='3'"}, "[model-code]"),
         ({"--arg": "width=3"}, "[model-arguments]"),
         ({"--input": "3,8,8"}, "[capture]"),
+        ({"--network": "net.yaml"}, "a class has no use for --network [model-option]"),
         ({"--device": "MAX78001"}, "[unknown-device]"),
         ({"--weights": "no.safetensors"}, "[weights-file]"),
         ({"--calibrate": "no.npy"}, "[array-file]"),

@@ -85,6 +85,8 @@ def test_train_writes_integers_that_an_app_can_name(files: dict[str, str]) -> No
         ("calibrate", np.zeros((4, 2, 8, 8), np.int32), "calibration"),
         ("test", np.zeros((4, 2, 8, 7), np.int8), "samples-shape"),
         ("test", np.zeros((96, 2, 8, 8), np.uint8), "samples-type"),
+        ("test", np.full((96, 2, 8, 8), 255.0), "samples-value"),
+        ("test", np.full((96, 2, 8, 8), np.nan), "samples-value"),
         ("labels", np.zeros(95, np.int64), "labels-shape"),
         ("labels", np.zeros(96, np.float32), "labels-shape"),
     ],
@@ -95,7 +97,10 @@ def test_wrong_arrays_get_one_diagnostic(
     np.save(tmp_path / "wrong.npy", array)
     with pytest.raises(SynergyError) as caught:
         quantize(files, **{name: str(tmp_path / "wrong.npy")})
-    assert [item.rule for item in caught.value.diagnostics] == [rule]
+    (diagnostic,) = caught.value.diagnostics
+    assert diagnostic.rule == rule
+    assert diagnostic.location is not None
+    assert diagnostic.location.file.endswith("wrong.npy")
     assert not Path(files["out"]).exists()
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from rich.table import Table
 
+from synergyc.cli.console import table_console
 from synergyc.cli.refusals import show
 from synergyc.diagnostics import Diagnostic, Location
 
@@ -21,6 +23,17 @@ def test_several_layers_are_one_table_with_each_hint_once(capsys: pytest.Capture
     assert all(part in stem for part in ("net.py:7", "kernel [conv2d-kernel]", "4x4", "1x1 or 3x3"))
     assert shown.count("use 3x3") == 1
     assert shown.endswith("2 errors\n")
+
+
+def test_pipes_get_tables_in_which_nothing_is_cut(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    table = Table("device", "unit", "us")
+    table.add_row("w" * 32, "accelerator", "1.0")
+    table.add_row("c" * 32, "x" * 70, "1.0")
+    table_console().print(table)
+    assert "x" * 70 in capsys.readouterr().out
 
 
 def test_one_reason_is_shown_as_a_diagnostic(capsys: pytest.CaptureFixture[str]) -> None:

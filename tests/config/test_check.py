@@ -208,14 +208,10 @@ MESSAGES = {
         "app.yaml:14:12: error: split must leave room for the devices that layers are pinned to: chest, wrist"
         " [contradictory-pin]\n  need: 2 devices  have: 1 devices",
     ),
-    "labels alone": (
+    "nothing to check a build with": (
         changed(("    samples: samples.npy\n", "")),
-        "app.yaml:12:13: error: labels need samples [labels-without-samples]\n  hint: samples: FILE.npy",
-    ),
-    "replay of nothing": (
-        changed(("sense: imu", "sense: replay"), ("    samples: samples.npy\n" + LABELS, "")),
-        "app.yaml:9:12: error: app 'digits' replays samples but names none [replay-without-samples]\n"
-        "  hint: samples: FILE.npy",
+        "app.yaml:8:3: error: app 'digits' must have the key 'samples': inputs that the build is checked with"
+        " [missing-samples]\n  hint: samples: FILE.npy",
     ),
     "float model": (
         changed(("    quantize: {calibrate: calibration.npy}\n", "")),

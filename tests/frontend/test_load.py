@@ -38,6 +38,10 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "layers_beside.py").write_text("WIDTH = 5\n")
     (tmp_path / "broken.py").write_text("def forward(:\n")
     (tmp_path / "raises.py").write_text("value = 1\nraise RuntimeError('no data here')\n")
+    (tmp_path / "exits.py").write_text("import sys\nsys.exit(0)\n")
+    (tmp_path / "prints.py").write_text(
+        "print('hello')\n" + SOURCE.replace("super()", "print('new'); super()")
+    )
     return tmp_path
 
 
@@ -67,6 +71,7 @@ def test_a_package_module_is_found() -> None:
         ("net.py:NotAModule", "model-class", "must define"),
         ("broken.py:Net", "model-code", "not valid Python"),
         ("raises.py:Net", "model-code", "raised RuntimeError: no data here"),
+        ("exits.py:Net", "model-code", "raised SystemExit: 0"),
         ("no_such_package.x:Net", "model-code", "No module named 'no_such_package'"),
     ],
 )
@@ -93,6 +98,13 @@ def test_errors_in_user_code_point_at_their_line(folder: Path) -> None:
         location = caught.value.diagnostics[0].location
         assert location is not None
         assert (Path(location.file).name, location.line) == (spec.split(":")[0], line)
+
+
+def test_what_a_model_prints_is_kept_from_standard_output(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    load_module("prints.py:Net", folder)
+    assert capsys.readouterr() == ("", "hello\nnew\n")
 
 
 def test_wrong_arguments_are_refused(folder: Path) -> None:
@@ -183,6 +195,17 @@ def test_unreadable_files_are_refused(tmp_path: Path, name: str, content: bytes 
         load_weights(nn.Linear(2, 2), tmp_path / name)
     assert rule_of(caught) == "weights-file"
     assert caught.value.diagnostics[0].location is not None
+
+
+def test_a_pickled_module_is_named_without_advice_to_execute_it(tmp_path: Path) -> None:
+    path = tmp_path / "whole.pt"
+    torch.save(nn.Linear(2, 2), path)
+    with pytest.raises(SynergyError) as caught:
+        load_weights(nn.Linear(2, 2), path)
+    (diagnostic,) = caught.value.diagnostics
+    assert diagnostic.message == (
+        "not a checkpoint of plain tensors: it names torch.nn.modules.linear.Linear, which is not data"
+    )
 
 
 def test_a_checkpoint_without_tensors_is_refused(tmp_path: Path) -> None:
