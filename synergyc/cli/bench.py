@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from synergyc.cli.option_types import FiniteRange, OutputFile
 from synergyc.cli.progress import stages
 
 if TYPE_CHECKING:
@@ -22,7 +23,13 @@ def command() -> None:
 
 
 @command.command("paper")
-@click.option("--budget", default=0.5, show_default=True, help="Seconds that one search may take.")
+@click.option(
+    "--budget",
+    default=0.5,
+    show_default=True,
+    type=FiniteRange(min=0, min_open=True),
+    help="Seconds that one search may take.",
+)
 @click.option(
     "--setting",
     "names",
@@ -37,7 +44,7 @@ def command() -> None:
     type=click.IntRange(1, 4),
     help="Only these of the four workloads (default: all).",
 )
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="Also write a Markdown table here.")
+@click.option("-o", "--output", type=OutputFile(), help="Also write a Markdown table here.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress messages.")
 def paper(
@@ -78,7 +85,7 @@ def paper(
 
 
 @command.command("cost")
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="Also write the table here.")
+@click.option("-o", "--output", type=OutputFile(), help="Also write the table here.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def cost(output: Path | None, as_json: bool) -> None:
     """Compare the cost model with published measurements."""

@@ -23,9 +23,15 @@ if TYPE_CHECKING:
 @click.option(
     "--objective",
     callback=objective_option,
-    help="What the plan is best at: a goal, or several in order (default: what the app file says).",
+    help="What the plan is best at: throughput, ratio, latency, energy or battery, or several in order with "
+    "commas between (default: what the app file says).",
 )
-@click.option("--selector", default="exact", show_default=True, help="How the plan is chosen.")
+@click.option(
+    "--selector",
+    default="exact",
+    show_default=True,
+    help="How the plan is chosen: exact, progressive, exhaustive, a baseline, or one of another package.",
+)
 @click.option(
     "--synth",
     "engine",

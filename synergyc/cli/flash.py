@@ -50,7 +50,7 @@ def command(
     from synergyc.targets import load_chip
 
     manifest = read_manifest(folder)
-    records = [find_device(manifest, name) for name in devices] or list(manifest.devices)
+    records = [find_device(manifest, name) for name in dict.fromkeys(devices)] or list(manifest.devices)
     if len(records) > 1 and not dry_run and (probe or drive):
         raise click.UsageError("--probe and --drive are of one board: name its --device")
     for record in records:

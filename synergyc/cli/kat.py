@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from synergyc.cli.option_types import FiniteRange
 from synergyc.diagnostics import SynergyError, fail, file_location
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ KEEP_FOLDER = "build-kat"
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
 @click.option(
     "--limit-s",
-    type=click.FloatRange(min=0, min_open=True),
+    type=FiniteRange(min=0, min_open=True),
     default=DEFAULT_LIMIT_S,
     show_default=True,
     help="Virtual time after which a run without a verdict counts as hanging.",

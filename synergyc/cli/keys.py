@@ -6,12 +6,12 @@ from pathlib import Path
 
 import click
 
+from synergyc.cli.option_types import OutputFile
+
 
 @click.command("keys")
 @click.argument("folder", type=click.Path(path_type=Path))
-@click.option(
-    "-o", "--output", required=True, type=click.Path(path_type=Path), help="File to write, outside FOLDER."
-)
+@click.option("-o", "--output", required=True, type=OutputFile(), help="File to write, outside FOLDER.")
 def command(folder: Path, output: Path) -> None:
     """Make a random key for each secured link of the build in FOLDER; `synergyc flash` puts them on boards.
 

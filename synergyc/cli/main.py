@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from importlib import import_module
+from typing import NoReturn
 
 import click
 
 import synergyc
 from synergyc.cli.refusals import show
-from synergyc.diagnostics import SynergyError
+from synergyc.diagnostics import Diagnostic, SynergyError, file_location
 
 # Command name to the module that holds it as ``command``; the module imports little at its top.
 _COMMANDS = {
@@ -61,12 +63,20 @@ def main() -> None:
     try:
         cli(prog_name="synergyc")
     except SynergyError as error:
-        if "--json" in sys.argv[1:]:
-            items = [item.to_json() for item in error.diagnostics]
-            print(json.dumps({"ok": False, "diagnostics": items}, indent=2))
-        show(error.diagnostics)
-        raise SystemExit(1) from None
+        _fail(error.diagnostics)
     except BrokenPipeError:
         # The reader of our output went away (`synergyc run ... | head`): nothing is left to say.
         sys.stderr.close()
         raise SystemExit(1) from None
+    except OSError as error:
+        # A full disk, a read-only folder: whatever was to be written or read, and where.
+        place = file_location(str(error.filename)) if error.filename else None
+        _fail((Diagnostic("file-system", error.strerror or str(error), place),))
+
+
+def _fail(diagnostics: Sequence[Diagnostic]) -> NoReturn:
+    if "--json" in sys.argv[1:]:
+        items = [item.to_json() for item in diagnostics]
+        print(json.dumps({"ok": False, "diagnostics": items}, indent=2))
+    show(diagnostics)
+    raise SystemExit(1) from None

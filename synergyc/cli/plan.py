@@ -38,7 +38,12 @@ class _Extras:
     help="What the plan is best at: throughput, ratio, latency, energy or battery, or several in order with "
     "commas between (default: what the app file says).",
 )
-@click.option("--selector", default="exact", show_default=True, help="How the plan is chosen.")
+@click.option(
+    "--selector",
+    default="exact",
+    show_default=True,
+    help="How the plan is chosen: exact, progressive, exhaustive, a baseline, or one of another package.",
+)
 @click.option("--baselines", is_flag=True, help="Show what the other selectors would choose.")
 @click.option("--pareto", is_flag=True, help="Show plans between which only a preference can choose.")
 @click.option("--availability", is_flag=True, help="Show the plans for when devices are away.")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from synergyc.cli.model_options import model_options, refusal_as_json, request_of
+from synergyc.cli.option_types import OutputFile
 
 if TYPE_CHECKING:
     from synergyc.ir.network import Network
@@ -18,9 +19,7 @@ if TYPE_CHECKING:
 @click.command("quantize")
 @model_options
 @click.option("--device", default="MAX78002", show_default=True, help="Chip or board whose layers are made.")
-@click.option(
-    "-o", "--output", required=True, type=click.Path(path_type=Path), help="File.safetensors to write."
-)
+@click.option("-o", "--output", required=True, type=OutputFile(), help="File.safetensors to write.")
 @click.option(
     "--test", "test_file", type=click.Path(path_type=Path), help="Inputs .npy that accuracy is told for."
 )

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import click
 
+from synergyc.cli.option_types import OutputFile
 from synergyc.cli.progress import stages
 
 
 @click.command("report")
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="The file (default: DIR/report.html).")
+@click.option("-o", "--output", type=OutputFile(), help="The file (default: DIR/report.html).")
 @click.option(
     "--runs",
     default=20,

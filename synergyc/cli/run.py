@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from synergyc.cli.console import table_console
+from synergyc.cli.option_types import FiniteRange, OutputFile
 from synergyc.cli.progress import counted
 
 if TYPE_CHECKING:
     from synergyc.pipeline.scenario import Scenario
     from synergyc.report.outcome import AppOutcome, DeviceOutcome, RunOutcome
 
-_SHARE = click.FloatRange(0, 1, max_open=True)
+_SHARE = FiniteRange(0, 1, max_open=True)
 
 
 def _inputs(_context: click.Context, _option: click.Parameter, values: tuple[str, ...]) -> dict[str, Path]:
@@ -76,8 +77,8 @@ def _milliseconds(_context: click.Context, _option: click.Parameter, value: str)
 @click.option(
     "--key-file", type=click.Path(path_type=Path), help="Keys of secured links (default: ones for emulation)."
 )
-@click.option("--limit-s", type=click.FloatRange(min=0, min_open=True), help="Limit of (virtual) time.")
-@click.option("--trace", type=click.Path(path_type=Path), help="Write a timeline for Chrome or Perfetto.")
+@click.option("--limit-s", type=FiniteRange(min=0, min_open=True), help="Limit of (virtual) time.")
+@click.option("--trace", type=OutputFile(), help="Write a timeline for Chrome or Perfetto.")
 @click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress bar.")
 def command(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from synergyc.cli.option_types import FiniteRange
+
 
 @click.command(
     "synth",
@@ -20,7 +22,7 @@ import click
 )
 @click.option(
     "--engine-timeout-s",
-    type=click.FloatRange(min=0, min_open=True),
+    type=FiniteRange(min=0, min_open=True),
     default=1200.0,
     show_default=True,
     help="Time after which the vendor's tool counts as hanging.",

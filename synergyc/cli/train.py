@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from synergyc.cli.model_options import model_options, request_of
+from synergyc.cli.option_types import FiniteRange, OutputFile
 
 if TYPE_CHECKING:
     from synergyc.ir.graph import GraphInput
@@ -26,15 +27,15 @@ _FILE = click.Path(path_type=Path)
     "--validation-share",
     default=0.2,
     show_default=True,
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    type=FiniteRange(0, 1, min_open=True, max_open=True),
     help="Share of --data that is kept for validation, where no other is given.",
 )
 @click.option("--epochs", default=20, show_default=True, type=click.IntRange(min=1))
-@click.option("--learning-rate", default=1e-3, show_default=True, type=click.FloatRange(0, min_open=True))
+@click.option("--learning-rate", default=1e-3, show_default=True, type=FiniteRange(0, min_open=True))
 @click.option("--batch", default=32, show_default=True, type=click.IntRange(min=1))
 @click.option("--seed", default=0, show_default=True, type=int)
 @click.option("--device", default="MAX78002", show_default=True, help="Chip or board that --fit is for.")
-@click.option("-o", "--output", required=True, type=_FILE, help="File.safetensors to write.")
+@click.option("-o", "--output", required=True, type=OutputFile(), help="File.safetensors to write.")
 def command(
     data_file: Path,
     labels_file: Path,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import get_args
 
 from synergyc.config.check_app import check_app
@@ -58,7 +58,7 @@ def _check_objective(system: System) -> Iterator[Diagnostic]:
 
 
 def _check_names(system: System) -> Iterator[Diagnostic]:
-    named: dict[str, tuple[Device, ...] | tuple[App, ...]] = {"device": system.devices, "app": system.apps}
+    named: dict[str, Sequence[Device] | Sequence[App]] = {"device": system.devices, "app": system.apps}
     for kind, items in named.items():
         if not items:
             yield Diagnostic(f"no-{kind}", f"system must have at least one {kind}")

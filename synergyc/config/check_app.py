@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from synergyc.config.marks import KeyPath
@@ -60,7 +60,7 @@ def _check_capability(
     kind: str,
     wanted: str,
     on: str | None,
-    offered: dict[str, tuple[str, ...]],
+    offered: dict[str, Sequence[str]],
 ) -> Iterator[Diagnostic]:
     """The device that an app names, or else any device, must have the sensor or actuator it wants."""
     path = ("apps", app, task)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import KW_ONLY, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -18,12 +18,12 @@ class Device:
 
     name: str
     board: str
-    sensors: tuple[str, ...] = ()
-    actuators: tuple[str, ...] = ()
+    sensors: Sequence[str] = ()
+    actuators: Sequence[str] = ()
     battery_mwh: float | None = None
 
     def __post_init__(self) -> None:
-        """Take any sequence of names."""
+        """Keep any sequence of names as a tuple."""
         for name in ("sensors", "actuators"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
 
@@ -185,7 +185,7 @@ class Pin:
     to: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class App:
     """One pipeline: sense, infer, interact.
 
@@ -194,47 +194,66 @@ class App:
     case.
     """
 
-    name: str = ""
-    _: KW_ONLY
+    name: str
     sense: Sense
     model: ModelSource
     interact: Interact
-    quantize: Quantize | None = None
-    samples: Path | None = None
-    labels: Path | None = None
-    split: int | None = None
+    quantize: Quantize | None
+    samples: Path | None
+    labels: Path | None
+    split: int | None
     """Number of devices that share the network; None: the planner's choice."""
-    pin: tuple[Pin, ...] = ()
-    forbid: tuple[str, ...] = ()
+    pin: tuple[Pin, ...]
+    forbid: tuple[str, ...]
     """Devices that must not run layers of this app."""
-    deadline_ms: float | None = None
-    rate_hz: float | None = None
-    priority: int | None = None
+    deadline_ms: float | None
+    rate_hz: float | None
+    priority: int | None
 
-    def __post_init__(self) -> None:
-        """Take the short forms of sensor, actuator, model and name."""
-        sense: object = self.sense
-        interact: object = self.interact
-        model: object = self.model
-        if isinstance(sense, str):
-            object.__setattr__(self, "sense", Sense(sense))
-        if isinstance(interact, str):
-            object.__setattr__(self, "interact", Interact(interact))
-        if not isinstance(model, _SOURCES):
-            object.__setattr__(self, "model", ModuleModel(model))
-        if not self.name:
-            object.__setattr__(self, "name", type(model).__name__.lower())
-        for name in ("pin", "forbid"):
-            object.__setattr__(self, name, tuple(getattr(self, name)))
+    def __init__(
+        self,
+        name: str = "",
+        *,
+        sense: Sense | str,
+        model: object,
+        interact: Interact | str,
+        quantize: Quantize | None = None,
+        samples: Path | None = None,
+        labels: Path | None = None,
+        split: int | None = None,
+        pin: Sequence[Pin] = (),
+        forbid: Sequence[str] = (),
+        deadline_ms: float | None = None,
+        rate_hz: float | None = None,
+        priority: int | None = None,
+    ) -> None:
+        """Take short forms: ``model`` is a ``ModelSource``, or an ``nn.Module``."""
+        values: dict[str, object] = {
+            "name": name or type(model).__name__.lower(),
+            "sense": Sense(sense) if isinstance(sense, str) else sense,
+            "model": model if isinstance(model, _SOURCES) else ModuleModel(model),
+            "interact": Interact(interact) if isinstance(interact, str) else interact,
+            "quantize": quantize,
+            "samples": samples,
+            "labels": labels,
+            "split": split,
+            "pin": tuple(pin),
+            "forbid": tuple(forbid),
+            "deadline_ms": deadline_ms,
+            "rate_hz": rate_hz,
+            "priority": priority,
+        }
+        for key, value in values.items():
+            object.__setattr__(self, key, value)
 
 
 @dataclass(frozen=True)
 class System:
     """Everything an app file says. ``check`` tells whether it makes sense; ``load`` has done so."""
 
-    devices: tuple[Device, ...]
-    apps: tuple[App, ...]
-    links: tuple[Link, ...] = ()
+    devices: Sequence[Device]
+    apps: Sequence[App]
+    links: Sequence[Link] = ()
     objective: str | Mapping[str, float] | tuple[str, ...] = "throughput"
     """A goal, weights of several, or several in order: the next one decides between equals."""
     battery_h: float | None = None
@@ -242,7 +261,7 @@ class System:
     marks: Marks = field(default_factory=Marks, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        """Take any sequences of devices, apps and links."""
+        """Keep any sequences of devices, apps and links as tuples."""
         for name in ("devices", "apps", "links"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
 

@@ -30,6 +30,7 @@ from synergyc.pipeline.selftest import with_known_answers
 from synergyc.pipeline.staging import check_output, staging
 from synergyc.plan.problem import Objective
 from synergyc.plan.selector import PlanResult
+from synergyc.plan.selectors import find_selector
 from synergyc.plan.types import Plan
 from synergyc.synth import native
 from synergyc.synth.program import Program
@@ -98,6 +99,7 @@ def plan_system(
     system: System, options: BuildOptions, progress: Progress
 ) -> tuple[dict[str, PreparedModel], PlanResult]:
     """Return the prepared models by app, and the chosen plan with its runners-up."""
+    find_selector(options.selector)  # one that is not there is found out before the work
     chips = [device.chip for device in system.devices]
     models = {}
     for app in system.apps:

@@ -23,8 +23,8 @@ def _device(device: Device) -> PlanDevice:
     return PlanDevice(
         device.name,
         device.chip,
-        device.sensors,
-        device.actuators,
+        tuple(device.sensors),
+        tuple(device.actuators),
         device.battery_mwh,
         device.board_data.console_rate_bd,
     )
