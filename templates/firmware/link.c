@@ -7,6 +7,8 @@
 #define PLAN_ID_BYTES 4u
 /* While other frames are sent the view is repeated after so many times of a silent link's BEAT. */
 #define VIEW_BEATS 4u
+/* On a secured link a peer that asks for a session in the clear is believed after so many beats of silence. */
+#define DOUBT_BEATS 2u
 
 bool link_has_passed(uint32_t since_ticks, uint32_t span_ticks)
 {
@@ -46,6 +48,12 @@ bool link_send_frame(link_t *link, frame_t *frame)
 {
     link_address_frame(link, frame);
     return (!link_is_secured(link) || link_seal(link, frame)) && link_write_frame(link, frame);
+}
+
+void link_note_hello(link_t *link)
+{
+    link->hello_sent = true;
+    link->hello_ticks = port_ticks();
 }
 
 static void begin_session(link_t *link)
@@ -90,8 +98,7 @@ static void send_hello(link_t *link)
     frame_t hello = {.kind = FRAME_HELLO, .run = link->session, .payload = payload, .size_bytes = hello_bytes(link)};
     link_address_frame(link, &hello);
     link_write_frame(link, &hello);
-    link->hello_sent = true;
-    link->hello_ticks = port_ticks();
+    link_note_hello(link);
 }
 
 static bool is_our_plan(const link_t *link, const frame_t *hello)
@@ -151,6 +158,14 @@ static bool receive_again(link_t *link)
     return true;
 }
 
+/* In the clear, by a peer that has no session, as after a reset. Anybody can say that: it only ends a session in
+ * which nothing was heard for a while. */
+static bool receive_plea(link_t *link)
+{
+    bool is_silent = link_is_up(link) && link_has_passed(link->heard_ticks, DOUBT_BEATS * link->beat_ticks);
+    return is_silent && receive_again(link);
+}
+
 /* Frames whose sender proves that it knows our session. */
 static bool receive_in_session(link_t *link, const frame_t *frame)
 {
@@ -182,6 +197,9 @@ static bool receive_secured(link_t *link, frame_t *frame)
     bool proven = false;
     if (frame->kind == FRAME_HELLO) {
         return is_our_plan(link, frame) && link_receive_call(link, frame);
+    }
+    if (frame->kind == FRAME_AGAIN && frame->size_bytes == 0) {
+        return frame->plan == (uint16_t)link->plan_id && receive_plea(link);
     }
     if (frame->kind == FRAME_HELLO_ACK) {
         proven = link_receive_call_answer(link, frame);
@@ -270,12 +288,14 @@ static void lose(link_t *link)
     }
 }
 
+/* Asks for a new session: in the old one or, without one, in the clear. */
 static void ask_again(link_t *link)
 {
     frame_t again = {.kind = FRAME_AGAIN};
-    link_send_frame(link, &again);
-    link->hello_sent = true;
-    link->hello_ticks = port_ticks();
+    link_address_frame(link, &again);
+    (void)link_seal(link, &again);
+    link_write_frame(link, &again);
+    link_note_hello(link);
 }
 
 /* A link that is not up says hello now and then. */
@@ -289,10 +309,11 @@ static bool poll_hello(link_t *link)
         send_hello(link);
         return true;
     }
-    if (link->renewing) {
+    bool asks = link_may_ask(link);
+    if (asks) {
         ask_again(link);
     }
-    return link->renewing;
+    return asks;
 }
 
 /* A new session must be there before the peer would count as lost. */

@@ -11,6 +11,9 @@ bool link_send_frame(link_t *link, frame_t *frame);
 void link_address_frame(const link_t *link, frame_t *frame);
 bool link_write_frame(link_t *link, const frame_t *frame);
 
+/* The handshake was carried on: it goes on by itself only after some time. */
+void link_note_hello(link_t *link);
+
 /* Nothing of the session before is valid any more; the peer has to be recognised again. */
 void link_restart(link_t *link);
 
@@ -37,10 +40,11 @@ void link_restart_senders(link_t *link);
 void link_clear_senders(link_t *link);
 
 /* link_secure.c: a fresh random number for the next session; whether this end begins the handshake, whether it
- * also can, and the number that it says hello with. */
+ * also can, whether it can ask the other end to, and the number that it says hello with. */
 void link_renew(link_t *link);
 bool link_calls(const link_t *link);
 bool link_may_call(link_t *link);
+bool link_may_ask(const link_t *link);
 void link_add_nonce(const link_t *link, uint8_t *nonce);
 
 /* link_secure.c: the handshake's frames; false if they prove nothing. */

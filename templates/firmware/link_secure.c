@@ -127,6 +127,11 @@ bool link_may_call(link_t *link)
     return link->security->candidate.valid;
 }
 
+bool link_may_ask(const link_t *link)
+{
+    return !link_calls(link) && has_key(link);
+}
+
 void link_add_nonce(const link_t *link, uint8_t *nonce)
 {
     memcpy(nonce, link->security->candidate.caller, LINK_NONCE_BYTES);
@@ -157,6 +162,7 @@ static void answer_call(link_t *link)
         answer.payload = payload;
         answer.size_bytes = sizeof payload;
         link_write_frame(link, &answer);
+        link_note_hello(link);
     }
 }
 

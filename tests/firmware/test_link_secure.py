@@ -316,6 +316,69 @@ def test_a_lost_peer_comes_back_with_a_new_session(link: HostLink) -> None:
     assert {first.caller, first.answerer}.isdisjoint({second.caller, second.answerer})
 
 
+_DOUBT_TICKS = 2 * 2000
+"""Two beats of the harness, after which an end without a session is believed."""
+
+
+def _lives(link: HostLink, ticks: int, *, answers: bool = True) -> None:
+    """Let both ends talk for so long, or only the caller while the other end is away."""
+    for _ in range(ticks // 100):
+        for side in (0, 1) if answers else (0,):
+            data = taken(link, side)
+            if answers:
+                link.deliver(1 - side, data)
+        link.advance(100)
+
+
+def test_an_answerer_that_has_booted_is_noticed_after_two_beats(link: HostLink) -> None:
+    """Long before it would count as lost, after 40,000 ticks; nothing but frames of the two ends helps."""
+    handshake(link)
+    assert link.send(0, 0, 1, _TENSOR)
+    link.start(_ANSWERER, _WORDS, 2, 16)
+    _lives(link, _DOUBT_TICKS + 2500)  # one time-out to ask in, and a beat that may have been heard before
+    assert link.is_up(_CALLER)
+    assert link.is_up(_ANSWERER)
+    assert link.losses(_CALLER) == 1
+    assert link.send(0, 0, 2, _TENSOR)
+    _lives(link, 1000)
+    runs = [item[0] for item in iter(lambda: link.receive(1, 0), None)]
+    assert runs[-1] == 2
+    assert sum(link.refused(_CALLER)) == 0
+
+
+def test_a_plea_in_the_clear_ends_no_session_in_which_the_peer_is_heard(link: HostLink) -> None:
+    """Recorded from a boot, or made by anybody."""
+    link.start(_ANSWERER, _WORDS, 2, 16)
+    plea = taken(link, _ANSWERER)
+    (frame,) = map(decode_frame, frames(plea))
+    assert frame is not None
+    assert (frame.kind, frame.payload) == (FrameKind.AGAIN, b"")
+    session = handshake(link)[0]
+    for _ in range(100):
+        link.deliver(_CALLER, plea)
+        _lives(link, 500)
+    assert link.losses(_CALLER) == link.losses(_ANSWERER) == 0
+    opened = [session.open(item, from_caller=True) for item in frames(taken(link, 0))]
+    assert None not in opened
+    _lives(link, 2000)  # a beat of the answerer, at least
+    _lives(link, _DOUBT_TICKS - 2500, answers=False)
+    link.deliver(_CALLER, plea)
+    taken(link, _CALLER)
+    assert link.losses(_CALLER) == 0
+    _lives(link, 2500, answers=False)
+    link.deliver(_CALLER, plea)  # the peer was silent, too
+    said = [item for item in map(decode_frame, frames(taken(link, _CALLER))) if item is not None]
+    assert [item.kind for item in said] == [FrameKind.HELLO]
+
+
+def test_a_plea_of_another_build_is_not_heard(link: HostLink) -> None:
+    handshake(link)
+    _lives(link, 3 * _DOUBT_TICKS, answers=False)
+    link.deliver(_CALLER, encode_frame(Frame(FrameKind.AGAIN, 1, 0, plan=8)))
+    taken(link, _CALLER)
+    assert link.losses(_CALLER) == 0
+
+
 @settings(max_examples=30, deadline=None)
 @given(noise=st.binary(max_size=3000), framed=st.booleans(), kind=st.integers(0, 15))
 def test_noise_neither_crashes_nor_delivers(
