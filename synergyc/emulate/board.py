@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from array import array
+from dataclasses import dataclass, field
 
 from synergyc import targets
 from synergyc.diagnostics import fail
@@ -15,12 +16,12 @@ from synergyc.emulate.peripherals.uart import Frame, Uart
 from synergyc.emulate.timeline import PS_PER_NS, PS_PER_S
 
 
-@dataclass(frozen=True)
-class ConsoleByte:
-    """A byte that the program wrote to its console, at the end of its stop bit."""
+@dataclass
+class ConsoleLog:
+    """What the program wrote to its console, and when the stop bit of each byte ended; it only grows."""
 
-    at_ns: int
-    value: int
+    data: bytearray = field(default_factory=bytearray)
+    times_ns: array[int] = field(default_factory=lambda: array("q"))
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ class Board:
         self.chip = Chip(
             chip or targets.load_chip(target.chip), accelerator=accelerator, native_clock=native_clock
         )
-        self.console_bytes: list[ConsoleByte] = []
+        self.console_log = ConsoleLog()
         self.output_changes: dict[str, list[tuple[int, int]]] = {}
         """For each GPIO port: (time in ns, levels of the pins that are outputs) at each change."""
         self._places: dict[str, int] = {}
@@ -84,7 +85,7 @@ class Board:
     @property
     def console(self) -> bytes:
         """All bytes that the program wrote to its console."""
-        return bytes(item.value for item in self.console_bytes)
+        return bytes(self.console_log.data)
 
     @property
     def now_ps(self) -> int:
@@ -193,4 +194,5 @@ class Board:
 
     def _on_console_frame(self, frame: Frame) -> None:
         value = frame.levels >> 1 & (1 << frame.bits - 2) - 1 & 0xFF
-        self.console_bytes.append(ConsoleByte(frame.end_ps // PS_PER_NS, value))
+        self.console_log.data.append(value)
+        self.console_log.times_ns.append(frame.end_ps // PS_PER_NS)

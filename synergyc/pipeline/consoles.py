@@ -6,7 +6,6 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
-from itertools import islice
 
 from synergyc.diagnostics import SynergyError, fail
 from synergyc.emulate.board import Board
@@ -47,18 +46,17 @@ class ConsoleReader:
 
     def poll(self) -> None:
         """Take what the board wrote since the last call."""
-        if self._position == len(self._board.console_bytes):
-            return
-        for item in islice(self._board.console_bytes, self._position, None):
-            self._position += 1
+        log = self._board.console_log
+        for position in range(self._position, len(log.data)):
             if not self._partial:
-                self._began_ns = item.at_ns - self._byte_ns
-            self._partial.append(item.value)
-            if item.value == _LINE_END:
+                self._began_ns = log.times_ns[position] - self._byte_ns
+            self._partial.append(log.data[position])
+            if log.data[position] == _LINE_END:
                 line = parse_console_line(self._partial.decode("ascii", errors="replace"))
                 if line is not None:
                     self._take(TimedLine(self._began_ns, line))
                 self._partial.clear()
+        self._position = len(log.data)
 
     @property
     def saying(self) -> str:

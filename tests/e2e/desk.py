@@ -40,7 +40,7 @@ def desk(folder: Path, *, noise: bytes = b"") -> Iterator[dict[str, str]]:
             for name, board in devices.boards.items():
                 master = terminals[name][0]
                 _unless_blocked(lambda: board.feed(os.read(master, 4096)))  # noqa: B023 - called here
-                fresh = bytes(item.value for item in board.console_bytes[sent[name] :])
+                fresh = bytes(board.console_log.data[sent[name] :])
                 sent[name] += _unless_blocked(lambda: os.write(master, fresh)) or 0  # noqa: B023
 
     thread = threading.Thread(target=carry)

@@ -43,7 +43,7 @@ def test_console_echoes_by_interrupt(programs: Programs) -> None:
     assert board.console == bytes(value ^ 0x20 for value in b"Hello, WORLD")
     # The first byte arrives after 10 bits at the board's rate and is sent back after the interrupt.
     first_ns = 100_000 + 10 * 1e9 / 921_600 + CONSOLE_BYTE_PS / 1000
-    assert first_ns < board.console_bytes[0].at_ns < first_ns + 1500
+    assert first_ns < board.console_log.times_ns[0] < first_ns + 1500
 
 
 def test_bytes_of_a_full_fifo_follow_without_gaps(programs: Programs) -> None:
@@ -51,7 +51,7 @@ def test_bytes_of_a_full_fifo_follow_without_gaps(programs: Programs) -> None:
         'int main(void) { run_at_100_mhz(); uart_open(0, 54); put_text("0123456789"); return 0; }'
     )
     run(board)
-    times = [item.at_ns * 1000 for item in board.console_bytes]
+    times = [at_ns * 1000 for at_ns in board.console_log.times_ns]
     assert all(
         later - earlier == pytest.approx(CONSOLE_BYTE_PS, abs=1000) for earlier, later in pairwise(times)
     )
@@ -275,7 +275,7 @@ int main(void) {
     assert not board.output("gpio2", 0)
     assert board.console == b"00000004\n"
     # Both rising edges came as interrupts: the program waited for the second.
-    assert board.console_bytes[0].at_ns > 30_000
+    assert board.console_log.times_ns[0] > 30_000
 
 
 def test_dma_sends_and_receives_for_the_cpu(programs: Programs) -> None:

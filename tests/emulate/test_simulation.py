@@ -66,7 +66,7 @@ def test_bytes_go_to_and_fro_at_exact_times(programs: Programs) -> None:
     simulation, ping, _, outcome = ping_pong(programs)
     assert outcome.ending is Ending.IDLE, outcome.report
     assert ping.console == b"ABCDEFGHIJKLMNOPQRST"
-    times = [item.at_ns for item in ping.console_bytes]
+    times = ping.console_log.times_ns
     rounds_ns = {later - earlier for earlier, later in pairwise(times)}
     # Two bytes on the wire; the rest is two interrupts and their handlers, at most 400 cycles of 10 ns.
     assert all(2 * BYTE_PS // 1000 < round_ns < 2 * BYTE_PS // 1000 + 4000 for round_ns in rounds_ns)
@@ -78,7 +78,7 @@ def test_bytes_go_to_and_fro_at_exact_times(programs: Programs) -> None:
 
 def test_two_runs_are_the_same(programs: Programs) -> None:
     first, second = ping_pong(programs), ping_pong(programs)
-    assert first[1].console_bytes == second[1].console_bytes
+    assert first[1].console_log == second[1].console_log
     assert first[0].statistics() == second[0].statistics()
 
 
@@ -91,7 +91,7 @@ def test_order_of_boards_changes_nothing(programs: Programs) -> None:
     Simulation([other_pong, other_ping], [Wire(("pong", "uart2"), ("ping", "uart2"), 921_600)]).run(
         100_000_000
     )
-    assert other_ping.console_bytes == ping.console_bytes
+    assert other_ping.console_log == ping.console_log
     assert other_pong.statistics().instructions == pong.statistics().instructions
 
 

@@ -77,7 +77,7 @@ class _Watch:
 
     def is_decided(self) -> bool:
         """Return whether FAIL is on the console, or PASS and some inferences more, or nothing can change."""
-        written = len(self._board.console_bytes)
+        written = len(self._board.console_log.data)
         if written != self._seen_bytes:
             self._seen_bytes = written
             console = self._board.console
