@@ -2,6 +2,8 @@
 
 Networks, plans and devices are drawn (``tests/e2e/random_systems.py``); every result is compared with the
 integer reference. ``--predict --runs 60`` compares rates and latencies with the planner's schedule.
+``--fallback`` lets systems with plans for those who are left lose a device for a while, and get it back
+(``tests/e2e/random_fallback.py``).
 ``--soak-s 3600`` runs the example for so much virtual time with random faults instead, in pieces of
 ``--piece-s`` with its link in the clear and secured in turn, and shows that the process does not grow.
 A piece is right if every run that was sensed was delivered right or counted as dropped, and if in the end
@@ -23,6 +25,7 @@ import click
 from synergyc.pipeline.build import BuildOptions, build
 from synergyc.pipeline.run import RunOptions, run
 from synergyc.pipeline.scenario import Incident, IncidentKind, Scenario
+from tests.e2e.random_fallback import random_fallback, run_fallback
 from tests.e2e.random_systems import compare_system, random_system, run_system
 
 EXAMPLE = Path(__file__).parent.parent / "examples" / "digits.yaml"
@@ -40,6 +43,7 @@ _FAULT_S = 15
 @click.option("--first", default=0, show_default=True, help="Seed of the first one, or of the first piece.")
 @click.option("--runs", default=6, show_default=True, help="Runs of each app.")
 @click.option("--predict", is_flag=True, help="Compare rates and latencies with the schedule's instead.")
+@click.option("--fallback", is_flag=True, help="Systems that lose a device, and get it back.")
 @click.option("--soak-s", default=0, help="Virtual seconds of a soak with random faults.")
 @click.option(
     "--piece-s",
@@ -47,13 +51,17 @@ _FAULT_S = 15
     show_default=True,
     help="Of one run of a soak; ticks of a device wrap after 86 s.",
 )
-def main(count: int, first: int, runs: int, predict: bool, soak_s: int, piece_s: int) -> None:
+def main(count: int, first: int, runs: int, predict: bool, fallback: bool, soak_s: int, piece_s: int) -> None:
     """Exit 1 if any run was wrong or lost without a count."""
     seeds = range(first, first + count)
     if predict:
         compare(seeds, runs)
         return
-    good = soak(soak_s, piece_s, first) if soak_s else _all(seeds, runs)
+    if soak_s:
+        good = soak(soak_s, piece_s, first)
+    else:
+        verdicts = [_fallback(seed) if fallback else _one(seed, runs) for seed in seeds]
+        good = all(verdicts)  # asked of all of them, also behind one that fails
     raise SystemExit(0 if good else 1)
 
 
@@ -79,11 +87,6 @@ def compare(seeds: range, runs: int) -> None:
         )
 
 
-def _all(seeds: range, runs: int) -> bool:
-    verdicts = [_one(seed, runs) for seed in seeds]  # all of them, also behind one that fails
-    return all(verdicts)
-
-
 def _one(seed: int, runs: int) -> bool:
     system = random_system(seed)
     began = time.perf_counter()
@@ -95,6 +98,23 @@ def _one(seed: int, runs: int) -> bool:
     verdict = "right" if good else f"WRONG: {results}\n{system}"
     click.echo(f"seed {seed}: {devices} devices, {apps} apps, {time.perf_counter() - began:.1f} s: {verdict}")
     return good
+
+
+def _fallback(seed: int) -> bool:
+    """Let a random system lose a device over good links or bad ones, by turns."""
+    system = random_fallback(seed)
+    faults = {"loss": 0.1, "corrupt": 0.01} if seed % 2 else {}
+    began = time.process_time()
+    with tempfile.TemporaryDirectory() as name:
+        found = run_fallback(system, Path(name), **faults)
+    verdict = "right" if found.good(system) else f"WRONG: {found}\n{system}"
+    click.echo(
+        f"seed {seed}: {len(system.system.boards)} devices, {len(system.plans)} plans, lost {system.lost}:"
+        f" sent {found.sent}, right {found.right}, wrong {found.wrong},"
+        f" {found.sent - found.right} of {found.counted} counted as dropped,"
+        f" {time.process_time() - began:.1f} CPU s: {verdict}"
+    )
+    return found.good(system)
 
 
 def soak(seconds: int, piece_s: int, first: int) -> bool:

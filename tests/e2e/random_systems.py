@@ -27,7 +27,7 @@ from synergyc.firmware.build import build
 from synergyc.firmware.keys import emulation_keys
 from synergyc.firmware.layout import pack_elements
 from synergyc.firmware.render import key_symbol
-from synergyc.firmware.spec import FirmwareSpec
+from synergyc.firmware.spec import FirmwareSpec, PlanTasks
 from synergyc.firmware.spec import Wire as Join
 from synergyc.ir.network import Network
 from synergyc.ir.types import Activation, Array, EltwiseOp
@@ -42,13 +42,13 @@ from synergyc.synth.native import generate
 from synergyc.synth.program import Program
 from synergyc.synth.resident import place_resident
 from synergyc.synth.switch import switch_steps
-from synergyc.targets import link_medium, load_board, load_chip, load_medium
+from synergyc.targets import Chip, link_medium, load_board, load_chip, load_medium
 from tests.synth.networks import AVERAGE_2X2, MAX_2X2, Spec, linear, network, point
 
 _BOARDS = ("max78000fthr", "max78000fthr", "max78002evkit")
 _SECURED_SHARE = 0.3
 _LIMIT_NS = 60 * 10**9
-_ASK_NS = 10**6
+ASK_NS = 10**6
 """How often consoles and logs of sensed runs are read; a log holds 32 of them."""
 
 
@@ -170,15 +170,7 @@ def _played(
     system: RandomSystem, specs: Sequence[FirmwareSpec], folder: Path, loss: float, corrupt: float
 ) -> tuple[dict[str, ConsoleReader], dict[str, SenseReader]]:
     """Run all images to their end; return their consoles, and the sensors by app."""
-    boards = [
-        Board(spec.board, load_elf(build(spec, folder / spec.device).elf), spec.device) for spec in specs
-    ]
-    simulation = _simulation(system, specs, boards, loss, corrupt)
-    consoles = {board.name: ConsoleReader(board) for board in boards}
-    for spec, board in zip(specs, boards, strict=True):
-        for link in spec.links:
-            if link.key is not None:
-                board.poke(key_symbol(link.name), emulation_keys([link.key])[link.key])
+    simulation, consoles = power_up(system, specs, folder, loss, corrupt)
     senses = {
         app.app: SenseReader(app.app, simulation.boards[app.sense_device], consoles[app.sense_device])
         for app in system.plan.apps
@@ -191,17 +183,41 @@ def _played(
             sense.poll()
         return all(console.counts["E"] for console in consoles.values())
 
-    simulation.run(_LIMIT_NS, ended, ask_every_ns=_ASK_NS).raise_unless(Ending.STOPPED)
+    simulation.run(_LIMIT_NS, ended, ask_every_ns=ASK_NS).raise_unless(Ending.STOPPED)
     return consoles, senses
 
 
+def power_up(
+    system: RandomSystem, specs: Sequence[FirmwareSpec], folder: Path, loss: float, corrupt: float
+) -> tuple[Simulation, dict[str, ConsoleReader]]:
+    """Build all images and switch the devices on; return them joined, and their consoles."""
+    boards = [
+        Board(spec.board, load_elf(build(spec, folder / spec.device).elf), spec.device) for spec in specs
+    ]
+    simulation = _simulation(system, specs, boards, loss, corrupt)
+    consoles = {board.name: ConsoleReader(board) for board in boards}
+    for spec, board in zip(specs, boards, strict=True):
+        for link in spec.links:
+            if link.key is not None:
+                board.poke(key_symbol(link.name), emulation_keys([link.key])[link.key])
+    return simulation, consoles
+
+
 def _draw(chance: random.Random) -> RandomSystem:
-    names = chance.sample(["ankle", "belt", "chest", "head", "wrist"], chance.randint(1, 4))
+    draft = draft_system(chance)
+    system = replace(draft, programs=_programs(draft.plan, draft.networks, draft.boards))
+    system.specs(1)  # refuses layouts and links that do not go together
+    return system
+
+
+def draft_system(chance: random.Random, least_devices: int = 1) -> RandomSystem:
+    """Return a system without programs: it may not fit."""
+    names = chance.sample(["ankle", "belt", "chest", "head", "wrist"], chance.randint(least_devices, 4))
     boards = {name: chance.choice(_BOARDS) for name in names}
     joins = _joins(names, chance)
     apps = [f"app{index}" for index in range(chance.randint(1, 3))]
     networks = {app: _network(app, chance) for app in apps}
-    plans = tuple(_app_plan(app, networks[app], names, joins, chance) for app in apps)
+    plans = tuple(draw_app_plan(app, networks[app], names, joins, chance) for app in apps)
     plan = Plan(plans, "throughput", "random", 1)
     samples = {
         app: np.random.default_rng(chance.getrandbits(32)).integers(
@@ -211,9 +227,7 @@ def _draw(chance: random.Random) -> RandomSystem:
     }
     if chance.random() < _SECURED_SHARE:
         joins = tuple(replace(join, secure=True) for join in joins)
-    system = RandomSystem(boards, plan, _programs(plan, networks, boards), joins, networks, samples)
-    system.specs(1)  # refuses layouts and links that do not go together
-    return system
+    return RandomSystem(boards, plan, {}, joins, networks, samples)
 
 
 def _network(name: str, chance: random.Random) -> Network:
@@ -248,9 +262,10 @@ def _joins(names: Sequence[str], chance: random.Random) -> tuple[Join, ...]:
     return tuple(Join(f"{one}-{two}", (one, two), load_medium("uart"), rate_kbps) for one, two in pairs)
 
 
-def _app_plan(
+def draw_app_plan(
     app: str, net: Network, names: Sequence[str], joins: Sequence[Join], chance: random.Random
 ) -> AppPlan:
+    """Cut an app's network anywhere, and put the parts anywhere on devices that ``joins`` hold together."""
     count = len(net.layers)
     cuts = sorted(chance.sample(range(1, count), chance.randint(0, min(3, count - 1))))
     bounds = list(itertools.pairwise([0, *cuts, count]))
@@ -285,12 +300,16 @@ def _programs(plan: Plan, networks: Mapping[str, Network], boards: Mapping[str, 
         chip = load_chip(load_board(board).chip)
         mine = plan.segments_on(name)
         parts = [networks[item.app].segment(item.first, item.last) for item in mine]
-        problems = [problem for part in parts for problem in check_limits(part, chip)]
-        if problems:
-            raise SynergyError(problems)
-        placed = place_resident(parts, chip)
-        programs |= {item.name: generate(place, chip) for item, place in zip(mine, placed, strict=True)}
+        programs |= zip((item.name for item in mine), resident_programs(parts, chip), strict=True)
     return programs
+
+
+def resident_programs(parts: Sequence[Network], chip: Chip) -> list[Program]:
+    """Return programs that are in the accelerator's memories together; raises SynergyError."""
+    problems = [problem for part in parts for problem in check_limits(part, chip)]
+    if problems:
+        raise SynergyError(problems)
+    return [generate(placed, chip) for placed in place_resident(parts, chip)]
 
 
 def _simulation(
@@ -321,18 +340,24 @@ def _judge(
     consoles: Mapping[str, ConsoleReader],
     runs: int,
 ) -> Result:
-    net, samples = system.networks[app.app], system.samples[app.app]
-    wanted = reference.run(net, {net.inputs[0].name: samples})[net.outputs[0]]
     spec = next(item for item in specs if item.device == app.interact_device)
-    (layout,) = next(task.layouts for task in spec.interacts if task.app == app.app)
-    elements = np.asarray(layout.elements, dtype=np.int64)
-    answers = [pack_elements(elements, 4 * layout.words, item) for item in wanted]
+    answers = packed_answers(system, app.app, spec)
     lines = [item.line for item in consoles[app.interact_device].lines if item.line.kind == "R"]
     results = [line.fields for line in lines if line.fields[0] == app.app]
-    good = sum(_agrees(content, answers[int(run) % len(answers)]) for _, run, content in results)
+    good = sum(agrees(content, answers[int(run) % len(answers)]) for _, run, content in results)
     once = len({run for _, run, _ in results}) == len(results)
     return Result(app.app, runs, good if once else 0, len(results) - good)
 
 
-def _agrees(content: str, answer: bytes) -> bool:
+def packed_answers(system: RandomSystem, app: str, tasks: PlanTasks) -> list[bytes]:
+    """Return the reference's result for each sample, in the layout of the device that interacts."""
+    net = system.networks[app]
+    wanted = reference.run(net, {net.inputs[0].name: system.samples[app]})[net.outputs[0]]
+    (layout,) = next(task.layouts for task in tasks.interacts if task.app == app)
+    elements = np.asarray(layout.elements, dtype=np.int64)
+    return [pack_elements(elements, 4 * layout.words, item) for item in wanted]
+
+
+def agrees(content: str, answer: bytes) -> bool:
+    """Return whether a result line shows ``answer``: its bytes, or their CRC-32."""
     return content == (f"#{zlib.crc32(answer):08x}" if content.startswith("#") else answer.hex())

@@ -1,6 +1,6 @@
 """A few random systems, with good links and with bad ones; ``python -m benchmarks.systems`` runs many.
 
-Truth: the integer reference.
+Truth: the integer reference, and for plans the links that are left.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.random_fallback import random_fallback, run_fallback
 from tests.e2e.random_systems import Result, random_system, run_system
 
 pytestmark = pytest.mark.e2e
@@ -27,3 +28,14 @@ def test_every_run_is_right_also_over_bad_links(seed: int, tmp_path: Path) -> No
     system = random_system(seed)
     wanted = [Result(app.app, _RUNS, _RUNS, 0) for app in system.plan.apps]
     assert run_system(system, tmp_path, _RUNS, loss=0.1, corrupt=0.01) == wanted
+
+
+def test_whoever_is_left_goes_on_until_the_lost_one_is_back(tmp_path: Path) -> None:
+    """Two devices with a secured wire; what is left is in a residency set of its own."""
+    if shutil.which("arm-none-eabi-gcc") is None:
+        pytest.skip("arm-none-eabi-gcc is not installed")
+    system = random_fallback(27)
+    verdict = run_fallback(system, tmp_path, loss=0.1, corrupt=0.01)
+    assert verdict.good(system), verdict
+    assert (verdict.away[system.lost], *verdict.back.values()) == (0, 0, 0)
+    assert set(verdict.away.values()) == {0, 1}
