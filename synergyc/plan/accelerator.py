@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from synergyc.plan.device import Device, Process, Queue
-from synergyc.plan.types import Segment, Span
+from synergyc.plan.types import HELD, Segment, Span
 from synergyc.targets import Runtime
 
 
@@ -53,6 +53,7 @@ class Accelerator:
         """For whom a set is loaded, since when, and what is left of it."""
         self._selected: Inference | None = None
         self._done = False
+        self._done_us = 0.0
         self._segments = Counter(item.segment.residency for item in inferences)
         self._set, self._next = 0, 0
         self._left = self._runs_of(0)
@@ -133,14 +134,17 @@ class Accelerator:
         item.source.pop()
 
     def _on_done(self) -> None:
-        self._done = True
+        self._done, self._done_us = True, self.device.env.now
         self.device.interrupt(self._runtime.loop.done)
         self.device.signal()
 
     def _finish(self, item: Inference, run: int, begin_us: float) -> Process:
-        device, who = self.device, (item.segment.app, run)
+        device, who, unit = self.device, (item.segment.app, run), f"{self.device.name}.accelerator"
+        self._note(Span(unit, *who, "infer", begin_us, self._done_us))
+        self._note(Span(unit, *who, HELD, self._done_us, device.env.now))
+        unload_us = device.env.now
         cycles = item.unload_us / device.us(1) + self._runtime.loop.finish
         yield from device.spend(cycles, "unload", who)
-        self._note(Span(f"{device.name}.accelerator", *who, "infer", begin_us, device.env.now))
+        self._note(Span(unit, *who, "unload", unload_us, device.env.now))
         item.target.push(run)
         self._running = None

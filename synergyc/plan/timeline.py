@@ -25,7 +25,7 @@ from synergyc.plan.line import Channel, Line, Wire
 from synergyc.plan.problem import PlanLink, PlanProblem
 from synergyc.plan.stream import Link, LinkTask, fragments_of, stream
 from synergyc.plan.tasks import Console, Interact, Sense, Sensing, Shown, Tail
-from synergyc.plan.types import AppSchedule, HandOff, Schedule, Segment, Span
+from synergyc.plan.types import HELD, AppSchedule, HandOff, Schedule, Segment, Span
 from synergyc.plan.uart import Uart
 from synergyc.targets import Runtime, load_runtime, transfer_us
 
@@ -150,7 +150,7 @@ class _Player:
         end_us = min(max(at_us for _, at_us in shown) for shown in self.shown.values())
         total: defaultdict[str, float] = defaultdict(float)
         for span in self.spans:
-            if not span.unit.endswith(".cpu"):
+            if not span.unit.endswith(".cpu") and span.task != HELD:
                 total[span.unit] += max(0.0, min(span.end_us, end_us) - max(span.begin_us, begin_us))
         for name, node in self._nodes.items():
             worked = (work_us for at_us, work_us in node.device.worked if begin_us < at_us <= end_us)

@@ -69,6 +69,10 @@ class Term:
     """Largest relative error against published measurements, None where there are none."""
 
 
+HELD = "held"
+"""Task of an accelerator that is done and waits: its result finds no room yet. It does not work then."""
+
+
 @dataclass(frozen=True)
 class Span:
     """A task of one run on a unit."""

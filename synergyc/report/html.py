@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import jinja2
 
 from synergyc.manifest import Manifest, SegmentRecord
-from synergyc.plan.types import Schedule
+from synergyc.plan.types import HELD, Schedule
 from synergyc.report.outcome import RunOutcome
 from synergyc.targets import data_folder
 
@@ -22,6 +23,9 @@ _SHOWN_PERIODS = 5
 
 _FIRST_RUN = 3
 """Run with which it begins: the pipeline is filled."""
+
+_TICKS = 6
+"""Marks on the axis of time, at least half as many."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +73,15 @@ class _Box:
     height: float
     colour: str
     label: str
+    faint: bool = False
+
+
+@dataclass(frozen=True)
+class _Tick:
+    """A mark on the axis of time."""
+
+    x: float
+    label: str
 
 
 def html_report(report: BuildReport) -> str:
@@ -97,7 +110,7 @@ def html_report(report: BuildReport) -> str:
         apps=apps,
         units=units,
         timeline=_timeline(report.schedule, units, apps),
-        window_ms=_window(report.schedule)[1] / 1000 - _window(report.schedule)[0] / 1000,
+        ticks=_ticks(report.schedule),
         maps=[(item, _columns(item, segments), _bars(item, segments)) for item in report.maps],
         segments=segments,
     )
@@ -134,9 +147,27 @@ def _timeline(schedule: Schedule, units: list[str], colours: Mapping[str, str]) 
         label = f"{span.app} run {span.run}: {span.task}, {span.end_us - span.begin_us:,.1f} us"
         row = 22 * units.index(span.unit)
         boxes.append(
-            _Box(round(left, 2), row, round(max(right - left, 0.5), 2), 18, colours[span.app], label)
+            _Box(
+                round(left, 2),
+                row,
+                round(max(right - left, 0.5), 2),
+                18,
+                colours[span.app],
+                label,
+                faint=span.task == HELD,
+            )
         )
     return boxes
+
+
+def _ticks(schedule: Schedule) -> list[_Tick]:
+    """Return the marks of the axis, at round numbers of milliseconds from the begin of what is shown."""
+    begin_us, end_us = _window(schedule)
+    window_ms = (end_us - begin_us) / 1000
+    step_ms = 10.0 ** math.ceil(math.log10(window_ms / _TICKS))
+    step_ms = next(step_ms / part for part in (5, 2, 1) if window_ms * part / step_ms <= _TICKS)
+    count = int(window_ms / step_ms)
+    return [_Tick(round(i * step_ms * _WIDTH / window_ms, 2), f"{i * step_ms:g}") for i in range(count + 1)]
 
 
 def _columns(memory: MemoryMap, colours: Mapping[str, str]) -> list[_Box]:

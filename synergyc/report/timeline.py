@@ -8,7 +8,7 @@ from string import ascii_uppercase
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from synergyc.plan.types import Schedule, Span
+from synergyc.plan.types import HELD, Schedule, Span
 
 WIDTH = 48
 """Characters of a line's time axis."""
@@ -17,6 +17,9 @@ SHOWN_RUNS = 4
 """So many runs of the app with the shortest period are shown, from the steady state."""
 
 _FIRST_RUN = 6
+
+_HELD = "-"
+"""Sign of an accelerator that holds a result."""
 
 
 def timeline(schedule: Schedule) -> RenderableType:
@@ -28,7 +31,9 @@ def timeline(schedule: Schedule) -> RenderableType:
     legend = ", ".join(f"{letter} {app}" for app, letter in letters.items())
     lines = [
         Text(
-            f"Timeline of {(end_us - begin_us) / 1000:,.2f} ms ({legend}; lower case: odd runs)", style="bold"
+            f"Timeline of {(end_us - begin_us) / 1000:,.2f} ms ({legend}; lower case: odd runs; "
+            f"{_HELD}: done, no room for the result)",
+            style="bold",
         )
     ]
     for unit in units:
@@ -52,6 +57,7 @@ def _cells(spans: Sequence[Span], letters: dict[str, str], begin_us: float, end_
     for span in spans:
         first, last = (int((at_us - begin_us) * scale) for at_us in (span.begin_us, span.end_us))
         letter = letters.get(span.app, "?")
+        sign = _HELD if span.task == HELD else letter.lower() if span.run % 2 else letter
         for cell in range(max(first, 0), min(max(last, first + 1), WIDTH)):
-            cells[cell] = letter.lower() if span.run % 2 else letter
+            cells[cell] = sign
     return "".join(cells)

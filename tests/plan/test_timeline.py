@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import replace
 from itertools import pairwise
 
 from synergyc.plan.cost import CostModel
@@ -10,8 +11,8 @@ from synergyc.plan.costing import Costing
 from synergyc.plan.problem import PlanProblem
 from synergyc.plan.space import enumerate_candidates
 from synergyc.plan.timeline import schedule
-from synergyc.plan.types import Span
-from tests.plan.problems import chain, pair
+from synergyc.plan.types import HELD, Span
+from tests.plan.problems import chain, pair, wire
 
 NETWORK = chain("n", (3, 8, 16, 4))
 RUNS = 12
@@ -37,6 +38,19 @@ def test_units_do_one_thing_at_a_time_and_every_run_is_shown() -> None:
         runs = [span.run for span in played.spans if span.task == task]
         assert set(runs) == set(range(RUNS))
     assert all(0 <= share <= 1 + 1e-9 for share in played.busy.values())
+
+
+def test_an_accelerator_that_holds_a_result_is_not_busy() -> None:
+    """On a wire of 115.2 kbps a run is mostly its way: the accelerator waits. Truth: the costs of one run."""
+    slow = pair(split=2)
+    slow = replace(slow, links=(wire("wrist", "chest", 115.2),))
+    costing = _split(slow)
+    played = schedule(slow, [costing], RUNS)
+    held_us = sum(span.end_us - span.begin_us for span in played.spans if span.task == HELD)
+    assert held_us > 0
+    work_us = sum(item.duration_us for item in costing.work if "wrist.accelerator" in item.units)
+    period_us = 1e6 / played.apps["a"].throughput_hz
+    assert played.busy["wrist.accelerator"] < 1.5 * work_us / period_us < 0.5
 
 
 def test_runs_wait_for_nothing_but_their_sensor_when_it_is_slow() -> None:

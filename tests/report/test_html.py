@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from xml.etree import ElementTree
 
 from synergyc.manifest import Manifest
@@ -28,6 +29,12 @@ def test_page_is_well_formed_but_for_its_head() -> None:
     assert "one_s0: l0, processor 3, slots 0-17" in titles
     assert "one run 3: load, 40.0 us" in titles
     assert "Nothing was emulated" in body
+
+
+def test_the_axis_of_time_has_round_marks() -> None:
+    """Five periods of 0.1 ms: a mark every 0.1 ms, 180 of the 900 pixels apart."""
+    marks = re.findall(r'<text x="([0-9.]+)" y="39"[^>]*>([0-9.]+)</text>', page_of())
+    assert marks == [(f"{180.0 * i}", f"{0.1 * i:g}") for i in range(6)]
 
 
 def test_names_cannot_break_out() -> None:
