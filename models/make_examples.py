@@ -1,7 +1,7 @@
-"""Write what ``examples/`` need of networks of the zoo: ``python -m models.make_examples``.
+"""Write what ``examples/`` need of networks that nobody trained: ``python -m models.make_examples``.
 
-The weights are the zoo's seeded random ones, the samples are random: the examples show where layers run and
-how long that takes, not what the networks would recognize.
+The weights are seeded random ones, mostly the zoo's, the samples are random: the examples show where layers
+run and how long that takes, not what the networks would recognize.
 """
 
 from __future__ import annotations
@@ -9,8 +9,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import torch
 from safetensors.torch import save_file
 
+from models.thermal import ThermalNet
 from models.zoo import build, calibration
 
 DATA = Path(__file__).parent / "data"
@@ -28,6 +30,11 @@ def main() -> None:
     state = build("kws", "max78000", seed=1).state_dict()
     halves = {key: value.half().contiguous() for key, value in state.items()}
     save_file(halves, DATA / "sounds.safetensors")
+    torch.manual_seed(0)
+    halves = {key: value.half().contiguous() for key, value in ThermalNet().state_dict().items()}
+    save_file(halves, DATA / "thermal.safetensors")
+    frames = np.random.default_rng(0).integers(-128, 128, (SAMPLES, 4, 12, 16), dtype=np.int8)
+    np.save(DATA / "thermal_samples.npy", frames)
 
 
 if __name__ == "__main__":

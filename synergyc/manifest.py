@@ -178,6 +178,7 @@ class AppRecord(_Record):
     Another ``driver`` in ``sense`` delivers them as they are. A result is reported as ``output_bytes`` bytes.
     ``preparation`` are the steps from a sample of ``sensor_shape`` to the network's input, ``tail`` the
     functions of the model that follow the network: both are work of the CPU (docs/models.md).
+    ``replicas`` are the devices that run the whole network and get the runs in turn, if there are any.
     """
 
     name: str
@@ -200,6 +201,7 @@ class AppRecord(_Record):
     sensor_shape: tuple[int, ...] = ()
     preparation: tuple[str, ...] = ()
     tail: tuple[str, ...] = ()
+    replicas: tuple[str, ...] = ()
 
 
 class PlacementRecord(_Record):

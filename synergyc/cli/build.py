@@ -76,7 +76,8 @@ def _summary(manifest: Manifest, output: Path) -> str:
     lines = []
     for app in manifest.apps:
         cut = f", cut after {', '.join(app.cut_after)}" if app.cut_after else ""
-        lines.append(f"app {app.name}: {app.sense['on']} -> {app.interact['on']}{cut}")
+        turns = f", in turn on {', '.join(app.replicas)}" if app.replicas else ""
+        lines.append(f"app {app.name}: {app.sense['on']} -> {app.interact['on']}{cut}{turns}")
         expected = app.predicted
         lines.append(
             f"  expected {expected.throughput_hz:.1f} runs/s (bound by {expected.bottleneck}),"

@@ -49,6 +49,7 @@ def check_app(system: System, app: App) -> Iterator[Diagnostic]:
     yield from _check_devices(system, app)
     yield from _check_pins(system, app)
     yield from _check_split(system, app)
+    yield from _check_replicas(system, app)
     yield from _check_data(system, app)
     yield from _check_files(system, app)
 
@@ -138,6 +139,24 @@ def _check_split(system: System, app: App) -> Iterator[Diagnostic]:
         message = f"split must leave room for the devices that layers are pinned to: {', '.join(pinned)}"
         need, have = f"{len(pinned)} devices", f"{app.split} devices"
         yield Diagnostic("contradictory-pin", message, place, need=need, have=have)
+
+
+def _check_replicas(system: System, app: App) -> Iterator[Diagnostic]:
+    """Each replica is a device that runs the whole network."""
+    if app.replicas is None or app.replicas == 1:
+        return
+    allowed = [device.name for device in system.devices if device.name not in app.forbid]
+    place = system.locate("apps", app.name, "replicas")
+    if app.split not in (None, 1):
+        message = f"a replica runs the whole network, which split shares between {app.split} devices"
+        yield Diagnostic("replicas-split", message, place, hint="leave out one of them")
+    elif app.pin:
+        message = "replicas run all layers on each of several devices, pin wants some on one device only"
+        yield Diagnostic("replicas-pin", message, place, hint="leave out one of them")
+    elif app.replicas > len(allowed):
+        message = "replicas must not be more than the devices"
+        need, have = f"{app.replicas} devices", f"{len(allowed)} devices ({', '.join(allowed)})"
+        yield Diagnostic("replica-devices", message, place, need=need, have=have)
 
 
 def _check_data(system: System, app: App) -> Iterator[Diagnostic]:

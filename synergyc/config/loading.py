@@ -102,6 +102,7 @@ def _app(name: str, table: AppTable, folder: Path) -> App:
         samples=_beside(folder, table.samples) if table.samples else None,
         labels=_beside(folder, table.labels) if table.labels else None,
         split=table.split,
+        replicas=table.replicas,
         pin=tuple(_pin(pin) for pin in table.pin),
         forbid=tuple(table.forbid),
         deadline_ms=table.deadline_ms,

@@ -190,6 +190,7 @@ class AppTable(_Table):
     samples: Text | None = None
     labels: Text | None = None
     split: Count | None = None
+    replicas: Count | None = None
     pin: Annotated[
         list[PinTable], BeforeValidator(_as_list, json_schema_input_type=PinTable | list[PinTable])
     ] = []

@@ -203,6 +203,8 @@ class App:
     labels: Path | None
     split: int | None
     """Number of devices that share the network; None: the planner's choice."""
+    replicas: int | None
+    """Number of devices that run the whole network, and get the runs in turn; None: the planner's choice."""
     pin: tuple[Pin, ...]
     forbid: tuple[str, ...]
     """Devices that must not run layers of this app."""
@@ -221,6 +223,7 @@ class App:
         samples: Path | None = None,
         labels: Path | None = None,
         split: int | None = None,
+        replicas: int | None = None,
         pin: Sequence[Pin] = (),
         forbid: Sequence[str] = (),
         deadline_ms: float | None = None,
@@ -237,6 +240,7 @@ class App:
             "samples": samples,
             "labels": labels,
             "split": split,
+            "replicas": replicas,
             "pin": tuple(pin),
             "forbid": tuple(forbid),
             "deadline_ms": deadline_ms,

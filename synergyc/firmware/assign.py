@@ -1,17 +1,18 @@
 """Turn a plan into what each device has to do.
 
 An app is a chain: sense, segments, interact. Wherever neighbours are on different devices the plan's
-hand-offs lead from one to the other, over relays if need be. Every joint of the chain becomes a queue.
+hand-offs lead from one to the other, over relays if need be. Every joint of the chain becomes a queue. An app
+with replicas is several such chains, its lanes, from one sensor to one merge of results.
 """
 
 from __future__ import annotations
 
-import itertools
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from synergyc.diagnostics import fail
+from synergyc.firmware.lanes import Joint, Lane, lanes_of
 from synergyc.firmware.layout import pack_tensor, same_layout, word_layout
 from synergyc.firmware.links import device_names, joined, link_ends
 from synergyc.firmware.sizing import with_depths
@@ -21,6 +22,7 @@ from synergyc.firmware.spec import (
     Infer,
     Interact,
     Link,
+    Merge,
     Passed,
     Placed,
     PlanCase,
@@ -36,7 +38,7 @@ from synergyc.ir.network import Network
 from synergyc.ir.preparation import Preparation
 from synergyc.ir.tail import stages
 from synergyc.ir.types import Array
-from synergyc.plan.types import AppPlan, HandOff, Plan, Segment
+from synergyc.plan.types import AppPlan, Plan, Segment
 from synergyc.synth.program import Program, TensorLayout
 from synergyc.synth.switch import switch_steps
 from synergyc.targets import Board, load_chip
@@ -51,6 +53,7 @@ class _Tasks:
     infers: list[Infer] = field(default_factory=list)
     sends: list[Send] = field(default_factory=list)
     receives: list[Receive] = field(default_factory=list)
+    merges: list[Merge] = field(default_factory=list)
     tails: list[TailTask] = field(default_factory=list)
     interacts: list[Interact] = field(default_factory=list)
 
@@ -66,23 +69,6 @@ class Policy:
     priority: int = 0
     driver: str = "replay"
     driver_text: str | None = None
-
-
-@dataclass(frozen=True)
-class _Joint:
-    """Between two neighbours of the chain: the tensors that cross, in order, and the way between devices."""
-
-    tensors: tuple[TensorLayout, ...]
-    hops: tuple[HandOff, ...]
-
-    @property
-    def words(self) -> int:
-        return sum(layout.words for layout in self.tensors)
-
-    def first_words(self) -> dict[str, int]:
-        """Return where each tensor begins in the stream, in words."""
-        starts = itertools.accumulate((layout.words for layout in self.tensors), initial=0)
-        return {layout.tensor.name: start for layout, start in zip(self.tensors, starts, strict=False)}
 
 
 @dataclass(frozen=True)
@@ -118,7 +104,8 @@ def assign(
 
     Raises SynergyError: ``layout-mismatch``, ``hand-off-tensors``, ``hand-off-path`` (plan and programs do
     not fit together), ``link-medium``, ``link-uarts`` (not enough of them), ``sample-shape``,
-    ``sample-range``, ``no-samples``, ``fallback-layout`` (another layout of samples than in the first plan).
+    ``sample-range``, ``no-samples``, ``replica-layout`` (of samples or results),
+    ``fallback-layout`` (another layout of samples than in the first plan).
     """
     images = (FallbackPlan(plan, programs), *fallbacks)
     plans = [image.plan for image in images]
@@ -214,6 +201,7 @@ def _device_spec(
         infers=tuple(tasks.infers),
         sends=tuple(tasks.sends),
         receives=tuple(tasks.receives),
+        merges=tuple(tasks.merges),
         tails=tuple(tasks.tails),
         interacts=tuple(tasks.interacts),
     )
@@ -245,25 +233,61 @@ def _assign_app(
     devices: dict[str, _Tasks],
 ) -> tuple[str, tuple[TensorLayout, ...]]:
     """Add an app's tasks but its last ones; return the queue of the network's outputs, and how they lie."""
-    chain = [programs[segment.name] for segment in app.segments]
-    joints = list(_joints(app, chain))
-    first = joints[0].tensors
+    lanes = lanes_of(app, programs)
+    first, last = lanes[0].joints[0].tensors, lanes[0].joints[-1].tensors
     if len(first) != 1:
         raise fail("hand-off-tensors", f"app {app.app!r} must have one input tensor, not {len(first)}")
     in_flash = policy.driver == "replay"
-    queue = _queue(devices, app, 0, app.sense_device, joints[0], Storage.FLASH if in_flash else Storage.RAM)
+    storage = Storage.FLASH if in_flash else Storage.RAM
+    heads = tuple(_queue(devices, lane, 0, app.sense_device, storage) for lane in lanes)
     packed = tuple(pack_tensor(first[0], sample) for sample in samples) if in_flash else ()
     driver = (policy.driver, policy.driver_text)
-    sense = Sense(app.app, queue, first[0], packed, policy.rate_hz, *driver, preparation)
+    sense = Sense(app.app, heads, first[0], packed, policy.rate_hz, *driver, preparation)
     devices[app.sense_device].senses.append(sense)
-    for index, (segment, program) in enumerate(zip(app.segments, chain, strict=True)):
-        source = _carry(devices, app, index, joints[index], queue, numbers)
-        queue = _queue(devices, app, index + 1, segment.device, joints[index + 1])
+    ends = [
+        _assign_lane(lane, head, policy, numbers, devices) for lane, head in zip(lanes, heads, strict=True)
+    ]
+    if len(ends) == 1:
+        return ends[0], last
+    return _merge(app, ends, lanes[0].joints[-1], devices[app.interact_device]), last
+
+
+def _assign_lane(
+    lane: Lane,
+    queue: str,
+    policy: Policy,
+    numbers: Mapping[tuple[str, int], int],
+    devices: dict[str, _Tasks],
+) -> str:
+    """Add the tasks between the queue of samples and that of results; return the latter."""
+    for index, (segment, program) in enumerate(zip(lane.app.segments, lane.programs, strict=True)):
+        source = _carry(devices, lane, index, queue, numbers)
+        queue = _queue(devices, lane, index + 1, segment.device)
+        joints = (lane.joints[index], lane.joints[index + 1])
         devices[segment.device].infers.append(
-            _infer(app, segment, program, source, queue, (joints[index], joints[index + 1]), policy)
+            _infer(lane.app, segment, program, source, queue, joints, policy)
         )
-    last = len(chain)
-    return _carry(devices, app, last, joints[last], queue, numbers), joints[last].tensors
+    return _carry(devices, lane, len(lane.programs), queue, numbers)
+
+
+_AWAITED_LATENCIES = 2
+_AWAITED_US = 100_000
+"""A run that is missing among those of replicas is waited for as many of the schedule's longest latencies,
+and this time, in which a link sends again what was lost. A lost replica holds up the others no longer."""
+
+
+def _merge(app: AppPlan, queues: Sequence[str], joint: Joint, tasks: _Tasks) -> str:
+    """Add the merge of an app's replicas; return the queue of its results."""
+    target = f"{app.app}_merged"
+    tensors = ", ".join(layout.tensor.name for layout in joint.tensors)
+    tasks.queues.append(Queue(target, joint.words, 1, Storage.LANES, f"app {app.app}: {tensors}"))
+    predicted = app.predicted
+    latency_ms = predicted.latency_ms
+    if predicted.scheduled is not None:
+        latency_ms = predicted.scheduled.largest_latency_ms
+    wait_us = _AWAITED_US + _AWAITED_LATENCIES * 1000 * latency_ms
+    tasks.merges.append(Merge(app.app, tuple(queues), target, wait_us))
+    return target
 
 
 def _assign_end(
@@ -288,7 +312,7 @@ def _infer(
     program: Program,
     source: str,
     target: str,
-    joints: tuple[_Joint, _Joint],
+    joints: tuple[Joint, Joint],
     policy: Policy,
 ) -> Infer:
     """Return the task of a segment between two joints; what it does not read is passed on."""
@@ -313,86 +337,34 @@ def _infer(
 
 
 def _queue(
-    devices: dict[str, _Tasks],
-    app: AppPlan,
-    index: int,
-    device: str,
-    joint: _Joint,
-    storage: Storage = Storage.RAM,
+    devices: dict[str, _Tasks], lane: Lane, index: int, device: str, storage: Storage = Storage.RAM
 ) -> str:
+    """Add the queue of a joint on a device; return its name."""
+    joint = lane.joints[index]
     tensors = ", ".join(layout.tensor.name for layout in joint.tensors)
-    name = f"{app.app}_q{index}"
+    name = f"{lane.name}_q{index}"
     queues = devices.setdefault(device, _Tasks()).queues
     while name in {queue.name for queue in queues}:  # the chain comes back to this device
         name += "b"
-    queues.append(Queue(name, joint.words, 2, storage, f"app {app.app}: {tensors}"))
+    queues.append(Queue(name, joint.words, 2, storage, f"{lane.title}: {tensors}"))
     return name
 
 
 def _carry(
     devices: dict[str, _Tasks],
-    app: AppPlan,
+    lane: Lane,
     index: int,
-    joint: _Joint,
     queue: str,
     numbers: Mapping[tuple[str, int], int],
 ) -> str:
     """Send what is in ``queue`` over the joint's hops; return the queue at the far end."""
-    for hop in joint.hops:
+    app = lane.app.app
+    for hop in lane.joints[index].hops:
         number = numbers[hop.app, hop.index]
-        devices[hop.source].sends.append(Send(app.app, number, hop.link, hop.target, queue))
-        queue = _queue(devices, app, index, hop.target, joint)
-        devices[hop.target].receives.append(Receive(app.app, number, hop.link, hop.source, queue))
+        devices[hop.source].sends.append(Send(app, number, hop.link, hop.target, queue))
+        queue = _queue(devices, lane, index, hop.target)
+        devices[hop.target].receives.append(Receive(app, number, hop.link, hop.source, queue))
     return queue
-
-
-def _joints(app: AppPlan, chain: Sequence[Program]) -> Iterator[_Joint]:
-    """Yield the joints of an app's chain in order; checks that tensors and layouts agree on both sides.
-
-    A tensor that a later segment reads crosses every joint on its way, also past segments that do not.
-    """
-    places = [app.sense_device, *(segment.device for segment in app.segments), app.interact_device]
-    hand_offs = list(app.hand_offs)
-    known = {layout.tensor.name: layout for layout in chain[0].inputs}
-    crossing = list(_crossing(app, chain))
-    for index, (here, there) in enumerate(itertools.pairwise(places)):
-        hops: list[HandOff] = []
-        while here != there:
-            if not hand_offs or hand_offs[0].source != here:
-                raise fail("hand-off-path", f"app {app.app!r}: no hand-off leads from {here!r} to {there!r}")
-            hops.append(hand_offs.pop(0))
-            here = hops[-1].target
-        known |= {layout.tensor.name: layout for layout in (chain[index - 1].outputs if index else ())}
-        yield _Joint(tuple(known[name] for name in crossing[index]), tuple(hops))
-        for layout in chain[index].inputs if index < len(chain) else ():
-            _check_layout(app, known[layout.tensor.name], layout)
-    if hand_offs:
-        raise fail("hand-off-path", f"app {app.app!r}: hand-off without use: {hand_offs[0]}")
-
-
-def _crossing(app: AppPlan, chain: Sequence[Program]) -> tuple[tuple[str, ...], ...]:
-    """Return the tensors that cross each joint: what the next segment reads, then what later ones need."""
-    needed = [layout.tensor.name for layout in chain[-1].outputs]
-    found = [tuple(needed)]
-    for program in reversed(chain):
-        made = {layout.tensor.name for layout in program.outputs}
-        read = [layout.tensor.name for layout in program.inputs]
-        needed = list(dict.fromkeys([*read, *(name for name in needed if name not in made)]))
-        found.append(tuple(needed))
-    unmade = set(needed) - {layout.tensor.name for layout in chain[0].inputs}
-    if unmade:
-        raise fail("hand-off-tensors", f"app {app.app!r}: no segment makes {', '.join(sorted(unmade))}")
-    return tuple(reversed(found))
-
-
-def _check_layout(app: AppPlan, made: TensorLayout, read: TensorLayout) -> None:
-    if not same_layout(made, read):
-        raise fail(
-            "layout-mismatch",
-            f"app {app.app!r}: tensor {made.tensor.name!r} is written and read in different memory layouts",
-            need=f"{read.words} words",
-            have=f"{made.words} words",
-        )
 
 
 def _plan_id(images: Sequence[FallbackPlan], links: Mapping[str, tuple[Link, ...]]) -> int:

@@ -14,7 +14,18 @@ from synergyc.firmware import sizing
 from synergyc.firmware.chip_view import chip_values
 from synergyc.firmware.prepare_view import prepare_view
 from synergyc.firmware.segment_view import SegmentView, hex_rows, segment_view
-from synergyc.firmware.spec import FirmwareSpec, Infer, Link, PlanTasks, Port, Queue, Sense, Storage, TailTask
+from synergyc.firmware.spec import (
+    FirmwareSpec,
+    Infer,
+    Link,
+    Merge,
+    PlanTasks,
+    Port,
+    Queue,
+    Sense,
+    Storage,
+    TailTask,
+)
 from synergyc.firmware.tail_view import tail_view
 from synergyc.ir import fixed_point
 from synergyc.ir.preparation import FACTOR_BITS
@@ -66,8 +77,10 @@ _DEVICE_FILES = (
 
 _SECURE_FILES = ("link_secure.c",)
 """Of devices with a secured link."""
-_FALLBACK_FILES = ("presence.h", "presence.c", "fallback.h", "fallback.c")
+_FALLBACK_FILES = ("presence.h", "presence.c", "fallback.h.j2", "fallback.c.j2")
 """Of images that hold several plans."""
+_REPLICA_FILES = ("replicas.h", "replicas.c")
+"""Of devices that sense or interact for an app with replicas under any plan."""
 _TAIL_FILES = ("fixed_point.h.j2", "fixed_point.c.j2", "tail_functions.c")
 """Of devices that work behind a network."""
 
@@ -88,6 +101,7 @@ def render(spec: FirmwareSpec, port: Port = Port.BAREMETAL) -> dict[str, str]:
     more = (
         *(_SECURE_FILES if sizing.seal_bytes(spec) else ()),
         *(_FALLBACK_FILES if spec.fallbacks else ()),
+        *(_REPLICA_FILES if values["replicas"] else ()),
         *(_TAIL_FILES if spec.all_tails else ()),
     )
     drivers = sorted({f"sensor_{sense.driver}.c" for sense in spec.all_senses if sense.driver_text is None})
@@ -173,11 +187,16 @@ def _values(spec: FirmwareSpec) -> dict[str, Any]:
         for plan in spec.plans
         for infer in plan.infers
     }
-    plans = [_plan_values(plan, segments) for plan in spec.plans]
+    plans = [_plan_values(spec, plan, segments) for plan in spec.plans]
     queues = {use["app"]: use["queue"] for use in plans[0]["senses"]}
+    sensors = {sense.app: index for index, sense in enumerate(spec.all_senses)}
+    for view in plans:
+        for use in (*view["senses"], *view["deals"]):
+            use["index"] = sensors[use["app"]]
     values = {
         "plans": plans,
         "fallback": _fallback_values(spec, plans),
+        "replicas": any(plan["deals"] or plan["merges"] for plan in plans),
         "segments": list(segments.values()),
         "sets": _sets(spec, segments),
         "wires": _wire_values(spec, plans),
@@ -220,7 +239,7 @@ def _sets(spec: FirmwareSpec, segments: Mapping[str, SegmentView]) -> list[list[
     return [list(sets[number].values()) for number in sorted(sets)]
 
 
-def _plan_values(plan: PlanTasks, segments: Mapping[str, SegmentView]) -> dict[str, Any]:
+def _plan_values(spec: FirmwareSpec, plan: PlanTasks, segments: Mapping[str, SegmentView]) -> dict[str, Any]:
     """Return the tasks of one plan; what belongs to a plan but the first one has a ``suffix`` in C."""
     suffix = f"_plan{plan.number}" if plan.number else ""
     queues = {queue.name: _queue_values(queue, suffix) for queue in plan.queues}
@@ -230,7 +249,9 @@ def _plan_values(plan: PlanTasks, segments: Mapping[str, SegmentView]) -> dict[s
         "title": f" of plan {plan.number}" if plan.number else "",
         "queues": list(queues.values()),
         "queue_names": queues,
-        "senses": [{"app": sense.app, "queue": queues[sense.queue]} for sense in plan.senses],
+        "senses": [{"app": sense.app, "queue": queues[sense.queues[0]]} for sense in plan.senses],
+        "deals": [_lane_values(item, queues) for item in plan.senses if len(item.queues) > 1],
+        "merges": [_merge_values(spec, item, queues) for item in plan.merges],
         "infers": [_infer_values(infer, queues, segments) for infer in plan.infers],
         "tails": [
             _tail_values(item) | {"queues": (queues[item.source], queues[item.target])} for item in plan.tails
@@ -239,6 +260,23 @@ def _plan_values(plan: PlanTasks, segments: Mapping[str, SegmentView]) -> dict[s
             {"app": item.app, "queue": queues[item.queue], "held": _held(plan, item.queue, segments)}
             for item in plan.interacts
         ],
+    }
+
+
+def _lane_values(task: Sense | Merge, queues: Mapping[str, Any]) -> dict[str, Any]:
+    """Return where the lanes of an app with replicas begin, or end, on this device."""
+    return {
+        "app": task.app,
+        "c_name": c_name(task.app),
+        "queues": [queues[name] for name in task.queues],
+    }
+
+
+def _merge_values(spec: FirmwareSpec, merge: Merge, queues: Mapping[str, Any]) -> dict[str, Any]:
+    return _lane_values(merge, queues) | {
+        "target": queues[merge.target],
+        "wait_ticks": _ticks(spec, merge.wait_us),
+        "wait_comment": f"{merge.wait_us / 1000:.1f} ms",
     }
 
 
@@ -251,10 +289,6 @@ def _fallback_values(spec: FirmwareSpec, plans: Sequence[dict[str, Any]]) -> dic
     if spec.group is None:
         return None
     numbers = {name: number for number, name in enumerate(spec.group.devices)}
-    sensors = {sense.app: index for index, sense in enumerate(spec.all_senses)}
-    for plan in plans:
-        for use in plan["senses"]:
-            use["index"] = sensors[use["app"]]
     purposes = {case.plan: case.devices for case in reversed(spec.group.cases)}
     for plan in plans:
         plan["purpose"] = f"plan {plan['number']}, for {', '.join(purposes.get(plan['number'], ()))}"

@@ -199,7 +199,7 @@ def _deeper_set_queues(spec: FirmwareSpec) -> FirmwareSpec:
     """
     if len({infer.residency for infer in spec.infers}) < 2:
         return spec
-    sensed = {sense.queue for sense in spec.senses}
+    sensed = {name for sense in spec.senses for name in sense.queues}
     around = {name for infer in spec.infers for name in (infer.source, infer.target)} - sensed
     return replace(
         spec,

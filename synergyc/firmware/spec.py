@@ -60,6 +60,8 @@ class Storage(StrEnum):
     RAM = "RAM"
     FLASH = "flash"
     """They are samples."""
+    LANES = "lanes"
+    """A result of a replica stays in the queue that it came in."""
     ACCELERATOR = "accelerator"
     """One result stays where the inference wrote it, and no other one starts before its reader is done."""
 
@@ -82,7 +84,7 @@ class Queue:
 
 @dataclass(frozen=True, eq=False)
 class Sense:
-    """A sensor: puts samples into a queue, each as words of ``layout``.
+    """A sensor: puts samples into a queue, each as words of ``layout``; of replicas into ``queues`` in turn.
 
     ``driver`` names the file that gives them: ``replay`` (the packed ``samples`` in flash), ``host`` (asked
     for over the console), or one of the user's own, whose text is ``driver_text``. ``rate_hz`` None: as fast
@@ -90,7 +92,7 @@ class Sense:
     """
 
     app: str
-    queue: str
+    queues: tuple[str, ...]
     layout: TensorLayout
     samples: tuple[tuple[int, ...], ...]
     rate_hz: float | None = None
@@ -171,6 +173,19 @@ class Receive:
 
 
 @dataclass(frozen=True)
+class Merge:
+    """The far end of replicas: results in ``queues`` go on to ``target`` in the order of their runs.
+
+    A run that is missing is waited for no longer than ``wait_us``.
+    """
+
+    app: str
+    queues: tuple[str, ...]
+    target: str
+    wait_us: float
+
+
+@dataclass(frozen=True)
 class TailTask:
     """The CPU's work behind a network: takes outputs from one queue, puts results into another.
 
@@ -204,6 +219,7 @@ class PlanTasks:
     infers: tuple[Infer, ...] = ()
     sends: tuple[Send, ...] = ()
     receives: tuple[Receive, ...] = ()
+    merges: tuple[Merge, ...] = ()
     tails: tuple[TailTask, ...] = ()
     interacts: tuple[Interact, ...] = ()
 

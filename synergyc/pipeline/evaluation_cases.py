@@ -91,14 +91,14 @@ def make_problem(
         for i, chip in enumerate(chips)
     )
     link = PlanLink("all", tuple(device.name for device in devices), _radio(), 8 * rate_kbyte_s)
-    apps = tuple(PlanApp(name, f"{name}_in", f"{name}_out") for name in names)
+    replicas = None if setting.wide else 1
+    apps = tuple(PlanApp(name, f"{name}_in", f"{name}_out", replicas=replicas) for name in names)
     return PlanProblem(
         devices,
         (link,) if count > 1 else (),
         apps,
         shared_accelerators=setting.shared,
         weight_swap=swap or setting.wide,
-        replicas=setting.wide,
     )
 
 

@@ -52,7 +52,9 @@ def _located(
         return app
     alone = {name: _sample_of(item, app.wrong_run) for name, item in expected.items()}
     recorders = {device.name: _Recorder(load_chip(device.chip).cnn) for device in manifest.devices}
-    again = RunOptions(runs=1, sequential=True, keys=options.keys)
+    record = next(item for item in manifest.apps if item.name == app.name)
+    # each replica gets the sample once
+    again = RunOptions(runs=max(1, len(record.replicas)), sequential=True, keys=options.keys)
     session = Session(folder, manifest, again, alone, lambda _: None, recorders)
     session.run()
     tensors = _tensors(alone[app.name])

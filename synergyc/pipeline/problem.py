@@ -49,6 +49,7 @@ def _app(app: App, system: System) -> PlanApp:
         interact_on=app.interact.on,
         rate_hz=app.sense.rate_hz,
         split=app.split,
+        replicas=app.replicas,
         pins=pins,
         forbid=app.forbid,
         wanted_hz=app.rate_hz,

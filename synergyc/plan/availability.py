@@ -12,6 +12,7 @@ from synergyc.plan.checks import Fits
 from synergyc.plan.cost import weight_bytes
 from synergyc.plan.problem import Objective, PlanApp, PlanLink, PlanProblem
 from synergyc.plan.selector import choose_or_swap
+from synergyc.plan.space import wants_replicas
 from synergyc.plan.types import Plan, Segment
 
 MOST_DEVICES_FOR_ALL_SETS = 5
@@ -121,11 +122,12 @@ def without(problem: PlanProblem, present: tuple[str, ...]) -> PlanProblem:
 
 
 def _loosened(app: PlanApp, present: tuple[str, ...]) -> PlanApp:
-    """Return ``app`` without what it asks of devices that are away; what is left of ``split`` is a wish."""
+    """Return ``app`` without what it asks of devices that are away; ``split`` and ``replicas`` are wishes."""
     pins = tuple(pin for pin in app.pins if pin.device in present)
     forbid = tuple(name for name in app.forbid if name in present)
     split = app.split if app.split is None or app.split <= len(present) - len(forbid) else None
-    return replace(app, pins=pins, forbid=forbid, split=split)
+    replicas = None if wants_replicas(app) else app.replicas
+    return replace(app, pins=pins, forbid=forbid, split=split, replicas=replicas)
 
 
 def _can_serve(problem: PlanProblem, app: PlanApp) -> bool:

@@ -154,7 +154,7 @@ class ChainCosts:
         rows = self.cut_rows(1)
         total = self._empty(chain, rows)
         app = self.model.app
-        if any(pin.device not in chain.devices or len(chain.devices) > 1 for pin in app.pins):
+        if app.pins:
             return total.where(np.zeros(len(rows), dtype=np.bool_))
         for device in chain.devices:
             one = self._costed(replace(chain, devices=(device,), replicated=False), rows)

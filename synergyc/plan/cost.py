@@ -113,6 +113,7 @@ class CostModel:
                     duration_us=share * item.duration_us,
                     latency_us=share * item.latency_us,
                     energy_uj=share * item.energy_uj,
+                    segment=segment.name if item.segment else "",
                 )
                 for item in costing.work
             ]

@@ -74,6 +74,8 @@ class PlanApp:
     """How often the sensor delivers; None: as soon as it is asked."""
     split: int | None = None
     """Number of devices that share the network; None: as many as are best."""
+    replicas: int | None = 1
+    """Number of devices that run the whole network, and take the runs in turn; None: as many as are best."""
     pins: tuple[PlanPin, ...] = ()
     forbid: tuple[str, ...] = ()
     location: Location | None = None
@@ -98,8 +100,6 @@ class PlanProblem:
     """Whether the firmware keeps several segments resident on one accelerator and runs them in turn."""
     weight_swap: bool = False
     """Whether an accelerator may load a segment's weights for every run of it."""
-    replicas: bool = False
-    """Whether several devices may run the same whole network in turn."""
     multi_tensor_cuts: bool = False
     """Whether networks may be cut where several tensors cross."""
     battery_h: float | None = None

@@ -72,7 +72,7 @@ MOST_SWAPPING = 2
 """Chains of up to so many devices may load weights for every run."""
 
 MOST_REPLICAS = 4
-"""Devices that may take the runs of one app in turn."""
+"""Devices that may take the runs of one app in turn, unless the app asks for more."""
 
 
 def legal_cuts(network: Network, *, several: bool = False) -> tuple[int, ...]:
@@ -90,7 +90,7 @@ def is_segment(network: Network, first: int, last: int) -> bool:
 
 
 def enumerate_candidates(problem: PlanProblem, app: PlanApp, network: Network) -> Iterator[Candidate]:
-    """Yield every candidate that honours capabilities, links, pins, forbidden devices and ``split``.
+    """Yield every candidate that honours capabilities, links, pins, ``forbid``, ``split`` and ``replicas``.
 
     Whether its segments fit their chips is not checked here. The order is fixed: fewest devices first, then
     in the order of the system's devices and of the cuts.
@@ -108,39 +108,64 @@ def chain_sizes(problem: PlanProblem, app: PlanApp, network: Network) -> tuple[i
     """Return the numbers of devices that may share the network, ascending."""
     if app.split:
         return (app.split,)
+    if wants_replicas(app):
+        return (1,)
     cuts = legal_cuts(network, several=problem.multi_tensor_cuts)
     return tuple(range(1, min(len(allowed_devices(problem, app)), len(cuts) + 1) + 1))
 
 
 def chains(problem: PlanProblem, app: PlanApp, sizes: Sequence[int]) -> Iterator[Chain]:
-    """Yield every chain of linked devices of ``sizes``, then the sets of devices that take runs in turn."""
+    """Yield every chain of linked devices of ``sizes``, then the sets of devices that take runs in turn.
+
+    An app that asks for replicas has the latter only.
+    """
     senses, interacts = sense_devices(problem, app), interact_devices(problem, app)
     linked = {
         (a.name, b.name)
         for a, b in product(problem.devices, repeat=2)
         if a.name == b.name or problem.link(a.name, b.name)
     }
-    for size in sizes:
+    for size in () if wants_replicas(app) else sizes:
         for devices in permutations(allowed_devices(problem, app), size):
             if all(pair in linked for pair in pairwise(devices)):
                 for sense, interact in product(senses, interacts):
                     if (sense, devices[0]) in linked and (devices[-1], interact) in linked:
                         for swapped in _swaps(problem, size):
                             yield Chain(devices, sense, interact, swapped)
-    if problem.replicas and 1 in sizes:
-        yield from _replicas(problem, app, linked)
+    if app.replicas != 1 and 1 in sizes:
+        yield from _replicas(problem, app)
 
 
-def _replicas(problem: PlanProblem, app: PlanApp, linked: set[tuple[str, str]]) -> Iterator[Chain]:
+def wants_replicas(app: PlanApp) -> bool:
+    """Return whether ``app`` asks for several devices that take its runs in turn."""
+    return app.replicas not in (None, 1)
+
+
+def replica_counts(app: PlanApp, devices: int) -> range:
+    """Return the numbers of devices that may take the runs of ``app`` in turn, if ``devices`` could."""
+    if app.replicas is None:
+        return range(2, min(devices, MOST_REPLICAS) + 1)
+    return range(app.replicas, min(devices, app.replicas) + 1)
+
+
+def _replicas(problem: PlanProblem, app: PlanApp) -> Iterator[Chain]:
     for sense, interact in product(sense_devices(problem, app), interact_devices(problem, app)):
-        reached = [
-            name
-            for name in allowed_devices(problem, app)
-            if (sense, name) in linked and (name, interact) in linked
-        ]
-        for count in range(2, min(len(reached), MOST_REPLICAS) + 1):
-            for devices in combinations(reached, count):
-                yield Chain(devices, sense, interact, (), replicated=True)
+        for alike in _alike(problem, app, sense, interact):
+            for count in replica_counts(app, len(alike)):
+                for devices in combinations(alike, count):
+                    yield Chain(devices, sense, interact, (), replicated=True)
+
+
+def _alike(problem: PlanProblem, app: PlanApp, sense: str, interact: str) -> list[list[str]]:
+    """Return the devices that may be replicas together, by chip: they get equal shares of the runs.
+
+    Each has a link to the device that senses and to that which interacts, or is one of them.
+    """
+    found: dict[str, list[str]] = {}
+    for name in allowed_devices(problem, app):
+        if all(end == name or problem.link(end, name) is not None for end in (sense, interact)):
+            found.setdefault(problem.device(name).chip.name, []).append(name)
+    return list(found.values())
 
 
 def _swaps(problem: PlanProblem, size: int) -> Iterator[tuple[bool, ...]]:
@@ -177,8 +202,27 @@ def explain_empty(problem: PlanProblem, app: PlanApp, network: Network) -> Syner
                 hint=f"split: {parts} at most",
             )
         )
+    if wants_replicas(app):
+        return _too_few_replicas(problem, app)
     message = f"app {app.name!r}: no chain of linked devices honours its pins, forbidden devices and split"
     return SynergyError(Diagnostic("no-route", message, app.location, hint="add a link or loosen a pin"))
+
+
+def _too_few_replicas(problem: PlanProblem, app: PlanApp) -> SynergyError:
+    ends = product(sense_devices(problem, app), interact_devices(problem, app))
+    sets = [alike for sense, interact in ends for alike in _alike(problem, app, sense, interact)]
+    reached = max(sets, key=len, default=[])
+    return SynergyError(
+        Diagnostic(
+            "replica-devices",
+            f"app {app.name!r}: replicas need one kind of chip, and each a link to the device that senses"
+            " and to that which interacts, or be one of them",
+            app.location,
+            need=f"{app.replicas} devices",
+            have=f"{len(reached)} devices ({', '.join(reached)})",
+            hint="add links, or ask for fewer replicas",
+        )
+    )
 
 
 def sense_devices(problem: PlanProblem, app: PlanApp) -> list[str]:
@@ -199,6 +243,9 @@ def allowed_devices(problem: PlanProblem, app: PlanApp) -> list[str]:
 
 
 def _honours_pins(candidate: Candidate, app: PlanApp) -> bool:
+    """Return whether pinned layers run on their device alone, which those of replicas do not."""
+    if candidate.replicated:
+        return not app.pins
     return all(
         any(
             segment.device == pin.device and segment.first <= pin.first and pin.last <= segment.last

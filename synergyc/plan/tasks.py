@@ -18,7 +18,7 @@ class Sense:
     device: Device
     app: str
     heads: Sequence[Queue]
-    """One; of replicas one for each, which get the runs in turn."""
+    """One; of replicas one for each, which get the runs in turn; one without room is passed over."""
     period_us: float
     cycles: float
     """Of the CPU for one sample: its address, and what preparing it takes."""
@@ -26,6 +26,8 @@ class Sense:
     runtime: Runtime
     on_sensed: Callable[[Run, float], None]
     next_run: int = 0
+    _last: int = -1
+    """Of ``heads``: the one that got the last run."""
     _due_us: float | None = None
 
     @property
@@ -43,23 +45,64 @@ class Sense:
         if self._due_us is None:
             self._due_us = self.device.clock.now_us  # the first sample is due at once
         is_due = self.device.clock.now_us >= self._due_us
-        return is_due and self.next_run < self.runs and self._queue.room > 0
+        return is_due and self.next_run < self.runs and self.heads[self._turn].room > 0
 
     @property
-    def _queue(self) -> Queue:
-        return self.heads[self.next_run % len(self.heads)]
+    def _turn(self) -> int:
+        """The next of ``heads`` that has room; if none has, the next one."""
+        turns = [(self._last + i) % len(self.heads) for i in range(1, len(self.heads) + 1)]
+        return next((turn for turn in turns if self.heads[turn].room), turns[0])
 
     def work(self) -> Process:
         """See ``Task``."""
-        run, queue = self.next_run, self._queue
+        run, turn = self.next_run, self._turn
         yield from self.device.pass_by()
         self.on_sensed((self.app, run), self.device.env.now)
         yield from self.device.spend(self.cycles, "sense", (self.app, run))
-        queue.push(run)
+        self.heads[turn].push(run)
+        self._last = turn
         self.next_run += 1
         if self.period_us:
             self._due_us = (self._due_us or 0.0) + self.period_us
             self.device.wake_at(self._due_us)
+
+
+class Merge:
+    """Passes the results of replicas on in the order of their runs (templates/firmware/replicas.c)."""
+
+    def __init__(self, lanes: Sequence[Queue], target: Queue) -> None:
+        self._lanes, self._target = lanes, target
+        self._next_run = 0
+        self._from: Queue | None = None
+        """Where the result in the target has its place until it is taken."""
+
+    is_polled = False
+
+    def look(self) -> float:
+        """See ``Task``."""
+        return 0.0
+
+    @property
+    def is_ready(self) -> bool:
+        """See ``Task``."""
+        return (self._from is not None and not self._target.items) or self._due is not None
+
+    @property
+    def _due(self) -> Queue | None:
+        """The lane that holds the next run's result."""
+        lanes = (lane for lane in self._lanes if lane.items and lane.items[0] == self._next_run)
+        return None if self._target.items else next(lanes, None)
+
+    def work(self) -> Process:
+        """See ``Task``."""
+        if self._from is not None:
+            self._from.pop()
+            self._from = None
+        lane = self._due
+        if lane is not None:
+            self._target.push(lane.items[0])
+            self._from, self._next_run = lane, self._next_run + 1
+        yield from ()
 
 
 class Tail:

@@ -24,7 +24,7 @@ from synergyc.plan.layout import WORD_BYTES, switch_words
 from synergyc.plan.line import Channel, Line, Wire
 from synergyc.plan.problem import PlanLink, PlanProblem
 from synergyc.plan.stream import Link, LinkTask, fragments_of, stream
-from synergyc.plan.tasks import Console, Interact, Sense, Sensing, Shown, Tail
+from synergyc.plan.tasks import Console, Interact, Merge, Sense, Sensing, Shown, Tail
 from synergyc.plan.types import HELD, AppSchedule, HandOff, Schedule, Segment, Span
 from synergyc.plan.uart import Uart
 from synergyc.targets import Runtime, load_runtime, transfer_us
@@ -61,9 +61,9 @@ class _Node:
         self.device, self.runtime = device, runtime
         self.inferences: list[Inference] = []
         self.senses: list[Sense] = []
+        self.merges: list[Task] = []
+        self.tails: list[Task] = []
         self.shows: list[Task] = []
-        """Tails, then what delivers results."""
-        self.tails = 0
         self.link_tasks: dict[str, LinkTask] = {}
         self.console: Console | None = None
         self.accelerator: Accelerator | None = None
@@ -76,7 +76,7 @@ class _Node:
         """The tasks in the order of the main loop; the accelerator is looked after between any two others."""
         others: list[Task] = [*self.link_tasks.values()]
         others += [Sensing(task, lambda: self.sensing) for task in self.senses]
-        others += self.shows
+        others += [*self.merges, *self.tails, *self.shows]
         if self.accelerator is None:
             return others
         return [self.accelerator, *(item for task in others for item in (task, self.accelerator))]
@@ -235,11 +235,11 @@ class _Player:
     # --- apps -------------------------------------------------------------------------------------------
 
     def _add_app(self, costing: Costing) -> None:
-        """Add the tasks of an app: of replicas one chain for each device."""
+        """Add the tasks of an app: of replicas one chain for each device, joined again before the results."""
         candidate, app = costing.candidate, costing.candidate.app
         hand_offs = list(costing.hand_offs)
         parts = [(s,) for s in candidate.segments] if candidate.replicated else [candidate.segments]
-        heads = []
+        heads, ends = [], []
         for segments in parts:
             heads.append(queue := self._queue(candidate.sense_device))
             place = candidate.sense_device
@@ -248,14 +248,24 @@ class _Player:
                 source, queue = queue, self._queue(segment.device)
                 self._add_segment(costing, segment, source, queue)
             queue, _ = self._carry(queue, place, candidate.interact_device, hand_offs)
-            self._add_show(costing, self._add_tail(costing, queue))
+            ends.append(queue)
+        self._add_show(costing, self._add_tail(costing, self._merged(candidate.interact_device, ends)))
         node = self._node(candidate.sense_device)
         period_us = sum(work.duration_us for work in costing.work if work.task == "sense")
-        prepare_us = sum(work.duration_us for work in _whole(costing) if work.task == "prepare")
+        prepare_us = sum(work.duration_us for work in costing.work if work.task == "prepare")
         cpu_hz = self.problem.device(candidate.sense_device).chip.clocks.cpu_hz
         cycles = self.runtime.sense_cycles + prepare_us * cpu_hz / 1e6
         noted = self.sensed.__setitem__
         node.senses.append(Sense(node.device, app, heads, period_us, cycles, self.runs, self.runtime, noted))
+
+    def _merged(self, name: str, ends: Sequence[Queue]) -> Queue:
+        """Return the queue of an app's results; those of replicas keep their places until they are taken."""
+        if len(ends) == 1:
+            return ends[0]
+        node = self._node(name)
+        target = Queue(node.device, 1)
+        node.merges.append(Merge(ends, target))
+        return target
 
     def _queue(self, name: str) -> Queue:
         return Queue(self._node(name).device, self.runtime.queue_tensors)
@@ -321,16 +331,13 @@ class _Player:
 
     def _add_tail(self, costing: Costing, queue: Queue) -> Queue:
         """Compute what is behind the network, if anything; return the queue of its results."""
-        tail_us = sum(item.duration_us for item in _whole(costing) if item.task == "tail")
+        tail_us = sum(item.duration_us for item in costing.work if item.task == "tail")
         if not tail_us:
             return queue
         name = costing.candidate.interact_device
         node, target = self._node(name), self._queue(name)
         pieces = max(1, round(tail_us / _TAIL_PIECE_US))
-        node.shows.insert(
-            node.tails, Tail(node.device, costing.candidate.app, (queue, target), pieces, tail_us / pieces)
-        )
-        node.tails += 1
+        node.tails.append(Tail(node.device, costing.candidate.app, (queue, target), pieces, tail_us / pieces))
         return target
 
     def _add_show(self, costing: Costing, queue: Queue) -> None:
@@ -354,12 +361,11 @@ class _Player:
             self._done.succeed()
 
 
-def _whole(costing: Costing) -> list[Work]:
-    """Return the work of one run; that of replicas without the share of the runs that each serves."""
-    count = len(costing.candidate.devices) if costing.candidate.replicated else 1
-    return [replace(item, duration_us=count * item.duration_us) for item in costing.work]
-
-
 def _work_of(costing: Costing, segment: Segment) -> dict[str, Work]:
-    """Return the work of one run of a segment by task."""
-    return {item.task: item for item in _whole(costing) if item.segment == segment.name}
+    """Return the work of a run of a segment by task; costings of replicas have the mean over all runs."""
+    count = len(costing.candidate.devices) if costing.candidate.replicated else 1
+    return {
+        item.task: replace(item, duration_us=count * item.duration_us)
+        for item in costing.work
+        if item.segment == segment.name
+    }

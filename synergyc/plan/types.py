@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 Basis = Literal["given", "measured", "formula", "emulated", "assumed"]
@@ -142,6 +142,27 @@ class AppPlan:
     replicated: bool = False
     """Each segment is the whole network; its devices take the runs in turn."""
 
+    @property
+    def lanes(self) -> tuple[AppPlan, ...]:
+        """The chains that runs pass: the plan itself, or one for each replica with its own hand-offs."""
+        if not self.replicated:
+            return (self,)
+        found = []
+        left = list(self.hand_offs)
+        for segment in self.segments:
+            hops = [*_way(self.sense_device, segment.device, left)]
+            hops += _way(segment.device, self.interact_device, left)
+            found.append(replace(self, segments=(segment,), hand_offs=tuple(hops), replicated=False))
+        found[-1] = replace(found[-1], hand_offs=(*found[-1].hand_offs, *left))
+        return tuple(found)
+
+
+def _way(source: str, target: str, hand_offs: list[HandOff]) -> Iterator[HandOff]:
+    """Take the hand-offs from one device to another from the begin of a list."""
+    while source != target and hand_offs:
+        yield (hop := hand_offs.pop(0))
+        source = hop.target
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -168,6 +189,7 @@ class Plan:
         lines = [f"plan ({self.selector}, best {self.objective} of {self.considered})"]
         for app in self.apps:
             lines.append(f"  app {app.app}: sense on {app.sense_device}, interact on {app.interact_device}")
+            lines += ["    replicas, which take the runs in turn"] * app.replicated
             lines += [f"    {segment}" for segment in app.segments]
             lines += [f"    {hand_off}" for hand_off in app.hand_offs]
         return "\n".join([*lines, ""])

@@ -115,20 +115,28 @@ def plan_table(plan: Plan) -> Table:
     table = _table(title, ("app", "task", "where", "what"), ("cycles", "bytes"))
     for app in plan.apps:
         table.add_row(app.app, "sense", app.sense_device)
-        stations = [app.sense_device, *(part.device for part in app.segments), app.interact_device]
-        hand_offs = iter(app.hand_offs)
-        for i, (source, target) in enumerate(pairwise(stations)):
-            if source != target:
-                hand_off = next(hand_offs)
-                what, size = escape(", ".join(hand_off.tensors)), f"{hand_off.size_bytes:,}"
-                table.add_row(app.app, "hand off", f"{source} -> {target}", what, "", size)
-            if i < len(app.segments):
-                part = app.segments[i]
-                cycles = f"{app.predicted.cycles[part.name]:,}"
-                held = f", weights in set {part.residency}" if part.swapped else ""
-                table.add_row(app.app, "infer", part.device, f"layers {part.first}-{part.last}{held}", cycles)
+        for turn, lane in enumerate(app.lanes, 1):
+            if app.replicated:
+                table.add_row(app.app, "replica", lane.segments[0].device, f"turn {turn} of {len(app.lanes)}")
+            _add_lane(table, lane)
         table.add_row(app.app, "interact", app.interact_device)
     return table
+
+
+def _add_lane(table: Table, app: AppPlan) -> None:
+    """Add what a run passes between sensor and result."""
+    stations = [app.sense_device, *(part.device for part in app.segments), app.interact_device]
+    hand_offs = iter(app.hand_offs)
+    for i, (source, target) in enumerate(pairwise(stations)):
+        if source != target:
+            hand_off = next(hand_offs)
+            what, size = escape(", ".join(hand_off.tensors)), f"{hand_off.size_bytes:,}"
+            table.add_row(app.app, "hand off", f"{source} -> {target}", what, "", size)
+        if i < len(app.segments):
+            part = app.segments[i]
+            cycles = f"{app.predicted.cycles[part.name]:,}"
+            held = f", weights in set {part.residency}" if part.swapped else ""
+            table.add_row(app.app, "infer", part.device, f"layers {part.first}-{part.last}{held}", cycles)
 
 
 def expected_table(apps: Sequence[AppPlan]) -> Table:
@@ -197,7 +205,8 @@ def rejected_table(rejected: Sequence[Rejected]) -> Table:
 def _places(apps: Sequence[AppPlan]) -> str:
     lines = []
     for app in apps:
-        parts = ", ".join(f"{part.device} {part.first}-{part.last}" for part in app.segments)
+        joint = " or " if app.replicated else ", "
+        parts = joint.join(f"{part.device} {part.first}-{part.last}" for part in app.segments)
         lines.append(f"{app.app}: {app.sense_device} | {parts} | {app.interact_device}")
     return escape("\n".join(lines))
 

@@ -208,6 +208,21 @@ MESSAGES = {
         "app.yaml:14:12: error: split must leave room for the devices that layers are pinned to: chest, wrist"
         " [contradictory-pin]\n  need: 2 devices  have: 1 devices",
     ),
+    "more replicas than devices": (
+        changed((LABELS, LABELS + "    replicas: 3\n")),
+        "app.yaml:14:15: error: replicas must not be more than the devices [replica-devices]\n"
+        "  need: 3 devices  have: 2 devices (wrist, chest)",
+    ),
+    "replicas of a part": (
+        changed((LABELS, LABELS + "    split: 2\n    replicas: 2\n")),
+        "app.yaml:15:15: error: a replica runs the whole network, which split shares between 2 devices"
+        " [replicas-split]\n  hint: leave out one of them",
+    ),
+    "replicas of pinned layers": (
+        changed((LABELS, LABELS + "    replicas: 2\n    pin: {layers: 0, to: chest}\n")),
+        "app.yaml:14:15: error: replicas run all layers on each of several devices, pin wants some on one"
+        " device only [replicas-pin]\n  hint: leave out one of them",
+    ),
     "nothing to check a build with": (
         changed(("    samples: samples.npy\n", "")),
         "app.yaml:8:3: error: app 'digits' must have the key 'samples': inputs that the build is checked with"

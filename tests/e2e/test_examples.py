@@ -30,11 +30,11 @@ _RUNS = 100
 """As many as the schedule plays: where sensors of different rates meet, latencies are of two kinds, and which
 of them is the median depends on the number of runs."""
 
-_FEWER_RUNS = {"three_devices": 40}
+_FEWER_RUNS = {"three_devices": 40, "replicas": 60}
 """Examples that are steady long before, and take the emulator long."""
 
 
-_SATURATED = ("digits", "fallback", "motion", "radio", "swap", "two_apps")
+_SATURATED = ("digits", "fallback", "motion", "radio", "replicas", "swap", "two_apps")
 """Examples whose sensors wait for nothing but room: some unit must be at work all the time."""
 
 

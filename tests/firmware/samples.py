@@ -124,4 +124,46 @@ def fallback_devices(*, secure: bool = False) -> dict[str, FirmwareSpec]:
     return {spec.device: spec for spec in specs}
 
 
+def replicated_programs(chip: str = "max78000") -> dict[str, Program]:
+    """Return one network's program for each of two devices."""
+    return {
+        name: program(name, chip, layout("x", chip, 0), layout("y", chip, 0x400))
+        for name in ("beat_s0", "beat_s1")
+    }
+
+
+def replicated_plan() -> Plan:
+    """Return a plan with one app: ``wrist`` senses and interacts, ``chest`` and ``belt`` take turns."""
+    ways = [
+        way
+        for name in ("chest", "belt")
+        for way in (("wrist", name, f"wrist-{name}", "x"), (name, "wrist", f"wrist-{name}", "y"))
+    ]
+    app = AppPlan(
+        app="beat",
+        sense_device="wrist",
+        interact_device="wrist",
+        segments=(Segment("beat", 0, "chest", 0, 0), Segment("beat", 1, "belt", 0, 0)),
+        hand_offs=tuple(HandOff("beat", i, *way[:3], (way[3],), 24) for i, way in enumerate(ways)),
+        predicted=Prediction(1.0, 1.0, "chest.accelerator", {}),
+        replicated=True,
+    )
+    return Plan((app,), "throughput", "hand", 1)
+
+
+def replicated_devices() -> dict[str, FirmwareSpec]:
+    """Return the specs of ``wrist``, ``chest`` and ``belt`` under ``replicated_plan``."""
+    specs = assign(
+        replicated_plan(),
+        replicated_programs(),
+        {name: load_board("max78000fthr") for name in ("wrist", "chest", "belt")},
+        tuple(
+            Wire(f"wrist-{name}", ("wrist", name), load_medium("uart"), 921.6) for name in ("chest", "belt")
+        ),
+        {"beat": np.arange(2 * CHANNELS * PIXELS, dtype=np.int8).reshape(2, CHANNELS, 2, PIXELS // 2)},
+        run_limit=3,
+    )
+    return {spec.device: spec for spec in specs}
+
+
 _BOARDS = {"max78000": "max78000fthr", "max78002": "max78002evkit"}

@@ -14,7 +14,7 @@ from synergyc.firmware.build import write_sources
 from synergyc.firmware.msdk import sdk_library
 from synergyc.firmware.spec import Port
 from tests.firmware.host_link import CIPHER
-from tests.firmware.samples import fallback_devices, two_devices
+from tests.firmware.samples import fallback_devices, replicated_devices, two_devices
 from tests.firmware.test_tail import CASES, with_tails
 
 ROOT = Path(__file__).parents[2]
@@ -62,6 +62,14 @@ def several_plans(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
+def replicated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Sources of a device at which lanes of replicas begin and end."""
+    folder = tmp_path_factory.mktemp("replicated")
+    write_sources(replicated_devices()["wrist"], folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
 def msdk(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
     """Sources of a device over the vendor's SDK, and the flags by which its headers are found."""
     try:
@@ -83,6 +91,7 @@ def _files(sources: Path, which: str) -> list[str]:
     """Return the files to look at: of a special device those that differ by that."""
     special = {
         "secured": ["device.c", "framing.c", "link.c", "link_secure.c", "report.c"],
+        "replicated": ["device.c", "main.c", "replicas.c"],
         "several_plans": ["device.c", "fallback.c", "main.c", "presence.c", "report.c"],
     }
     return special.get(which, sorted(path.name for path in sources.glob("*.c")))
@@ -95,7 +104,7 @@ def _tool(name: str) -> str:
     return found
 
 
-@pytest.mark.parametrize("which", ["sources", "secured", "several_plans"])
+@pytest.mark.parametrize("which", ["sources", "secured", "several_plans", "replicated"])
 def test_cppcheck_finds_nothing(request: pytest.FixtureRequest, which: str) -> None:
     sources: Path = request.getfixturevalue(which)
     options = ["--enable=warning,style,performance,portability", "--std=c11", "--quiet", "-I."]
@@ -104,7 +113,7 @@ def test_cppcheck_finds_nothing(request: pytest.FixtureRequest, which: str) -> N
     assert _complaints(command, sources) == ""
 
 
-@pytest.mark.parametrize("which", ["sources", "secured", "several_plans"])
+@pytest.mark.parametrize("which", ["sources", "secured", "several_plans", "replicated"])
 def test_clang_tidy_finds_nothing(request: pytest.FixtureRequest, which: str) -> None:
     sources: Path = request.getfixturevalue(which)
     includes = [word for path in (*_HEADERS, str(CIPHER)) for word in ("-isystem", path)]

@@ -80,6 +80,7 @@ def random_case(seed: int) -> RandomCase:
             deadline_ms=draw.choice((None, None, 60.0)),
             priority=draw.randrange(3),
             forbid=("b",) if draw.random() < 0.1 else (),
+            replicas=draw.choice((1, 1, None, None, 2)),
         )
         for name in networks
     )
@@ -96,7 +97,6 @@ def random_case(seed: int) -> RandomCase:
         apps,
         shared_accelerators=shared,
         weight_swap=shared and len(names) == 2 and draw.random() < 0.5,
-        replicas=draw.random() < 0.3,
         multi_tensor_cuts=draw.random() < 0.3,
         battery_h=draw.choice((None, None, None, 8.0)),
     )

@@ -197,7 +197,7 @@ def test_weights_may_be_loaded_for_each_run() -> None:
 
 def test_replicas_take_the_runs_in_turn() -> None:
     problem = PlanProblem(
-        (device("a", ("imu",), ("led",)), device("b")), (wire("a", "b"),), pair().apps, replicas=True
+        (device("a", ("imu",), ("led",)), device("b")), (wire("a", "b"),), pair(replicas=2).apps
     )
     model = CostModel(problem, problem.apps[0], NETWORK)
     alone = plan_of(Candidate("a", "a", "a", ("a",), (), 2), model)

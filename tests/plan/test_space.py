@@ -178,3 +178,35 @@ def test_why_there_is_no_candidate(fields: dict[str, object], rule: str) -> None
     problem, network = pair(**fields), chain("n", (1, 2, 3))
     assert list(enumerate_candidates(problem, problem.apps[0], network)) == []
     assert [item.rule for item in explain_empty(problem, problem.apps[0], network).diagnostics] == [rule]
+
+
+def _three(**app: object) -> PlanProblem:
+    """Return three devices of which ``a`` senses and interacts; ``c`` has no link to it."""
+    devices = (device("a", ("imu",), ("led",)), device("b"), device("c"))
+    return PlanProblem(devices, (wire("a", "b"), wire("b", "c")), (PlanApp("x", "imu", "led", **app),))  # type: ignore[arg-type]
+
+
+def _replicated(problem: PlanProblem) -> list[tuple[str, ...]]:
+    found = enumerate_candidates(problem, problem.apps[0], NETWORKS[1])
+    return [item.devices for item in found if item.replicated]
+
+
+def test_replicas_have_links_to_both_ends() -> None:
+    assert _replicated(_three(replicas=None)) == [("a", "b")]
+    assert _replicated(_three(replicas=1)) == []
+    assert _replicated(_three(replicas=None, forbid=("a",))) == []
+    assert _replicated(_three(replicas=None, pins=(PlanPin(0, 0, "a"),))) == []
+
+
+def test_an_app_that_asks_for_replicas_gets_nothing_else() -> None:
+    problem = _three(replicas=2)
+    found = list(enumerate_candidates(problem, problem.apps[0], NETWORKS[1]))
+    assert [(item.devices, item.replicated) for item in found] == [(("a", "b"), True)]
+
+
+def test_too_few_devices_for_the_replicas_are_named() -> None:
+    problem = _three(replicas=3)
+    assert not list(enumerate_candidates(problem, problem.apps[0], NETWORKS[1]))
+    (diagnostic,) = explain_empty(problem, problem.apps[0], NETWORKS[1]).diagnostics
+    assert diagnostic.rule == "replica-devices"
+    assert (diagnostic.need, diagnostic.have) == ("3 devices", "2 devices (a, b)")

@@ -8,11 +8,11 @@ from itertools import pairwise
 
 from synergyc.plan.cost import CostModel
 from synergyc.plan.costing import Costing
-from synergyc.plan.problem import PlanProblem
-from synergyc.plan.space import enumerate_candidates
+from synergyc.plan.problem import PlanApp, PlanProblem
+from synergyc.plan.space import Candidate, enumerate_candidates
 from synergyc.plan.timeline import schedule
 from synergyc.plan.types import HELD, Span
-from tests.plan.problems import chain, pair, wire
+from tests.plan.problems import chain, device, pair, wire
 
 NETWORK = chain("n", (3, 8, 16, 4))
 RUNS = 12
@@ -60,3 +60,22 @@ def test_runs_wait_for_nothing_but_their_sensor_when_it_is_slow() -> None:
     assert abs(app.throughput_hz - 10.0) < 0.05
     alone_ms = sum(work.latency_us for work in costing.work) / 1000
     assert 0.5 * alone_ms < app.latency_ms <= app.largest_latency_ms < 2 * alone_ms
+
+
+def test_replicas_infer_side_by_side_and_results_keep_their_order() -> None:
+    app = PlanApp("a", "imu", "led", replicas=None)
+    devices = (device("hub", ("imu",), ("led",)), device("one"), device("two"))
+    links = (wire("hub", "one", 12_000.0), wire("hub", "two", 12_000.0))
+    problem = PlanProblem(devices, links, (app,))
+    network = chain("long", (4, *[64] * 20, 4), side=16)
+    model = CostModel(problem, app, network)
+    layers = len(network.layers)
+    alone = schedule(problem, [model.cost(Candidate("a", "hub", "hub", ("hub",), (), layers))], 30)
+    all_three = Candidate("a", "hub", "hub", ("hub", "one", "two"), (), layers, replicated=True)
+    played = schedule(problem, [model.cost(all_three)], 30)
+    assert played.apps["a"].throughput_hz > 2.5 * alone.apps["a"].throughput_hz
+    for name in ("hub", "one", "two"):
+        runs = [s for s in played.spans if (s.unit, s.task) == (f"{name}.accelerator", "infer")]
+        assert 9 <= len(runs) <= 11
+    latencies = played.apps["a"]
+    assert latencies.largest_latency_ms < 3 * alone.apps["a"].largest_latency_ms

@@ -14,6 +14,7 @@ from synergyc.diagnostics import Diagnostic, SynergyError
 from synergyc.plan.columns import Floats, Mask
 from synergyc.plan.goals import Score
 from synergyc.plan.instance import Choice, Instance
+from synergyc.plan.space import wants_replicas
 
 
 @dataclass(frozen=True)
@@ -89,9 +90,13 @@ def first_that_fits(instance: Instance, j: int, rows: Iterable[int], chosen: Cho
 
 
 def plain(instance: Instance, j: int) -> Mask:
-    """Return the candidates of ``j`` with resident weights and one chain: what published selectors know."""
+    """Return the candidates of ``j`` with resident weights and one chain: what published selectors know.
+
+    Of an app that asks for replicas they get these.
+    """
     table = instance.tables[j]
-    known = [not chain.replicated and not any(chain.swapped) for chain in table.chain_list]
+    replicated = wants_replicas(table.model.app)
+    known = [chain.replicated == replicated and not any(chain.swapped) for chain in table.chain_list]
     return np.array(known, dtype=np.bool_)[table.chain]
 
 
