@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
+from itertools import product
 
 from synergyc.diagnostics import Diagnostic, SynergyError
 from synergyc.ir.network import Network
@@ -15,6 +17,7 @@ from synergyc.pipeline.evaluation_cases import (
     LARGE,
     PLACEMENTS,
     RATES_KBYTE_S,
+    RATES_OF,
     SMALL,
     WORKLOADS,
     Placement,
@@ -23,6 +26,7 @@ from synergyc.pipeline.evaluation_cases import (
 )
 from synergyc.pipeline.planning import fits, remembered
 from synergyc.plan.checks import Fits
+from synergyc.plan.cost import weight_bytes
 from synergyc.plan.costing import app_plans
 from synergyc.plan.goals import Scorer
 from synergyc.plan.instance import Instance, make_instance
@@ -41,8 +45,16 @@ TYPICAL: Mapping[str, Callable[..., Selection]] = {
     "MaxDev": baselines.max_dev,
     "PriMinDev": baselines.pri_min_dev,
     "PriMaxDev": baselines.pri_max_dev,
+    "IndModel": baselines.ind_model,
+    "JointModel": baselines.joint_model,
 }
-"""Selectors that count devices only: they are also tried with a typical one of their equally good plans."""
+"""Selectors that do not look at all of a plan: also tried with a typical one of those they find equal."""
+
+_ORDERS = 2
+"""Orders in which networks are placed for one chip: a grid asks about thousands of sets."""
+
+_SOLVER_S = 30.0
+"""CPU seconds of placement by the solver, for one workload on one fleet."""
 
 NetworkSource = Callable[[str, str], Network]
 """Gives the network of a name in its form for a chip."""
@@ -109,22 +121,22 @@ class Evaluation:
 
     def rows(self) -> Iterator[Row]:
         """Yield the results of all cases."""
-        for workload in self.workloads:
+        grid = list(product(self.workloads, FLEETS.items()))
+        for number, (workload, (fleet, chips)) in enumerate(grid, 1):
+            self.progress(f"{self.setting.name}, {number} of {len(grid)}: {workload} on {fleet}")
             names = WORKLOADS[workload]
-            for fleet, chips in FLEETS.items():
-                self.progress(f"{self.setting.name}: {workload} on {fleet}")
-                way = self._way(names, chips)
-                for placement in PLACEMENTS:
-                    for rate in RATES_KBYTE_S:
-                        for goal, name, tie, found in self._case(names, chips, rate, placement, way):
-                            yield Row(workload, fleet, placement, rate, goal, name, tie, *found)
+            way = self._way(names, chips)
+            for placement in PLACEMENTS:
+                for rate in RATES_OF[placement]:
+                    for goal, name, tie, found in self._case(names, chips, rate, placement, way):
+                        yield Row(workload, fleet, placement, rate, goal, name, tie, *found)
 
     def _way(self, names: Sequence[str], chips: Sequence[str]) -> _Way | None:
         """Return the first way in which ``exact`` finds a plan: rates of links do not matter for that."""
-        forms = [form for form in (SMALL, LARGE) if form in chips]
-        for form in forms:
-            for check, swap in ((_placed_quickly, False), (_placed, False), (_placed_quickly, True)):
-                way = _Way(form, _checked(form, check), swap)
+        for form in (form for form in (SMALL, LARGE) if form in chips):
+            quick = _quick_check(form)
+            for check, swap in ((quick, False), (_with_solver(quick), False), (quick, True)):
+                way = _Way(form, check, swap)
                 try:
                     instance = self._instance(names, chips, RATES_KBYTE_S[-1], "neighbour", way)
                     find_selector("exact")(instance, Budget.of(self.budget_s))
@@ -195,25 +207,38 @@ def swapped(instance: Instance, rows: Sequence[int]) -> tuple[AppPlan, ...]:
     return app_plans([table.model.cost(c) for table, c in zip(instance.tables, loading, strict=True)])
 
 
+@cache
+def _quick_check(form: str) -> Fits:
+    """Return the check by the quick ways of placement, with a memory for the networks of ``form``."""
+    return remembered(_placed_quickly)
+
+
 def _placed_quickly(networks: Sequence[Network], chip: Chip) -> tuple[Diagnostic, ...]:
-    """Return what stands against ``networks`` resident on ``chip`` by the quick ways of placement alone."""
+    """Return what stands against ``networks`` resident on ``chip``: those with the most weights go first."""
     problems = tuple(problem for network in networks for problem in check_limits(network, chip))
     problems = problems or check_together(networks, chip)
     if problems:
         return problems
+    largest_first = sorted(networks, key=lambda network: -weight_bytes(network.layers))
     try:
-        place_resident(networks, chip, budget_s=0)
+        place_resident(largest_first, chip, budget_s=0, most_orders=_ORDERS)
     except SynergyError as error:
         return error.diagnostics
     return ()
 
 
-def _placed(networks: Sequence[Network], chip: Chip) -> tuple[Diagnostic, ...]:
-    """Return the same by placement as builds do it, with its solver."""
-    return _placed_quickly(networks, chip) and fits(networks, chip)
+def _with_solver(quick: Fits) -> Fits:
+    """Return the check by placement as builds do it, with its solver for as long as ``_SOLVER_S`` says."""
+    spent_s = 0.0
 
+    def check(networks: Sequence[Network], chip: Chip) -> tuple[Diagnostic, ...]:
+        nonlocal spent_s
+        refusal = quick(networks, chip)
+        if not refusal or spent_s > _SOLVER_S:
+            return refusal
+        started_s = time.process_time()
+        refusal = fits(networks, chip)
+        spent_s += time.process_time() - started_s
+        return refusal
 
-@cache
-def _checked(form: str, check: Fits) -> Fits:
-    """Return ``check`` with a memory for the networks of ``form``."""
     return remembered(check)

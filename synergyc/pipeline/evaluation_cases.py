@@ -48,6 +48,9 @@ Placement = Literal["neighbour", "same"]
 PLACEMENTS: Mapping[Placement, int] = {"neighbour": 1, "same": 0}
 """App i senses on device i and interacts on device i plus this, modulo the number of devices."""
 
+RATES_OF: Mapping[Placement, tuple[float, ...]] = {"neighbour": RATES_KBYTE_S, "same": (92.0,)}
+"""Where apps sense and interact on one device plans need no link: one rate shows what that does to ratios."""
+
 _SEND_MW, _RECEIVE_MW = 478.5, 201.3
 """ESP8266 at 3.3 V: 145 mA sending (802.11g), 61 mA receiving (Espressif's datasheet)."""
 

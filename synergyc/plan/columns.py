@@ -226,6 +226,7 @@ class ChainCosts:
         if chain.sense != devices[0]:
             self._add_move(block, chain.sense, devices[0], rows[:, 0])
         before_us = block.latency_us.copy()
+        block.latency_us[:] = 0.0  # apart, so that equal chips give equal times to the last bit
         for i, device in enumerate(devices):
             if i:
                 self._add_move(block, devices[i - 1], device, rows[:, i])
@@ -234,7 +235,8 @@ class ChainCosts:
             block.busy_us[:, work.units] += work.busy_us[pair]
             block.latency_us[:] += work.latency_us[pair]
             block.energy_uj[:, work.place] += work.energy_uj[pair]
-        block.model_us[:] = block.latency_us - before_us
+        block.model_us[:] = block.latency_us
+        block.latency_us[:] += before_us
         if devices[-1] != chain.interact:
             self._add_move(block, devices[-1], chain.interact, rows[:, -1])
         self._add_report(block, devices[-1], chain.interact)

@@ -23,7 +23,7 @@ _ZERO_STUFFED_TAPS = 9
 _SHORT_FLATTEN = 16
 """Values of each processor up to which flattening needs no extra cycle (width of a counter: TPTR, POST)."""
 
-_SLOT_BITS = 72
+SLOT_BITS = 72
 _SLOT_STEP = 4
 """Layers begin at multiples of this slot (vendor's tool, izer/kernels.py)."""
 
@@ -234,7 +234,7 @@ def weight_slots(layer: Layer, walk: Walk) -> int:
     taps = walk.kernel[0] * walk.kernel[1]
     per_byte = 8 // layer.weight_bits
     padding_bits = kernels % per_byte * taps * (per_byte - 1)
-    return -(-(kernels * taps * layer.weight_bits + padding_bits) // _SLOT_BITS)
+    return -(-(kernels * taps * layer.weight_bits + padding_bits) // SLOT_BITS)
 
 
 def _plane(shape: Shape) -> tuple[int, int]:

@@ -18,7 +18,7 @@ from synergyc.synth.placed import PlacedNetwork, PlacedTensor
 from synergyc.synth.placement import DEFAULT_BUDGET_S, hardware_layers, place, place_together, refuse_weights
 from synergyc.targets import Chip, Cnn
 
-_MOST_ORDERS = 24
+MOST_ORDERS = 24
 """Orders of networks that are tried: all of up to four networks."""
 
 _SWITCH_WORDS_PER_QUADRANT = 2
@@ -29,21 +29,26 @@ _FIFO_WORDS = 2
 
 
 def place_resident(
-    networks: Sequence[Network], chip: Chip, *, budget_s: float = DEFAULT_BUDGET_S
+    networks: Sequence[Network],
+    chip: Chip,
+    *,
+    budget_s: float = DEFAULT_BUDGET_S,
+    most_orders: int = MOST_ORDERS,
 ) -> tuple[PlacedNetwork, ...]:
     """Return ``networks``, in their order, placed so that all can stay on ``chip`` at once.
 
     Weights and biases of all lie side by side. Where the chip can start at any layer, each network has layer
     registers of its own as long as there are enough; else networks share them, and a switch rewrites those
-    that differ (see ``synth.switch``). First one network is placed after the other, in several orders unless
-    their weights are proven not to fit; then all at once, if need be by the constraint solver. Raises
+    that differ (see ``synth.switch``). First one network is placed after the other, in ``most_orders`` orders
+    unless their weights are proven not to fit; then all at once, if need be by the constraint solver. Raises
     SynergyError if they do not fit together; the message says whether that is proven or the solver's
     budget ran out.
     """
     if len(networks) < 2:
         return tuple(place(network, chip, budget_s=budget_s) for network in networks)
-    first, *others = islice(permutations(range(len(networks))), _MOST_ORDERS)
-    found = _place_in_order(networks, first, chip)
+    first, *others = islice(permutations(range(len(networks))), most_orders)
+    known: Known = {}
+    found = _place_in_order(networks, first, chip, known)
     if found is not None:
         return found
     alone = [place(network, chip, budget_s=budget_s) for network in networks]
@@ -51,7 +56,7 @@ def place_resident(
         if budget_s:
             refuse_weights(networks, alone, chip, budget_s)
         for order in others:
-            found = _place_in_order(networks, order, chip)
+            found = _place_in_order(networks, order, chip, known)
             if found is not None:
                 return found
         return place_together(networks, _first_layers(alone, chip.cnn), alone, chip, budget_s)
@@ -66,31 +71,50 @@ def place_beside(
 
     None if greedy strategies do not find room; the constraint solver is not asked.
     """
-    for order in islice(permutations(range(len(networks))), _MOST_ORDERS):
-        found = _place_in_order(networks, order, chip, there)
+    known: Known = {}
+    for order in islice(permutations(range(len(networks))), MOST_ORDERS):
+        found = _place_in_order(networks, order, chip, known, there)
         if found is not None:
             return found
     return None
 
 
+Known = dict[tuple[int, ...], PlacedNetwork | None]
+"""Where the last network of a begin of an order lies, beside those before it; None: it finds no room."""
+
+
 def _place_in_order(
-    networks: Sequence[Network], order: Sequence[int], chip: Chip, there: Sequence[PlacedNetwork] = ()
+    networks: Sequence[Network],
+    order: Sequence[int],
+    chip: Chip,
+    known: Known,
+    there: Sequence[PlacedNetwork] = (),
 ) -> tuple[PlacedNetwork, ...] | None:
-    """Return the networks placed one after the other by greedy strategies; None if one does not fit."""
+    """Return the networks placed one after the other by greedy strategies; None if one does not fit.
+
+    What is ``known`` of other orders that begin alike is not placed again.
+    """
     found: dict[int, PlacedNetwork] = {}
-    free_layer = max((network.last_layer + 1 for network in there), default=0)
-    for index in order:
-        beside = (*there, *found.values())
-        for first in dict.fromkeys((_first_layer(networks[index], free_layer, chip.cnn), 0)):
-            try:
-                found[index] = place(networks[index], chip, first_layer=first, beside=beside, budget_s=0)
-            except SynergyError:
-                continue  # from layer 0 on, where it shares its registers, its input can stream
-            break
-        else:
+    for place_number, index in enumerate(order, 1):
+        begin = tuple(order[:place_number])
+        if begin not in known:
+            known[begin] = _place_next(networks[index], (*there, *found.values()), chip)
+        placed = known[begin]
+        if placed is None:
             return None
-        free_layer = max(free_layer, found[index].last_layer + 1)
+        found[index] = placed
     return tuple(found[index] for index in range(len(networks)))
+
+
+def _place_next(network: Network, beside: Sequence[PlacedNetwork], chip: Chip) -> PlacedNetwork | None:
+    """Return ``network`` with its layers behind those ``beside``, or from layer 0 on; None without room."""
+    free_layer = max((other.last_layer + 1 for other in beside), default=0)
+    for first in dict.fromkeys((_first_layer(network, free_layer, chip.cnn), 0)):
+        try:
+            return place(network, chip, first_layer=first, beside=beside, budget_s=0)
+        except SynergyError:
+            continue  # from layer 0 on, where it shares its registers, its input can stream
+    return None
 
 
 def _first_layer(network: Network, free_layer: int, cnn: Cnn) -> int:

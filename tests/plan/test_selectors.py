@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import replace
 from importlib.metadata import EntryPoint
 from itertools import product
@@ -10,17 +11,22 @@ from itertools import product
 import numpy as np
 import pytest
 
-from synergyc.diagnostics import SynergyError
+from synergyc.diagnostics import Diagnostic, SynergyError
+from synergyc.ir.network import Network
 from synergyc.plan import selectors
+from synergyc.plan.checks import Fits
 from synergyc.plan.costing import app_plans
 from synergyc.plan.energy import mean_power_mw
 from synergyc.plan.goals import rounded
 from synergyc.plan.instance import Instance, make_instance
-from synergyc.plan.selectors import BUILT_IN, Budget, find_selector, known_selectors
+from synergyc.plan.problem import PlanApp, PlanDevice, PlanProblem
+from synergyc.plan.selectors import BUILT_IN, Budget, baselines, find_selector, known_selectors
 from synergyc.plan.selectors.base import Selection
 from synergyc.plan.selectors.multipliers import load_bound
 from synergyc.plan.space import enumerate_candidates
+from synergyc.targets import Chip, load_chip
 from tests.plan.instances import random_case
+from tests.plan.problems import chain, wire
 
 QUICK = tuple(name for name in BUILT_IN if name not in ("exact", "exhaustive"))
 
@@ -196,3 +202,36 @@ def test_selectors_of_other_packages_are_found(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(selectors, "entry_points", points)
     assert find_selector("mine") is find_selector("progressive")
     assert known_selectors() == (*BUILT_IN, "mine")
+
+
+def triangle(fits: Fits, chips: tuple[str, ...] = ("max78000",) * 3) -> Instance:
+    """Return devices a, b, c that are all linked; one app senses and interacts on the first."""
+    devices = tuple(
+        PlanDevice(name, load_chip(chip), *((("imu",), ("led",)) if name == "a" else ()))
+        for name, chip in zip("abc", chips, strict=True)
+    )
+    links = (wire("a", "b", 460.8), wire("a", "c", 230.4), wire("b", "c"))
+    problem = PlanProblem(devices, links, (PlanApp("one", "imu", "led"),))
+    return make_instance(problem, {"one": chain("n", (3, 8, 16, 4))}, fits, "latency")
+
+
+def test_equal_chips_give_equal_model_times_and_the_objective_decides() -> None:
+    instance = triangle(lambda networks, chip: ())
+    (table,) = instance.tables
+    alone = [row for row in range(len(table)) if table.segments[row] == 1]
+    assert len(alone) == 3
+    assert len({float(table.model_us[row]) for row in alone}) == 1
+    for run in (baselines.ind_model, baselines.joint_model):
+        best, typical = (run(instance, Budget.of(10.0), tie=tie) for tie in ("best", "typical"))
+        assert table.candidate(best.rows[0]).devices == ("a",)  # no transfer at all
+        assert table.candidate(typical.rows[0]).devices == ("b",)  # between a and the slow way to c
+
+
+def test_neurosurgeon_may_leave_the_whole_network_to_another_device() -> None:
+    def only_large(networks: Sequence[Network], chip: Chip) -> tuple[Diagnostic, ...]:
+        return () if chip.name == "max78002" else (Diagnostic("small", "must be a larger chip"),)
+
+    instance = triangle(only_large, ("max78000", "max78002", "max78000"))
+    for name in ("Neurosurgeon", "DADS"):
+        (row,) = find_selector(name)(instance, Budget.of(10.0)).rows
+        assert instance.candidate(0, row).devices == ("b",)

@@ -167,7 +167,7 @@ def test_networks_that_fit_only_if_placed_at_once_are_placed_at_once() -> None:
         chain("two", 48, (300, 32)),
         chain("three", 48, (150, 24), (150, 32)),
     ]
-    assert all(_place_in_order(networks, order, chip) is None for order in permutations(range(3)))
+    assert all(_place_in_order(networks, order, chip, {}) is None for order in permutations(range(3)))
     placed = place_resident(networks, chip)
     programs = [generate(item, chip) for item in placed]
     machine = Machine(chip)

@@ -19,24 +19,24 @@ from synergyc.plan.space import wants_replicas
 
 @dataclass(frozen=True)
 class Budget:
-    """Time that a search may take; after it the best plan so far and a bound are returned."""
+    """CPU time of this process that a search may take; then its best plan so far and a bound are returned."""
 
     ends_at_s: float = math.inf
 
     @staticmethod
     def of(seconds: float) -> Budget:
         """Return a budget of ``seconds`` from now."""
-        return Budget(time.monotonic() + seconds)
+        return Budget(time.process_time() + seconds)
 
     @property
     def left_s(self) -> float:
         """Seconds that are left."""
-        return self.ends_at_s - time.monotonic()
+        return self.ends_at_s - time.process_time()
 
     @property
     def spent(self) -> bool:
         """Whether it is used up."""
-        return time.monotonic() > self.ends_at_s
+        return time.process_time() > self.ends_at_s
 
 
 @dataclass(frozen=True)

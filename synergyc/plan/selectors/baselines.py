@@ -11,6 +11,7 @@ import numpy as np
 
 from synergyc.diagnostics import Diagnostic, SynergyError
 from synergyc.plan.columns import Floats, Mask
+from synergyc.plan.goals import rounded
 from synergyc.plan.instance import Choice, Instance
 from synergyc.plan.selectors.base import (
     Budget,
@@ -28,7 +29,7 @@ Preference = Callable[[Instance, int, Floats], Floats]
 
 
 Tie = Literal["best", "typical"]
-"""Which of the plans with equally many devices: the best one by the objective, or the one in the middle."""
+"""Which of the plans that a selector finds equal: the best one by the objective, or the one in the middle."""
 
 
 def min_dev(instance: Instance, budget: Budget, tie: Tie = "best") -> Selection:
@@ -51,12 +52,12 @@ def pri_max_dev(instance: Instance, budget: Budget, tie: Tie = "best") -> Select
     return _in_turn(instance, _most, tie)
 
 
-def ind_model(instance: Instance, budget: Budget) -> Selection:
+def ind_model(instance: Instance, budget: Budget, tie: Tie = "best") -> Selection:
     """Each app alone: the shortest time from the first segment's load to the last one's unload."""
-    return _alone(instance, _model_time)
+    return _alone(instance, _model_time, tie=tie)
 
 
-def joint_model(instance: Instance, budget: Budget) -> Selection:
+def joint_model(instance: Instance, budget: Budget, tie: Tie = "best") -> Selection:
     """All apps together: the smallest sum of the times that ``ind_model`` looks at."""
     from synergyc.plan.selectors.exact import Search
 
@@ -72,11 +73,30 @@ def joint_model(instance: Instance, budget: Budget) -> Selection:
         search.offer(one_by_one(blind, order))
     search.run()
     if search.rows is None:
-        alone = _choices(instance, _model_time)
+        alone = _choices(instance, _model_time, tie=tie)
         raise ConflictError(
             no_place_left(instance, order[-1], dict.fromkeys(order[:-1], 0)).diagnostics, alone
         )
-    return _proven_fit(instance, [int(known[j][row]) for j, row in enumerate(search.rows)])
+    found = [int(rows[row]) for rows, row in zip(known, search.rows, strict=True)]
+    return _proven_fit(instance, _among_equals(instance, found, order, tie))
+
+
+def _among_equals(instance: Instance, rows: Sequence[int], order: Sequence[int], tie: Tie) -> list[int]:
+    """Return ``rows`` after each app in ``order`` took one of its equally fast candidates, as ``tie`` says.
+
+    The others stay where they are meanwhile, so that the plan still fits.
+    """
+    chosen = dict(enumerate(rows))
+    for j in order:
+        others = {i: row for i, row in chosen.items() if i != j}
+        scores = instance.scores(j, others)
+        keys = _model_time(instance, j, scores)
+        equal = keys[:, 0] == keys[chosen[j], 0]
+        possible = equal & instance.free(j, others) & np.isfinite(scores[:, 0]) & plain(instance, j)
+        row = _first(instance, j, keys, possible, others, tie)
+        if row is not None:
+            chosen[j] = row
+    return [chosen[j] for j in range(len(rows))]
 
 
 def ind_e2e(instance: Instance, budget: Budget) -> Selection:
@@ -88,7 +108,7 @@ def neurosurgeon(instance: Instance, budget: Budget) -> Selection:
     """Each app alone: the sensing device and at most one other, one cut, the shortest latency."""
 
     def keys(instance: Instance, j: int, scores: Floats) -> Floats:
-        return instance.tables[j].latency_us[:, None]
+        return np.column_stack([rounded(instance.tables[j].latency_us), scores])
 
     return _alone(instance, keys, _offloads)
 
@@ -97,7 +117,7 @@ def dads(instance: Instance, budget: Budget) -> Selection:
     """Each app alone: the sensing device and at most one other, the shortest of the longest stages."""
 
     def keys(instance: Instance, j: int, scores: Floats) -> Floats:
-        return instance.periods(j, {})[:, None]
+        return np.column_stack([rounded(instance.periods(j, {})), scores])
 
     return _alone(instance, keys, _offloads)
 
@@ -111,14 +131,17 @@ def _most(instance: Instance, j: int, scores: Floats) -> Floats:
 
 
 def _model_time(instance: Instance, j: int, scores: Floats) -> Floats:
-    return instance.tables[j].model_us[:, None]
+    return np.column_stack([rounded(instance.tables[j].model_us), scores])
 
 
 def _offloads(instance: Instance, j: int) -> Mask:
-    """Return candidates of one or two devices of which the first one senses, if there are any such."""
+    """Return candidates of any one device, and of two devices of which the first one senses."""
     table = instance.tables[j]
-    starts = np.array([chain.devices[0] == chain.sense for chain in table.chain_list], dtype=np.bool_)
-    return np.asarray((table.segments <= 2) & starts[table.chain])
+    known = [
+        len(chain.devices) == 1 or (len(chain.devices) == 2 and chain.devices[0] == chain.sense)
+        for chain in table.chain_list
+    ]
+    return np.array(known, dtype=np.bool_)[table.chain]
 
 
 def _alone(
@@ -168,13 +191,16 @@ def _in_turn(instance: Instance, keys: Preference, tie: Tie) -> Selection:
 
 
 def _first(instance: Instance, j: int, keys: Floats, possible: Mask, chosen: Choice, tie: Tie) -> int | None:
-    """Return the first candidate by ``keys`` that fits beside ``chosen``, or the middle one of its equals."""
+    """Return the first candidate by ``keys`` that fits beside ``chosen``, or the middle one of its equals.
+
+    Of two in the middle that is the better one.
+    """
     rows = ranking(keys, possible)
     found = first_that_fits(instance, j, rows, chosen)
     if found is None or tie == "best":
         return found
     equal = [row for row in rows if keys[row, 0] == keys[found, 0]]
-    middle = len(equal) // 2
+    middle = (len(equal) - 1) // 2
     return first_that_fits(instance, j, [*equal[middle:], *reversed(equal[:middle])], chosen)
 
 

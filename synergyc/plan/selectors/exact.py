@@ -24,7 +24,7 @@ from synergyc.plan.selectors.growth import grown, with_begins
 from synergyc.plan.selectors.multipliers import load_bound
 from synergyc.plan.selectors.progressive import progressive
 from synergyc.plan.selectors.reduction import Part, around, by_added, halves, reduced, splits, whole
-from synergyc.plan.selectors.unfit import nothing_fits
+from synergyc.plan.selectors.unfit import never_fits, nothing_fits
 
 _QUICK = (
     progressive,
@@ -73,6 +73,9 @@ def exact(instance: Instance, budget: Budget) -> Selection:
     The tables list short chains. Longer ones with which a plan may be better than the first one are added
     before the search (``growth``).
     """
+    refusal = never_fits(instance)
+    if refusal is not None:
+        raise refusal
     unlisted = any(table.unlisted for table in instance.tables)
     if not unlisted and not _each_fits_alone(instance):
         raise nothing_fits(instance, budget)

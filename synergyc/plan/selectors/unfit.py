@@ -12,9 +12,10 @@ import numpy as np
 
 from synergyc.diagnostics import Diagnostic, SynergyError
 from synergyc.plan.instance import Instance
+from synergyc.plan.necessary import covered, too_many
 from synergyc.plan.selectors.base import Budget, first_that_fits, ranking
 
-_CHECKED = 500
+_CHECKED = 100
 """Candidates of an app that are looked at for the nearest one."""
 
 _SUBSETS = 64
@@ -24,6 +25,18 @@ _SLACK = 1e-9
 """A rate counts as reached within rounding."""
 
 _LOOSEN_RATE = "loosen rate_hz, or add devices or faster links"
+
+
+def never_fits(instance: Instance) -> SynergyError | None:
+    """Return the error for an instance that breaks a condition which is quick to check; None if none is."""
+    crowded = too_many(instance)
+    if crowded is not None:
+        return crowded
+    for j in range(len(instance.tables)):
+        if not covered(instance, j):
+            possible = ranking(instance.scores(j, {}))[:_CHECKED]
+            return _fits_nowhere(instance, j, possible) if possible else _limits_missed(instance, (j,))
+    return None
 
 
 def nothing_fits(instance: Instance, budget: Budget | None = None) -> SynergyError:
