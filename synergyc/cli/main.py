@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
 from typing import NoReturn
 
@@ -60,6 +62,9 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line; diagnostics go to standard error, and to the JSON document with ``--json``."""
+    # As Ctrl-C: what was begun is removed on the way out.
+    with suppress(ValueError):  # not in the main thread
+        signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     try:
         cli(prog_name="synergyc")
     except SynergyError as error:

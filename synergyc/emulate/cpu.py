@@ -98,7 +98,7 @@ class Cpu:
             raise fail("cpu-model", f"CPU must be one of {sorted(_MODELS)}, not {model!r}")
         self._engine = Uc(UC_ARCH_ARM, UC_MODE_THUMB | UC_MODE_MCLASS, cpu=_MODELS[model])
         self.clock: BlockClock = make_clock(self._engine, native_clock)
-        self._error: Exception | None = None
+        self._error: BaseException | None = None
         self._interrupt: int | None = None
         self._undefined = False
         self._stale = False
@@ -214,7 +214,7 @@ class Cpu:
             return _CLOCK_STOPS[ClockStop(self.clock.reason)]
         return Stop(StopKind.SLEEP)
 
-    def _after_bus_error(self, error: Exception) -> Stop:
+    def _after_bus_error(self, error: BaseException) -> Stop:
         if isinstance(error, BusError):
             return Stop(StopKind.DATA_FAULT, error.address, error.reason)
         raise error
@@ -240,7 +240,7 @@ class Cpu:
         direction = "write" if access in _WRITES else "read"
         return Stop(StopKind.DATA_FAULT, address, f"{direction} of memory that is not there or read-only")
 
-    def _fail(self, error: Exception) -> None:
+    def _fail(self, error: BaseException) -> None:
         self._error = error
         self._engine.emu_stop()
 

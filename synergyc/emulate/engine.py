@@ -89,7 +89,7 @@ def map_device(
     size_bytes: int,
     read: Callable[[int, int], int],
     write: Callable[[int, int, int], None],
-    fail: Callable[[Exception], None],
+    fail: Callable[[BaseException], None],
 ) -> tuple[object, object]:
     """Route accesses to ``read(address, size)`` and ``write(address, size, value)``.
 
@@ -99,14 +99,14 @@ def map_device(
     def on_read(_handle: object, offset: int, size: int, _user: object) -> int:
         try:
             return read(base + offset, size)
-        except Exception as error:  # none may pass through the engine
+        except BaseException as error:  # none may pass through the engine: it would be lost, Ctrl-C too
             fail(error)
             return 0
 
     def on_write(_handle: object, offset: int, size: int, value: int, _user: object) -> None:
         try:
             write(base + offset, size, value)
-        except Exception as error:  # as above
+        except BaseException as error:  # as above
             fail(error)
 
     callbacks = (MMIO_READ_CFUNC(on_read), MMIO_WRITE_CFUNC(on_write))

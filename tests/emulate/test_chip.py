@@ -209,6 +209,21 @@ def test_gated_peripheral_reads_zero_and_warns(programs: Programs) -> None:
     assert board.console == b"00000000\n"
 
 
+def test_ctrl_c_during_an_access_ends_the_simulation(programs: Programs) -> None:
+    """Ctrl-C raises wherever Python runs; what is raised in a callback from C would be lost."""
+
+    class Interrupted(StubAccelerator):
+        def read(self, address: int, size_bytes: int) -> int:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(
+            programs,
+            "int main(void) { power_on(); while (REG(0x50100000) == 0) {} return 0; }",
+            Interrupted(),
+        )
+
+
 @pytest.mark.parametrize(
     ("body", "message"),
     [
