@@ -113,7 +113,8 @@ class AcceleratorPort:
         self._cnn_hz = cnn_hz
 
     def _begin_access(self, address: int) -> None:
-        if self._services.clocks.is_gated(self._block.clock_bit) or not self._services.clocks.cnn_hz:
+        clocks = self._services.clocks
+        if not clocks.cnn_hz or clocks.is_gated(self._block.clock_bit):
             raise BusError(address, "the accelerator's clock is off")
         self._clock.cycles += self._stall_cycles
         self.accesses += 1

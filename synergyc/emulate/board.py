@@ -72,6 +72,9 @@ class Board:
         self.output_changes: dict[str, list[tuple[int, int]]] = {}
         """For each GPIO port: (time in ns, levels of the pins that are outputs) at each change."""
         self._places: dict[str, int] = {}
+        self._uarts = {
+            name: value for name, value in self.chip.peripherals.items() if isinstance(value, Uart)
+        }
         self._console = self.chip.uart(target.console_uart)
         self._console.on_transmit = self._on_console_frame
         for port, peripheral in self.chip.peripherals.items():
@@ -173,8 +176,7 @@ class Board:
 
     def statistics(self) -> UnitStatistics:
         """Return what the board's units did since power-up."""
-        chip = self.chip
-        uarts = {name: value for name, value in chip.peripherals.items() if isinstance(value, Uart)}
+        chip, uarts = self.chip, self._uarts
         return UnitStatistics(
             elapsed_ps=chip.now_ps,
             instructions=chip.cpu.clock.instructions,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import struct
 from collections.abc import Callable
 from typing import Any
 
@@ -58,15 +59,14 @@ def read_bytes(engine: Uc, address: int, size_bytes: int) -> bytes:
 
 def read_words(engine: Uc, address: int, count: int) -> tuple[int, ...]:
     """Return 32-bit words of memory; raises UcError where no memory is."""
-    words = (ctypes.c_uint32 * count)()
-    _check(_library.uc_mem_read(engine._uch, address, ctypes.cast(words, ctypes.c_char_p), 4 * count))
-    return tuple(words)
+    return struct.unpack(f"<{count}I", read_bytes(engine, address, 4 * count))
 
 
 def write_words(engine: Uc, address: int, words: tuple[int, ...]) -> None:
     """Set 32-bit words of memory; raises UcError where no memory is."""
-    values = (ctypes.c_uint32 * len(words))(*words)
-    _check(_library.uc_mem_write(engine._uch, address, ctypes.cast(values, ctypes.c_char_p), 4 * len(words)))
+    _check(
+        _library.uc_mem_write(engine._uch, address, struct.pack(f"<{len(words)}I", *words), 4 * len(words))
+    )
 
 
 def start(engine: Uc, address: int, until: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from synergyc.emulate.peripherals.uart import Frame
@@ -41,7 +41,7 @@ class RandomFaults:
         if draw < self.loss:
             return None
         if draw < self.loss + self.corrupt:
-            return replace(frame, levels=frame.levels ^ 1 << self._random.randrange(1, frame.bits - 1))
+            return frame._replace(levels=frame.levels ^ 1 << self._random.randrange(1, frame.bits - 1))
         return frame
 
 
@@ -80,7 +80,7 @@ class PacketFaults:
         if self._damage_in >= 0 and self._inside:
             return frame
         self._damage_in = None
-        return replace(frame, levels=frame.levels ^ 1 << self._random.randrange(1, frame.bits - 1))
+        return frame._replace(levels=frame.levels ^ 1 << self._random.randrange(1, frame.bits - 1))
 
     def _begin(self) -> None:
         draw = self._random.random()
@@ -140,4 +140,4 @@ def carry(
         statistics.lost += 1
         return
     statistics.damaged += arriving.levels != frame.levels
-    deliver(replace(arriving, start_ps=arriving.start_ps + delay_ps) if delay_ps else arriving)
+    deliver(arriving._replace(start_ps=arriving.start_ps + delay_ps) if delay_ps else arriving)

@@ -242,10 +242,9 @@ class Session:
 
     def _has_begun(self) -> bool:
         self._poll()
-        now = self._simulation.statistics()
         for name, console in self._consoles.items():
             if not console.counts["L"] and console.saying != "L":
-                self._begun[name] = now[name]
+                self._begun[name] = self._simulation.boards[name].statistics()
         powered = self._simulation.powered
         return bool(powered) and all(self._consoles[name].counts["L"] for name in powered)
 

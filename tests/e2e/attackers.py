@@ -44,7 +44,7 @@ class Attacker:
         start_ps = max(self._free_ps, like.end_ps)
         for value in data:
             levels = value << 1 | 1 << like.bits - 1
-            self._receiver.receive(replace(like, start_ps=start_ps, levels=levels))
+            self._receiver.receive(like._replace(start_ps=start_ps, levels=levels))
             start_ps += like.duration_ps
         self._free_ps = start_ps
 

@@ -49,6 +49,9 @@ class Accelerator:
         self._power = 0
         self._live = 0
         """Quadrants that have power and are not powered down."""
+        self._window: Window | None = None
+        self._window_first = self._window_end = 0
+        """Where the last access was, as long as the power stays: the next one is mostly there, too."""
         self._express = [False] * cnn.quadrants
         """CTL of the quadrant selects express loading."""
         self._irq = False
@@ -114,7 +117,7 @@ class Accelerator:
             self._aon = 0
             self.early_reads = 0
         self._power = quadrant_mask
-        self._live = quadrant_mask & ~(self._aon >> POWER_DOWN_BIT)
+        self._follow_power()
 
     def read(self, address: int, size_bytes: int) -> int:
         """Return the value at ``address``; raises BusError."""
@@ -149,7 +152,7 @@ class Accelerator:
         window = self._find(address, size_bytes)
         block, offset = window.block, address - window.base
         if block is Block.DATA:
-            if self.running or self.paused:
+            if self._sequencer.running or self._sequencer.paused:
                 self._sequencer.note_write(window.unit, offset // 4, address, value)
             self._memories.words[window.unit, offset // 4] = value
         elif block is Block.WEIGHTS:
@@ -164,7 +167,7 @@ class Accelerator:
             self._memories.tram[window.unit, offset // 4] = value & 0xFFFF
         elif block is Block.AON:
             self._aon = value
-            self._live = self._power & ~(value >> POWER_DOWN_BIT)
+            self._follow_power()
         elif block is Block.FIFO and offset < self._fifos.size_bytes:
             self._fifos.write(offset, value)
         elif block is Block.FAST_FIFO:
@@ -191,7 +194,17 @@ class Accelerator:
     def _find(self, address: int, size_bytes: int) -> Window:
         if size_bytes != 4 or address % 4:
             raise BusError(address, f"{size_bytes} bytes: only aligned 32-bit words can be accessed")
-        return self._powered(address)
+        window = self._window
+        if window is None or not self._window_first <= address < self._window_end:
+            window = self._powered(address)
+            if window.block is Block.DATA or window.block is Block.WEIGHTS:  # with power at each address
+                self._window, self._window_first = window, window.base
+                self._window_end = window.base + window.size_bytes
+        return window
+
+    def _follow_power(self) -> None:
+        self._live = self._power & ~(self._aon >> POWER_DOWN_BIT)
+        self._window = None
 
     def _powered(self, address: int) -> Window:
         window = self._map.find(address)
@@ -212,7 +225,7 @@ class Accelerator:
         return window.block is Block.REGISTERS and address - window.base == registers["TEST"]
 
     def _require_idle(self, what: str, address: int, value: int) -> None:
-        if self.running:
+        if self._sequencer.running:
             raise NotModelled(what, address, value, "is written while the accelerator runs")
         self._sequencer.abandon()
 

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from synergyc.emulate.peripherals.base import Peripheral
 from synergyc.emulate.timeline import PS_PER_S, Event
@@ -31,8 +30,7 @@ _SURE_PART = 50
 """A clock error below 1/50 moves no sample of a frame (of at most 12 bits) out of its bit."""
 
 
-@dataclass(frozen=True)
-class Frame:
+class Frame(NamedTuple):
     """One byte on a wire: ``levels`` holds start, data and stop bits in order of time, from bit 0 on."""
 
     start_ps: int
@@ -64,6 +62,15 @@ class Frame:
         return levels
 
 
+class _Format(NamedTuple):
+    """What the registers say about frames."""
+
+    data_bits: int
+    bits: int
+    """Start, parity and stop bits included."""
+    duration_ps: int
+
+
 class Uart(Peripheral):
     """A UART; ``on_transmit`` receives each frame when its start bit begins."""
 
@@ -92,6 +99,7 @@ class Uart(Peripheral):
     def reset(self) -> None:
         """See :class:`Peripheral`."""
         self._values = dict.fromkeys((_CTRL, _INT_EN, _CLKDIV, _OSR, _DMA, _WKEN), 0)
+        self._format: _Format | None = None
         self._flags = 0
         self._tx: deque[int] = deque()
         self._rx: deque[int] = deque()
@@ -126,18 +134,16 @@ class Uart(Peripheral):
             return clocks.oscillators_hz["ibro"]
         raise self.not_modelled(_CTRL, self._values[_CTRL], f"clock source {source} is not modelled")
 
-    def frame_bits(self) -> int:
-        """Return the number of bits of a frame, start and stop bits included."""
-        control = self._values[_CTRL]
-        parity, stop = bool(control & _PARITY), 2 if control & _STOPBITS else 1
-        return 1 + self._data_bits() + parity + stop
-
-    def frame_ps(self) -> int:
-        """Return the duration of a frame; raises NotModelled while the divider is 0."""
-        divider = self._values[_CLKDIV]
-        if divider == 0:
-            raise self.not_modelled(_CLKDIV, 0, "transfer with a clock divider of 0")
-        return self.frame_bits() * divider * PS_PER_S // self.source_hz()
+    def _frame_format(self) -> _Format:
+        """Return the form of frames; raises NotModelled while the divider is 0."""
+        if self._format is None:
+            control, divider = self._values[_CTRL], self._values[_CLKDIV]
+            if divider == 0:
+                raise self.not_modelled(_CLKDIV, 0, "transfer with a clock divider of 0")
+            data_bits = 5 + (control >> 10 & 3)
+            bits = 1 + data_bits + bool(control & _PARITY) + (2 if control & _STOPBITS else 1)
+            self._format = _Format(data_bits, bits, bits * divider * PS_PER_S // self.source_hz())
+        return self._format
 
     def read(self, offset: int) -> int:
         """See :class:`Peripheral`; reading FIFO takes a byte."""
@@ -168,6 +174,7 @@ class Uart(Peripheral):
         elif offset not in (_STATUS, _PNR, _WKFL, _TXPEEK):
             self._stored(offset, value)
             self._values[offset] = value
+            self._format = None
             if offset == _INT_EN:
                 self._update_irq()
             elif offset == _DMA:
@@ -193,6 +200,7 @@ class Uart(Peripheral):
 
     def clocks_changed(self) -> None:
         """A frame on the wire keeps its bit time; later ones take the new one."""
+        self._format = None
 
     def _stored(self, offset: int, value: int) -> int:
         if offset not in self._values:
@@ -215,6 +223,7 @@ class Uart(Peripheral):
         if value & _FLOW_CONTROL:
             raise self.not_modelled(_CTRL, value, "hardware flow control is not modelled")
         self._values[_CTRL] = value & ~_CTRL_READ_ONLY
+        self._format = None
         if value & _TX_FLUSH:
             self._tx.clear()
         if value & _RX_FLUSH:
@@ -225,32 +234,29 @@ class Uart(Peripheral):
 
     # --- the wire ---------------------------------------------------------------------------------------
 
-    def _data_bits(self) -> int:
-        return 5 + (self._values[_CTRL] >> 10 & 3)
-
-    def _parity_bit(self, value: int) -> int:
+    def _parity_bit(self, value: int, data_bits: int) -> int:
         control = self._values[_CTRL]
         ones = value.bit_count()
-        counted = self._data_bits() - ones if control & _PARITY_ZEROS else ones
+        counted = data_bits - ones if control & _PARITY_ZEROS else ones
         return (counted & 1) ^ (1 if control & _PARITY_ODD else 0)
 
-    def _encode(self, value: int) -> int:
+    def _encode(self, value: int, form: _Format) -> int:
         """Return the levels of a frame: start 0, data from the least significant bit, parity, stop 1."""
-        data_bits = self._data_bits()
-        value &= (1 << data_bits) - 1
+        value &= (1 << form.data_bits) - 1
         levels = value << 1
-        position = 1 + data_bits
+        position = 1 + form.data_bits
         if self._values[_CTRL] & _PARITY:
-            levels |= self._parity_bit(value) << position
+            levels |= self._parity_bit(value, form.data_bits) << position
             position += 1
-        return levels | ((1 << self.frame_bits() - position) - 1) << position
+        return levels | ((1 << form.bits - position) - 1) << position
 
     def _send_next(self, start_ps: int | None = None) -> None:
         """Begin the next frame unless one is being sent, nothing is to be sent, or the clock is off."""
         if self._shift_done or not self._tx or not self._values[_CTRL] & _CLOCK_ENABLE:
             return
         start_ps = self.services.timeline.now_ps if start_ps is None else start_ps
-        frame = Frame(start_ps, self.frame_ps(), self._encode(self._tx.popleft()), self.frame_bits())
+        form = self._frame_format()
+        frame = Frame(start_ps, form.duration_ps, self._encode(self._tx.popleft(), form), form.bits)
         self._shift_done = self.services.timeline.schedule(frame.end_ps, self._on_sent)
         self.busy_ps += frame.duration_ps
         self.sent_bytes += 1
@@ -268,11 +274,10 @@ class Uart(Peripheral):
         """Sample a frame in the middle of each bit, by this UART's own clock."""
         if not self._values[_CTRL] & _CLOCK_ENABLE or self.services.clocks.is_gated(self.block.clock_bit):
             return
-        bits, duration_ps = self.frame_bits(), self.frame_ps()
+        data_bits, bits, duration_ps = self._frame_format()
         levels = frame.sampled(bits, duration_ps)
         if levels & 1:
             return  # no start bit: seen as a disturbance
-        data_bits = self._data_bits()
         value = levels >> 1 & (1 << data_bits) - 1
         self.received_bytes += 1
         if len(self._rx) == FIFO_BYTES:
@@ -280,7 +285,8 @@ class Uart(Peripheral):
             return
         if not levels >> bits - 1:
             self._raise_flag(FRAME_ERROR)
-        if self._values[_CTRL] & _PARITY and levels >> 1 + data_bits & 1 != self._parity_bit(value):
+        parity = levels >> 1 + data_bits & 1
+        if self._values[_CTRL] & _PARITY and parity != self._parity_bit(value, data_bits):
             self._raise_flag(PARITY_ERROR)
             value |= 1 << 8
         self._rx.append(value)
