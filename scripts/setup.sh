@@ -32,9 +32,20 @@ if [ -n "$missing" ]; then
         exit 1
     fi
     say "installing Debian packages:$missing"
-    $sudo apt-get update -qq
+    # Another apt process may be at work: apt-get waits for the packages' locks, but not for that of the lists.
+    attempts=20
+    while ! problem=$($sudo apt-get update -qq 2>&1); do
+        attempts=$((attempts - 1))
+        case $attempts:$problem in
+            0:*) say "$problem"; exit 1 ;;
+            *lock*) say "another apt process is at work; trying again in 15 s" ;;
+            *) say "$problem"; exit 1 ;;
+        esac
+        sleep 15
+    done
     # shellcheck disable=SC2086 # the list is meant to be split
-    DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends $missing >/dev/null
+    DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends \
+        -o DPkg::Lock::Timeout=300 $missing >/dev/null
 fi
 
 if ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
