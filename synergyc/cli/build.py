@@ -81,7 +81,7 @@ def _summary(manifest: Manifest, output: Path) -> str:
         expected = app.predicted
         lines.append(
             f"  expected {expected.throughput_hz:.1f} runs/s (bound by {expected.bottleneck}),"
-            f" latency {expected.latency_ms:.2f} ms"
+            f" latency {expected.latency_ms:.2f} ms, {expected.unloaded_latency_ms:.2f} ms without other runs"
         )
         if app.accuracy is not None:
             lines += [f"  {line}" for line in _accuracy(app.accuracy)]

@@ -262,9 +262,13 @@ class _Reader:
         return shape[1:]
 
     def _origin(self, node: onnx.NodeProto) -> Origin:
-        """Return the layer's name: of the module whose weight it reads, or the node's; and its line."""
+        """Return the layer's name: of the module whose weight it reads, or the node's; and its line.
+
+        That is the innermost line outside torch.
+        """
         metadata = {item.key: item.value for item in node.metadata_props}
-        frames = list(_FRAME.finditer(metadata.get("pkg.torch.onnx.stack_trace", "")))
+        found = _FRAME.finditer(metadata.get("pkg.torch.onnx.stack_trace", ""))
+        frames = [frame for frame in found if "torch" not in Path(frame["file"]).parts]
         place = (Path(frames[-1]["file"]).name, int(frames[-1]["line"])) if frames else ("", 0)
         return Origin(_module(node), *place)
 

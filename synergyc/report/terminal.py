@@ -145,7 +145,7 @@ def expected_table(apps: Sequence[AppPlan]) -> Table:
     The first figures are what the app is sure to get: each unit serves all apps in turn, and a run waits for
     no other. Objectives compare them.
     """
-    numbers = ("runs/s", "ms", "uJ", "busy runs/s", "busy ms")
+    numbers = ("guaranteed runs/s", "unloaded ms", "uJ", "scheduled runs/s", "scheduled ms")
     table = _table("Expected", ("app", "busiest unit"), numbers)
     for app in apps:
         predicted = app.predicted
