@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from synergyc.plan.cost import CostModel
 from synergyc.plan.costing import app_plans
 from synergyc.plan.energy import idle_mw
 from synergyc.plan.goals import Figures, Score, Scorer, app_figures, optimistic
+from synergyc.plan.labels import with_some
 from synergyc.plan.layout import travel_bytes
 from synergyc.plan.needs import Needs
 from synergyc.plan.problem import Objective, PlanApp, PlanProblem
@@ -324,9 +325,14 @@ def make_instance(
     """
     units = unit_index(problem)
     models = [CostModel(problem, app, networks[app.name]) for app in problem.apps]
-    tables = tuple(candidate_table(model, units, max_candidates) for model in models)
+    checks = Checks(problem, networks, fits)
+    listed = [candidate_table(model, units, max_candidates) for model in models]
+    tables = tuple(
+        table if len(table) else with_some(table, partial(checks.segment_fits, table.model.app.name))
+        for table in listed
+    )
     scorer = Scorer(objective, Figures(), idle_drain(problem), problem.battery_h)
-    draft = Instance(problem, tables, Checks(problem, networks, fits), scorer)
+    draft = Instance(problem, tables, checks, scorer)
     best = Figures()
     for j in range(len(tables)):
         best = best + (draft.rest((j,), {}) or Figures())

@@ -14,12 +14,16 @@ from functools import cached_property
 
 import numpy as np
 
+from synergyc.diagnostics import Diagnostic, SynergyError
 from synergyc.plan.columns import Block, ChainCosts, Floats, Indices, Mask
 from synergyc.plan.space import Chain, allowed_devices, interact_devices, sense_devices
-from synergyc.plan.table import CandidateTable, with_blocks
+from synergyc.plan.table import CandidateTable, deadline_missed, unit_index, with_blocks
 
 _ROWS_AT_ONCE = 50_000
 """Longer labels that are looked at together: some tens of megabytes."""
+
+_SOME = 1_000
+"""Begins that go on where a table would list too many chains: selectors have something to choose from."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,9 @@ class Labels:
 Keep = Callable[[Labels], Labels]
 """Returns those of some labels that are worth being made longer."""
 
+Fits = Callable[[str, int, int], bool]
+"""Tells whether layers fit a chip of their own: asked are device, first and last layer."""
+
 
 @dataclass(frozen=True)
 class LongChains:
@@ -70,6 +77,12 @@ class LongChains:
     costs: ChainCosts
     fewest: int
     most: int
+
+    @staticmethod
+    def of(table: CandidateTable) -> LongChains:
+        """Return the chains that ``table`` does not list."""
+        costs = ChainCosts(table.model, unit_index(table.model.problem))
+        return LongChains(costs, table.unlisted[0], table.unlisted[-1])
 
     def start(self) -> Labels:
         """Return every begin of one segment."""
@@ -98,6 +111,23 @@ class LongChains:
         found = Labels.together(parts)
         whole = found.ends[:, -1] == self._last
         return found.only(~whole), found.only(whole)
+
+    def some(self, most: int, fits: Fits) -> list[Labels]:
+        """Return some whole chains: in each round the ``most`` begins with the shortest latency go on.
+
+        Begins whose last segment does not fit go on only where no others are left.
+        """
+
+        def keep(labels: Labels) -> Labels:
+            fitting = self.fitting(labels, fits)
+            return fitting if len(fitting) else labels
+
+        begins, done = keep(self.start()), []
+        while len(begins):
+            latency_us = self._least(begins)[:, -2]
+            begins, whole = self.longer(begins.only(latency_us.argsort(kind="stable")[:most]), keep)
+            done.append(whole)
+        return done
 
     def bounds(self, labels: Labels, like: CandidateTable) -> CandidateTable:
         """Return what chains that begin with ``labels`` take at least, as rows that name no candidates."""
@@ -129,8 +159,8 @@ class LongChains:
                 chains.append(chain)
         return with_blocks(table, blocks, chains) if blocks else table
 
-    def fitting(self, labels: Labels, fits: Callable[[str, int, int], bool]) -> Labels:
-        """Return the labels whose last segment ``fits``: asked are device, first and last layer."""
+    def fitting(self, labels: Labels, fits: Fits) -> Labels:
+        """Return the labels whose last segment fits."""
         before = labels.ends[:, -2] if labels.ends.shape[1] > 1 else np.zeros(len(labels), dtype=np.intp)
         keys = np.column_stack([labels.devices[:, -1], before, labels.ends[:, -1]])
         distinct, group = np.unique(keys, axis=0, return_inverse=True)
@@ -259,3 +289,22 @@ class LongChains:
                 onward[~others] = np.inf
                 found[missing, :, boundary] = onward.min(axis=1)
         return found
+
+
+def with_some(table: CandidateTable, fits: Fits) -> CandidateTable:
+    """Return ``table``, which lists nothing, with some of its candidates; all of them stay unlisted.
+
+    Raises SynergyError if none is found.
+    """
+    chains, app = LongChains.of(table), table.model.app
+    for labels in Labels.by_size(chains.some(_SOME, fits)):
+        table = chains.added(table, labels)
+    if not len(table):
+        message = (
+            f"app {app.name!r}: no chain of {chains.fewest} devices was found that can share its network"
+        )
+        hint = "split it among fewer devices, forbid some, or loosen its pins and deadline"
+        raise deadline_missed(table.model, chains.costs.units) or SynergyError(
+            Diagnostic("split-devices", message, app.location, hint=hint)
+        )
+    return table

@@ -125,7 +125,9 @@ def _result(instance: Instance, selection: Selection, selector: str, started: fl
         solve_s=solve_s,
         value=instance.scorer.value(instance.score(selection.rows)[0]),
         longest_chain={
-            table.model.app.name: table.unlisted[0] - 1 for table in instance.tables if table.unlisted
+            table.model.app.name: table.unlisted[0] - 1
+            for table in instance.tables
+            if table.unlisted and not table.model.app.split
         },
     )
 

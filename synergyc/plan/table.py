@@ -29,7 +29,11 @@ from synergyc.plan.space import (
 )
 
 MAX_CANDIDATES = 60_000
-"""Candidates of one app that are costed: longer chains of devices than these allow are left out."""
+"""Candidates of one app that are costed: longer chains of devices than these allow are left out.
+
+Three devices of twelve, for networks of ten layers. With them 20 apps x 12 devices take 1.1 GiB at most
+(benchmarks/plan.py).
+"""
 
 
 _COLUMNS = (
@@ -116,7 +120,9 @@ def candidate_table(
 ) -> CandidateTable:
     """Return all candidates of an app that keep its deadline, up to ``max_candidates`` by length of chains.
 
-    Raises SynergyError if there is none.
+    The shortest chains are listed in any case, unless they are more than ``MAX_CANDIDATES``: of an app that
+    asks for many devices by ``split``. Then the table may be empty, with all of them unlisted. Raises
+    SynergyError if there is no candidate.
     """
     parts: list[Block] = []
     chain_list: list[Chain] = []
@@ -127,7 +133,7 @@ def candidate_table(
         size, *longer = unlisted
         count = math.comb(len(costs.lasts) - 2, size - 1) * math.perm(len(model.problem.devices), size)
         swapping = model.problem.weight_swap and size <= MOST_SWAPPING
-        if parts and total + count > max_candidates and not swapping:
+        if (parts or count > MAX_CANDIDATES) and total + count > max_candidates and not swapping:
             break
         cuts, unlisted = costs.cut_rows(size), tuple(longer)
         for chain in chains(model.problem, model.app, (size,)):
@@ -136,12 +142,15 @@ def candidate_table(
                 parts.append(block)
                 chain_list.append(chain)
                 total += len(block.cuts)
+    if not parts and unlisted:
+        for chain in chains(model.problem, model.app, unlisted[:1]):
+            return _joined(model, [costs.block(chain, costs.cut_rows(unlisted[0])[:0])], [chain], unlisted)
     if not parts:
-        raise _deadline_missed(model, units) or explain_empty(model.problem, model.app, model.network)
+        raise deadline_missed(model, units) or explain_empty(model.problem, model.app, model.network)
     return _joined(model, parts, chain_list, unlisted)
 
 
-def _deadline_missed(model: CostModel, units: dict[str, int]) -> SynergyError | None:
+def deadline_missed(model: CostModel, units: dict[str, int]) -> SynergyError | None:
     """Return the error for an app of which no candidate keeps the deadline; None if it has none anyway."""
     deadline_ms = model.app.deadline_ms
     if deadline_ms is None:
@@ -149,6 +158,8 @@ def _deadline_missed(model: CostModel, units: dict[str, int]) -> SynergyError | 
     try:
         late = candidate_table(replace(model, app=replace(model.app, deadline_ms=None)), units)
     except SynergyError:
+        return None
+    if not len(late):
         return None
     return SynergyError(
         Diagnostic(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from itertools import product
 
@@ -12,11 +12,13 @@ import numpy as np
 import pytest
 
 from synergyc.diagnostics import SynergyError
+from synergyc.plan import table as listing
 from synergyc.plan.columns import ChainCosts
 from synergyc.plan.cost import CostModel
 from synergyc.plan.costing import app_plans
 from synergyc.plan.instance import Instance, make_instance
 from synergyc.plan.labels import LongChains
+from synergyc.plan.problem import PlanPin
 from synergyc.plan.selectors import Budget, Selection, find_selector
 from synergyc.plan.selectors.exact import Search, by_parts
 from synergyc.plan.selectors.growth import grown, with_begins
@@ -66,6 +68,45 @@ def test_exact_finds_the_best_of_all_lengths(make: Callable[[int], RandomCase]) 
         longest = max(longest, *(len(everything.candidate(j, r).devices) for j, r in enumerate(truth.rows)))
     assert solved > 10
     assert longest > 3 or make is random_case
+
+
+def test_tables_that_may_list_nothing_hold_some_chains(monkeypatch: pytest.MonkeyPatch) -> None:
+    # As of an app that is split among many devices. Truth: exhaustive, with everything listed.
+    solved = 0
+    for seed in range(24):
+        case = long_case(seed)
+        everything = instance_of(case)
+        if everything is None or everything.size > MOST_PLANS or isinstance(case.objective, Mapping):
+            continue  # weights are relative to the best that is listed
+        truth = selection(everything, "exhaustive")
+        with monkeypatch.context() as patch:
+            patch.setattr(listing, "MAX_CANDIDATES", 0)
+            few = instance_of(case, 0)
+        assert few is not None
+        assert all(table.unlisted for table in few.tables)
+        found = selection(few, "exact")
+        assert (truth is None) == (found is None)
+        if truth is not None and found is not None and found.grown is not None:
+            solved += 1
+            assert found.optimal
+            assert found.grown.score(found.rows)[0] == pytest.approx(
+                everything.score(truth.rows)[0], rel=1e-8
+            )
+    assert solved > 2
+
+
+def test_a_split_of_which_no_chain_is_found_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    case = long_case(0)
+    devices, layers = case.problem.devices, case.networks[case.problem.apps[0].name].layers
+    assert len(layers) - 2 < len(devices) <= len(layers)
+    together = PlanPin(0, 2, devices[0].name)  # what is left is too little for the other devices
+    asked = replace(case.problem.apps[0], split=len(devices), pins=(together,), deadline_ms=None)
+    monkeypatch.setattr(listing, "MAX_CANDIDATES", 0)
+    problem = replace(case.problem, apps=(asked, *case.problem.apps[1:]))
+    with pytest.raises(SynergyError) as error:
+        make_instance(problem, case.networks, case.fits, case.objective, 0)
+    assert error.value.diagnostics[0].rule == "split-devices"
+    assert repr(asked.name) in error.value.diagnostics[0].message
 
 
 @pytest.mark.parametrize("seed", range(0, 24, 2))

@@ -96,34 +96,35 @@ def exact(instance: Instance, budget: Budget) -> Selection:
 def _with_long_chains(search: Search) -> tuple[Search, float]:
     """Search chains of all lengths; return the search with those that were built, and the bound.
 
-    Where loads are searched in brackets, long chains are built only in those where a plan with their first
-    segments, as if these were all, may be better.
+    Long chains are built only of apps, and in brackets of loads, where a plan with their first segments, as
+    if these were all, may be better.
     """
     listed = search.instance
+    sizes = [len(table) for table in listed.tables]
     opened: list[Part] = []
-    if splits(listed):
-        search = replace(search, instance=with_begins(listed))
-        bound = by_parts(search, opened=opened)
-        search = replace(search, instance=listed)
-        if not opened and math.isinf(bound):
-            return replace(search, instance=_complete(listed)), bound
-        if search.budget.spent:
-            return search, min([bound, *(part.bound for part in opened)])
-    else:
-        part = reduced(whole(listed), search.score[0])
-        if part is not None:
-            _exchange_inside(search, part)
+    search = replace(search, instance=with_begins(listed))
+    # Brackets are many: each of them divided by apps would cost more than it saves.
+    bound = by_parts(search, opened=opened, listed=None if splits(listed) else sizes)
+    search = replace(search, instance=listed)
+    if search.budget.spent:
+        return search, min([bound, *(part.bound for part in opened)])
+    listed = _without_useless(listed, opened)
+    if not opened:
+        return replace(search, instance=listed), bound
     bracket = around(opened)
     budget = Budget.of(search.budget.left_s * _GROWTH_SHARE)
     longer = grown(replace(listed, bracket=bracket), search.score[0], budget)
     search = replace(search, instance=replace(longer.instance, bracket=None))
-    sizes = [len(table) for table in listed.tables]
     return search, min(by_parts(search, bracket, listed=sizes), longer.bound)
 
 
-def _complete(instance: Instance) -> Instance:
-    """Return ``instance`` where no unlisted chain is of use."""
-    return replace(instance, tables=tuple(replace(table, unlisted=()) for table in instance.tables))
+def _without_useless(instance: Instance, opened: Sequence[Part]) -> Instance:
+    """Return ``instance`` without unlisted chains of apps that are begun in none of the ``opened`` parts."""
+    tables = list(instance.tables)
+    for j, table in enumerate(tables):
+        if not any(part.instance.tables[j].begun.any() for part in opened):
+            tables[j] = replace(table, unlisted=())
+    return replace(instance, tables=tuple(tables))
 
 
 def _each_fits_alone(instance: Instance) -> bool:

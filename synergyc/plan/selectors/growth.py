@@ -10,15 +10,18 @@ from functools import partial
 
 import numpy as np
 
-from synergyc.plan.columns import ChainCosts, Floats, Mask
+from synergyc.plan.columns import Floats, Mask
 from synergyc.plan.instance import Instance
 from synergyc.plan.labels import Labels, LongChains
 from synergyc.plan.selectors.base import Budget
 from synergyc.plan.selectors.reduction import KEPT, Outlook, halved, outlook, within
-from synergyc.plan.table import CandidateTable, stacked, unit_index
+from synergyc.plan.table import CandidateTable, stacked
 
 MOST_LABELS = 30_000
-"""Begins of chains of one app that are kept; of more, those with the lowest bounds."""
+"""Begins and whole chains of one app that are kept in a round; of more, those with the lowest bounds.
+
+A round makes up to a hundred of each; they are bounded a part at a time, so that memory is not what limits.
+"""
 
 _FEW = 300
 """Apps with at most so many begins grow together."""
@@ -145,19 +148,30 @@ class _Growth:
 
     def _longer(self, j: int, front: _Front, view: Outlook, like: CandidateTable) -> _Front:
         """Return the chains of app ``j`` with one more segment; if there are too many, the best of them."""
-        begins, most = front.begins, 0 if self.budget.spent else self.most
-        if len(begins) > most:
-            scores = view.scores(j, front.chains.bounds(begins, like))
-            order = np.argsort(scores, kind="stable")
-            self.bound = min(self.bound, float(scores[order[most]]))
-            begins = begins.only(np.sort(order[:most]))
+
+        def scores(labels: Labels) -> Floats:
+            return view.scores(j, front.chains.bounds(labels, like))
 
         def keep(labels: Labels) -> Labels:
+            if self.budget.spent:
+                self.bound = min(self.bound, least)
+                return labels.only(slice(0))
             close = labels.only(self._close(view, j, front.chains.bounds(labels, like)))
             return front.chains.fitting(close, _fits(self.instance, j))
 
+        begins = self._best(front.begins, scores)
+        least = float(scores(begins).min(initial=math.inf))
         longer, done = front.chains.longer(begins, keep)
-        return replace(front, begins=longer, done=(*front.done, done))
+        return replace(front, begins=longer, done=(*front.done, self._best(done, scores)))
+
+    def _best(self, labels: Labels, scores: Callable[[Labels], Floats]) -> Labels:
+        """Return as many of ``labels`` as may be kept, those with the lowest bounds."""
+        if len(labels) <= self.most:
+            return labels
+        bounds = scores(labels)
+        order = np.argsort(bounds, kind="stable")
+        self.bound = min(self.bound, float(bounds[order[self.most]]))
+        return labels.only(np.sort(order[: self.most]))
 
     def _close(self, view: Outlook, j: int, table: CandidateTable) -> Mask:
         scores: Floats = view.scores(j, table)
@@ -165,9 +179,7 @@ class _Growth:
 
 
 def _front(instance: Instance, j: int) -> _Front:
-    table = instance.tables[j]
-    costs = ChainCosts(table.model, unit_index(instance.problem))
-    chains = LongChains(costs, table.unlisted[0], table.unlisted[-1])
+    chains = LongChains.of(instance.tables[j])
     return _Front(chains, chains.fitting(chains.start(), _fits(instance, j)))
 
 
