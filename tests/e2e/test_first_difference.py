@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from synergyc.diagnostics import SynergyError
 from synergyc.manifest import read_manifest
+from synergyc.pipeline.report import build_report
 from synergyc.pipeline.run import RunOptions, run
 from synergyc.report.outcome import FirstDifference
 from synergyc.report.outcome_tables import verdict
@@ -35,12 +37,14 @@ def _flip_weights(build: Path, device: str) -> None:
 
 def _flip_activation(build: Path, device: str, layer: int) -> None:
     """Take the ReLU from a layer, in the registers of all quadrants."""
-    pattern = rf"0x([0-9a-f]{{8}})u, 0x([0-9a-f]{{8}})u\}}, /\* layer {layer} quadrant \d LCTL \*/"
+    pattern = rf"0x([0-9a-f]{{8}})u / 4u, (\d), 0x([0-9a-f]{{8}})u\}}, /\* layer {layer} quadrant \d LCTL \*/"
     found = re.findall(pattern, _segment_source(build, device))
     assert found
-    for address, value in ((int(one, 16), int(two, 16)) for one, two in found):
+    for address, more, text in found:
+        place = int(address, 16) // 4 | int(more) << 30  # bit fields of cnn_write_t
+        value = int(text, 16)
         assert value & _RELU
-        damage(build, device, words(address, value), words(address, value ^ _RELU))
+        damage(build, device, words(place, value), words(place, value ^ _RELU))
 
 
 def _found(build: Path, runs: int = 3) -> FirstDifference:
@@ -68,6 +72,16 @@ def test_a_wrong_register_in_the_middle_is_found(digits_copy: Path) -> None:
     assert (found.layer, found.device) == ("conv3_0", "wrist")
     assert "computed -" in found.message
     assert "the reference has 0;" in found.message
+
+
+def test_layers_are_not_told_for_another_placement(digits_copy: Path) -> None:
+    """What lies where is not recorded, but made again: a build that is placed otherwise is refused."""
+    manifest = json.loads((digits_copy / "manifest.json").read_text())
+    segment = manifest["devices"][0]["segments"][0]
+    segment["placement"] = segment["placement"][::-1]
+    (digits_copy / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(SynergyError, match=r"\[placement-differs\]"):
+        build_report(digits_copy, 0)
 
 
 def test_the_command_names_the_layer(digits_copy: Path) -> None:
