@@ -45,6 +45,8 @@ class SegmentRecord(_Record):
     predicted_cycles: int
     residency: int = 0
     """Segments of a device with one number are in its accelerator's memories together."""
+    placement: str = ""
+    """SHA-256 of where the build placed its layers: what places them again must come to the same."""
 
 
 class LoadRecord(_Record):

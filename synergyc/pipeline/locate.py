@@ -6,23 +6,21 @@ networks: which layer is which is told here, by placing the build's networks aga
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from itertools import groupby
 from pathlib import Path
 
 from synergyc import reference
 from synergyc.emulate.accelerator import Accelerator
 from synergyc.emulate.accelerator.network import LayerRun
-from synergyc.ir.network import Network
 from synergyc.ir.types import Array
-from synergyc.manifest import DeviceRecord, Manifest, SegmentRecord
+from synergyc.manifest import Manifest
 from synergyc.pipeline.expectation import Expected
 from synergyc.pipeline.layer_difference import Difference, OtherLayerError, first_difference
+from synergyc.pipeline.replacing import placed_segments
 from synergyc.pipeline.run import RunOptions, Session
 from synergyc.report.outcome import AppOutcome, FirstDifference, RunOutcome
 from synergyc.synth.placed import PlacedNetwork
-from synergyc.synth.resident import place_resident
 from synergyc.targets import Chip, load_chip
 
 LayerRuns = tuple[LayerRun, ...]
@@ -121,22 +119,11 @@ def _differences(
         # the apps run one after the other, and an app's segments in order, after the self-test of all
         turns = sorted(device.segments, key=lambda item: (order.index(item.app), item.first_layer))
         run = recorders[device.name].runs[-len(turns) :][turns.index(segment)]
-        placed = _placed(device, networks, chip)[segment.name]
+        placed = placed_segments(device, networks, chip)[segment.name]
         difference = _compared(placed, run, tensors, chip)
         if difference is not None:
             layer, what = difference
             yield FirstDifference(0, f"{layer} on {device.name}: {what}", layer, device.name, segment.name)
-
-
-def _placed(device: DeviceRecord, networks: Mapping[str, Network], chip: Chip) -> dict[str, PlacedNetwork]:
-    """Return the segments of a device where the build placed them."""
-    found: dict[str, PlacedNetwork] = {}
-    in_sets = sorted(device.segments, key=lambda item: item.residency)  # stable: else as they were built
-    for _, members in groupby(in_sets, key=lambda item: item.residency):
-        segments: Sequence[SegmentRecord] = list(members)
-        parts = [networks[item.app].segment(item.first_layer, item.last_layer) for item in segments]
-        found |= zip((item.name for item in segments), place_resident(parts, chip), strict=True)
-    return found
 
 
 def _compared(

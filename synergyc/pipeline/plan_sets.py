@@ -15,6 +15,7 @@ from synergyc.ir.network import Network
 from synergyc.pipeline.engines import Generate
 from synergyc.pipeline.models import PreparedModel
 from synergyc.pipeline.planning import segment_network
+from synergyc.pipeline.replacing import placed_again
 from synergyc.plan.types import Plan, Segment
 from synergyc.synth.placed import PlacedNetwork
 from synergyc.synth.program import Program
@@ -38,14 +39,18 @@ Sets = Mapping[str, tuple[_Set, ...]]
 
 
 def chosen_sets(system: System, models: Mapping[str, PreparedModel], chosen: FallbackPlan) -> Sets:
-    """Return the sets of the chosen plan; its segments are placed as when their programs were made."""
+    """Return the sets of the chosen plan; its segments are placed as when their programs were made.
+
+    Raises SynergyError (``placement-differs``) if they are not.
+    """
     found = {}
     for device in system.devices:
         sets = []
         for segments in chosen.plan.residency_sets(device.name):
-            placed = place_resident([_network(models, segment) for segment in segments], device.chip)
+            networks = [_network(models, segment) for segment in segments]
             keys = [_key(segment) for segment in segments]
             programs = [chosen.programs[segment.name] for segment in segments]
+            placed = placed_again(networks, [program.placement for program in programs], device.chip)
             sets.append(_Set(dict(zip(keys, placed, strict=True)), dict(zip(keys, programs, strict=True))))
         found[device.name] = tuple(sets)
     return found

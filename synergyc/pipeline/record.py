@@ -246,6 +246,7 @@ def _segment(segment: Segment, plan: Plan, model: PreparedModel, program: Progra
         weight_bytes=4 * program.weight_words,
         predicted_cycles=predicted.cycles[segment.name],
         residency=segment.residency,
+        placement=program.placement,
     )
 
 

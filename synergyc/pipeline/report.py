@@ -10,6 +10,7 @@ from pathlib import Path
 from synergyc.ir import store
 from synergyc.ir.network import Network
 from synergyc.manifest import DeviceRecord, Manifest, SegmentRecord, checked_bytes, read_manifest
+from synergyc.pipeline.replacing import placed_segments
 from synergyc.pipeline.run import RunOptions, run
 from synergyc.plan.cost import CostModel
 from synergyc.plan.problem import PlanApp, PlanDevice, PlanLink, PlanProblem
@@ -19,8 +20,7 @@ from synergyc.plan.types import Schedule
 from synergyc.report.html import Block, BuildReport, MemoryMap
 from synergyc.synth.occupancy import weight_slots
 from synergyc.synth.placed import PlacedNetwork
-from synergyc.synth.resident import place_resident
-from synergyc.targets import link_medium, load_board, load_chip
+from synergyc.targets import Chip, link_medium, load_board, load_chip
 
 _SHOWN_RUNS = 12
 """Runs of each app whose schedule is played."""
@@ -99,22 +99,22 @@ def _candidate(manifest: Manifest, name: str, network: Network) -> Candidate:
 
 def _memory_maps(device: DeviceRecord, networks: dict[str, Network]) -> Iterator[MemoryMap]:
     """Yield what lies in a device's memories: a map for each residency set."""
+    chip = load_chip(device.chip)
+    placed = placed_segments(device, networks, chip)
     for number in sorted({item.residency for item in device.segments}):
         segments = tuple(item for item in device.segments if item.residency == number)
         title = f"{device.name}, weights in set {number}" if device.loads else device.name
-        yield _memory_map(title, device, segments, networks)
+        yield _memory_map(title, chip, segments, placed)
 
 
 def _memory_map(
-    title: str, device: DeviceRecord, segments: tuple[SegmentRecord, ...], networks: dict[str, Network]
+    title: str, chip: Chip, segments: tuple[SegmentRecord, ...], placed: dict[str, PlacedNetwork]
 ) -> MemoryMap:
-    chip = load_chip(device.chip)
-    parts = [networks[item.app].segment(item.first_layer, item.last_layer) for item in segments]
-    placed = place_resident(parts, chip)
     cnn = chip.cnn
     weights: list[Block] = []
     data: list[Block] = []
-    for record, network in zip(segments, placed, strict=True):
+    for record in segments:
+        network = placed[record.name]
         for layer in network:
             label = f"{record.name}: {layer.layer.name}"
             if layer.stores_weights:
@@ -125,7 +125,7 @@ def _memory_map(
     slots_limit = max(cnn.slots(processor) for processor in range(cnn.processors))
     return MemoryMap(
         title,
-        device.chip,
+        chip.name,
         cnn.processors,
         slots_limit,
         cnn.instances,

@@ -6,12 +6,19 @@ rules. Section numbers in this package refer to ``docs/accelerator.md``.
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from synergyc.ir.network import Layer, LayerOp, Tensor
 from synergyc.synth.lowering import HardwareForm, hardware_form
+
+_FORMS = (
+    *("read_gap", "big", "binary", "streaming", "stream_kernel", "read_ahead", "fourfold"),
+    *("grouped_passes", "reset_before", "bypass", "stops"),
+)
+"""What a placement decides about a layer beside the places that are printed."""
 
 
 @dataclass(frozen=True)
@@ -166,6 +173,13 @@ class PlacedNetwork:
     def last_layer(self) -> int:
         """Hardware layer behind which execution ends."""
         return self.layers[self.last].hardware_layer
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the placement, in hexadecimal: networks of one digest lie alike."""
+        forms = [[int(getattr(layer, name)) for name in _FORMS] for layer in self.layers]
+        text = f"{self}{forms} {int(self.fifo)} {self.weight_start}"
+        return hashlib.sha256(text.encode()).hexdigest()
 
     def __str__(self) -> str:
         lines = [f"placed {self.name} on {self.chip}, quadrants {', '.join(map(str, self.quadrants))}"]

@@ -93,7 +93,7 @@ class LayerSummary:
 class Program:
     """Everything that runs one segment on one chip's accelerator.
 
-    ``engine`` and ``engine_version`` say what made it.
+    ``engine`` and ``engine_version`` say what made it, ``placement`` of what (``PlacedNetwork.digest``).
     ``quadrants`` are those in use, the first is the master; ``done`` lists the control registers that the
     interrupt handler clears (address, bits to clear). With ``fifo_ports`` the input is not loaded before the
     start: it is pushed afterwards, a word for each port in turn.
@@ -114,6 +114,7 @@ class Program:
     outputs: tuple[TensorLayout, ...]
     fifo_ports: tuple[FifoPort, ...] = ()
     engine_version: str = ""
+    placement: str = ""
 
     def phases(self) -> Iterator[tuple[str, tuple[Step, ...]]]:
         """Yield phase names and their steps in the order of execution (input is loaded before start)."""

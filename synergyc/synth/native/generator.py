@@ -58,6 +58,7 @@ def generate(placed: PlacedNetwork, chip: Chip, control: ControlOptions = VENDOR
         outputs=tuple(layout_of(tensor, cnn) for tensor in placed.outputs),
         fifo_ports=fifo_ports(placed, cnn),
         engine_version=synergyc.__version__,
+        placement=placed.digest,
     )
 
 
