@@ -82,6 +82,7 @@ def main() -> None:
 def _fail(diagnostics: Sequence[Diagnostic]) -> NoReturn:
     if "--json" in sys.argv[1:]:
         items = [item.to_json() for item in diagnostics]
-        print(json.dumps({"ok": False, "diagnostics": items}, indent=2))
+        with suppress(OSError):  # standard output may be what is full
+            print(json.dumps({"ok": False, "diagnostics": items}, indent=2), flush=True)
     show(diagnostics)
     raise SystemExit(1) from None

@@ -15,6 +15,9 @@ from synergyc.targets import data_folder
 
 _COLOURS = ("#3b76af", "#ef8536", "#519e3e", "#c53a32", "#8d69b8", "#84584e", "#d57dbe", "#7f7f7f")
 
+_NO_APP = "#999999"
+"""Work that is of no app, such as heartbeats of links."""
+
 _WIDTH = 900
 """Of the drawings, in pixels."""
 
@@ -144,7 +147,8 @@ def _timeline(schedule: Schedule, units: list[str], colours: Mapping[str, str]) 
             continue
         left = max(0.0, (span.begin_us - begin_us) * scale)
         right = min(float(_WIDTH), (span.end_us - begin_us) * scale)
-        label = f"{span.app} run {span.run}: {span.task}, {span.end_us - span.begin_us:,.1f} us"
+        who = f"{span.app} run {span.run}: " if span.app else ""
+        label = f"{who}{span.task}, {span.end_us - span.begin_us:,.1f} us"
         row = 22 * units.index(span.unit)
         boxes.append(
             _Box(
@@ -152,7 +156,7 @@ def _timeline(schedule: Schedule, units: list[str], colours: Mapping[str, str]) 
                 row,
                 round(max(right - left, 0.5), 2),
                 18,
-                colours[span.app],
+                colours.get(span.app, _NO_APP),
                 label,
                 faint=span.task == HELD,
             )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import json
 import os
 import sys
@@ -13,6 +14,13 @@ from click.testing import CliRunner
 
 from synergyc.cli import main as entry
 from synergyc.cli import run, train
+
+
+class Full(io.StringIO):
+    """A standard output that takes nothing."""
+
+    def write(self, text: str) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 @pytest.mark.parametrize(
@@ -52,3 +60,7 @@ def test_a_full_disk_is_a_diagnostic(
     out, shown = capsys.readouterr()
     assert json.loads(out)["diagnostics"][0]["rule"] == "file-system"
     assert shown == f"{tmp_path}/wrist.elf: error: No space left on device [file-system]\n"
+    monkeypatch.setattr(sys, "stdout", Full())
+    with pytest.raises(SystemExit):
+        entry.main()
+    assert "[file-system]" in capsys.readouterr().err
