@@ -345,8 +345,13 @@ class LoopCycles(_Data):
 
     round: float
     """One round of the main loop, beside its tasks."""
+    round_task: float
+    """For each of its tasks, whether they have ended."""
     infer_look: float
-    """A look at the accelerator that finds nothing to do; those of other tasks likewise."""
+    """A look at the accelerator while it runs; those at other tasks likewise, if there is nothing to do."""
+    choose: float
+    choose_segment: float
+    """A look at the accelerator while it does not run, and for each of its segments."""
     sense_look: float
     interact_look: float
     uart_look: float
@@ -354,8 +359,12 @@ class LoopCycles(_Data):
     """For each hand-off that begins or ends at a UART."""
     word_saving: float
     """What a word of an input or a result takes less than ``word_ns`` says."""
+    write_register: float
+    """What a register that is written takes more than ``word_ns`` says."""
+    region: float
+    """Each piece of consecutive words of an input or a result."""
     start: float
-    """Starting an inference beside the words of its input."""
+    """Starting an inference beside the words of its input, and its registers."""
     done: float
     """The accelerator's interrupt."""
     finish: float
@@ -391,12 +400,15 @@ class Runtime(_Data):
     """By the name of the function."""
     infer_cycles: float
     """Start, end and polling of one inference, beside the words that are moved."""
+    result_line_cycles: float
+    """For a result's line on the console, beside its characters."""
     result_character_cycles: float
     """For each character of a result's line on the console."""
     result_characters: int
     """Characters of a result's line beside the app's name and the values."""
     whole_result_bytes: int
-    """Of larger results a digest is written."""
+    """Of larger results a digest is written, after the first ``whole_result_runs`` runs."""
+    whole_result_runs: int
     digest_characters: int
     queue_tensors: int
     """Tensors that wait between two tasks."""
@@ -433,6 +445,8 @@ class Runtime(_Data):
     answer_wait_share: float
     """Part of it for which an answer may wait for more frames."""
     peer_busy_us: float
+    call_us: float
+    """After this time without a call an end of a secured link that does not call itself wishes for one."""
 
 
 class Medium(_Data):

@@ -61,9 +61,17 @@ class Accelerator:
 
     is_polled = False
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether it runs, or weights are being loaded."""
+        return self._running is not None or self._loading is not None
+
     def look(self) -> float:
         """See ``Task``."""
-        return self._runtime.loop.infer_look
+        loop = self._runtime.loop
+        if self._running is not None:
+            return loop.infer_look
+        return loop.choose + len(self.inferences) * loop.choose_segment
 
     @property
     def is_ready(self) -> bool:
@@ -73,10 +81,11 @@ class Accelerator:
         return self._loading is not None or self._chosen() is not None
 
     def work(self) -> Process:
-        """Take the result of the run that is done, load a part of a set, or start a run."""
+        """Take the result of the run that is done, then load a part of a set, or start a run."""
         if self._running is not None:
             yield from self._finish(*self._running)
-        elif self._loading is not None:
+            self.device.idle(self.look())
+        if self._loading is not None:
             yield from self._load(*self._loading)
         elif (chosen := self._chosen()) is not None:
             self._next = self.inferences.index(chosen) + 1
@@ -148,3 +157,32 @@ class Accelerator:
         self._note(Span(unit, *who, "unload", unload_us, device.env.now))
         item.target.push(run)
         self._running = None
+
+
+class Between:
+    """The accelerator between two other tasks: asked if it works, or the task before has done something.
+
+    Otherwise no segment can have become ready.
+    """
+
+    def __init__(self, accelerator: Accelerator) -> None:
+        self._accelerator, self._device = accelerator, accelerator.device
+
+    is_polled = False
+
+    @property
+    def _is_asked(self) -> bool:
+        return self._device.has_worked or self._accelerator.is_busy
+
+    def look(self) -> float:
+        """See ``Task``."""
+        return self._accelerator.look() if self._is_asked else 0.0
+
+    @property
+    def is_ready(self) -> bool:
+        """See ``Task``."""
+        return self._is_asked and self._accelerator.is_ready
+
+    def work(self) -> Process:
+        """See ``Task``."""
+        return self._accelerator.work()

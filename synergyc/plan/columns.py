@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from synergyc.plan.cost import CostModel, link_unit, weight_bytes
-from synergyc.plan.cpu_work import CONSOLE_BITS, result_characters
+from synergyc.plan.cpu_work import CONSOLE_BITS, result_characters, result_cycles
 from synergyc.plan.energy import bus_energy_uj
 from synergyc.plan.layout import WORD_BYTES
 from synergyc.plan.space import Chain, is_segment, legal_cuts
@@ -259,9 +259,9 @@ class ChainCosts:
         device, tail_us = self.model.problem.device(interact), self.model.tail_us(interact)
         if device.console_bd is None:
             return {f"{interact}.cpu": tail_us}
-        characters = result_characters(self.model.app.name, self.model.result_bytes(last))
-        cpu_us = characters * load_runtime().result_character_cycles * 1e6 / device.chip.clocks.cpu_hz
-        line_us = characters * CONSOLE_BITS * 1e6 / device.console_bd
+        result = (self.model.app.name, self.model.result_bytes(last))
+        cpu_us = result_cycles(*result) * 1e6 / device.chip.clocks.cpu_hz
+        line_us = result_characters(*result) * CONSOLE_BITS * 1e6 / device.console_bd
         return {f"{interact}.cpu": tail_us + cpu_us, f"{interact}.console": line_us}
 
     def _pinned(self, devices: tuple[str, ...], lasts: npt.NDArray[np.int32]) -> Mask:

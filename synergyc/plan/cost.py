@@ -12,10 +12,10 @@ from dataclasses import dataclass, field, replace
 
 from synergyc.ir.network import Layer, Network
 from synergyc.plan.costing import Costing, Work
-from synergyc.plan.cpu_work import CONSOLE_BITS, prepare_cycles, result_characters, tail_cycles
+from synergyc.plan.cpu_work import CONSOLE_BITS, prepare_cycles, result_characters, result_cycles, tail_cycles
 from synergyc.plan.cycles import START_CYCLES, layer_cycles, network_cycles, offset_matters
 from synergyc.plan.energy import bus_energy_uj, layer_energy_uj, running_energy_uj
-from synergyc.plan.layout import WORD_BYTES, travel_bytes
+from synergyc.plan.layout import WORD_BYTES, region_count, travel_bytes
 from synergyc.plan.problem import PlanApp, PlanLink, PlanProblem
 from synergyc.plan.space import Candidate
 from synergyc.plan.transfer import transfer_cost
@@ -62,6 +62,7 @@ class CostModel:
             return self._replicas(candidate)
         steps = list(way)
         passed_bytes: dict[str, int] = {}
+        regions: dict[str, tuple[int, int]] = {}
         work: list[Work] = []
         hand_offs: list[HandOff] = []
         cycles: dict[str, int] = {}
@@ -82,6 +83,7 @@ class CostModel:
             weights_us[segment.name] = cost.weights_us
             inference = self._inference(segment, cost)
             passed_bytes[segment.name] = self._passed_bytes(segment)
+            regions[segment.name] = self._regions(segment)
             work += [replace(item, segment=segment.name) for item in inference]
             place = segment.device
         for hand_off in self._hops(place, candidate.interact_device, self.network.outputs, steps):
@@ -91,7 +93,14 @@ class CostModel:
         work += self._report(candidate)
         result_bytes = self.result_bytes(candidate.devices[-1])
         return Costing(
-            candidate, tuple(hand_offs), tuple(work), cycles, result_bytes, weights_us, passed_bytes
+            candidate,
+            tuple(hand_offs),
+            tuple(work),
+            cycles,
+            result_bytes,
+            weights_us,
+            passed_bytes,
+            regions,
         )
 
     def _replicas(self, candidate: Candidate) -> Costing:
@@ -101,11 +110,13 @@ class CostModel:
         hand_offs: list[HandOff] = []
         cycles: dict[str, int] = {}
         weights_us: dict[str, float] = {}
+        regions: dict[str, tuple[int, int]] = {}
         for segment in candidate.segments:
             alone = replace(candidate, devices=(segment.device,), replicated=False)
             costing = self.cost(alone)
             cycles[segment.name] = next(iter(costing.cycles.values()))
             weights_us[segment.name] = next(iter(costing.weights_us.values()))
+            regions[segment.name] = next(iter(costing.regions.values()))
             hand_offs += [replace(item, index=len(hand_offs) + i) for i, item in enumerate(costing.hand_offs)]
             work += [
                 replace(
@@ -118,7 +129,9 @@ class CostModel:
                 for item in costing.work
             ]
         result_bytes = self.result_bytes(candidate.devices[-1])
-        return Costing(candidate, tuple(hand_offs), tuple(work), cycles, result_bytes, weights_us)
+        return Costing(
+            candidate, tuple(hand_offs), tuple(work), cycles, result_bytes, weights_us, regions=regions
+        )
 
     def boundary(self, last: int) -> tuple[str, ...]:
         """Return the tensors that cross after layer ``last``: -1 the inputs, the last layer the outputs."""
@@ -185,6 +198,15 @@ class CostModel:
         chip = self.problem.device(segment.device).chip
         made = {layer.output.name for layer in self.network.layers[segment.first : segment.last + 1]}
         return self.size_bytes([name for name in self.boundary(segment.last) if name not in made], chip)
+
+    def _regions(self, segment: Segment) -> tuple[int, int]:
+        """Return in how many pieces the input of a segment lies in its queue, and its result."""
+        cnn = self.problem.device(segment.device).chip.cnn
+        part = self.network.segment(segment.first, segment.last)
+        results = [self.network.tensor(name) for name in part.outputs]
+        return sum(region_count(item, cnn) for item in part.inputs), sum(
+            region_count(item, cnn) for item in results
+        )
 
     def _inference(self, segment: Segment, cost: SegmentCost) -> Iterator[Work]:
         """Yield load, start, infer and unload: the accelerator holds one run's data from load to unload."""
@@ -295,9 +317,10 @@ class CostModel:
         device = self.problem.device(candidate.interact_device)
         if device.console_bd is None:
             return
-        characters = result_characters(self.app.name, self.result_bytes(candidate.devices[-1]))
-        cpu_us = characters * load_runtime().result_character_cycles * 1e6 / device.chip.clocks.cpu_hz
-        source = "characters x result_character_cycles of runtime.yaml"
+        result = (self.app.name, self.result_bytes(candidate.devices[-1]))
+        characters = result_characters(*result)
+        cpu_us = result_cycles(*result) * 1e6 / device.chip.clocks.cpu_hz
+        source = "characters x result_character_cycles, bytes of a digest x check_byte, of runtime.yaml"
         yield Work("interact", (f"{device.name}.cpu",), cpu_us, 0.0, source, "emulated")
         line_us = characters * CONSOLE_BITS * 1e6 / device.console_bd
         source = f"bits of {characters} characters / console rate"

@@ -45,6 +45,8 @@ class Costing:
     """Loading of each segment's weights, once when its device boots, by segment name."""
     passed_bytes: Mapping[str, int] = field(default_factory=dict)
     """What a segment does not make but passes on to a later one, by segment name, where there is any."""
+    regions: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    """Pieces of consecutive words in which a segment's input and result lie, by segment name."""
 
 
 def app_plans(costings: Sequence[Costing]) -> tuple[AppPlan, ...]:

@@ -13,6 +13,10 @@ CONSOLE_BITS = 10
 """Start bit, eight data bits, stop bit."""
 
 
+_USUAL_DIGITS = 2
+"""Of a run's number: those that ``result_characters`` of the runtime counts."""
+
+
 def prepare_cycles(shape: Shape, *, reads_bytes: bool = False) -> float:
     """Return the CPU cycles that a sample of ``shape``, the sensor's own, takes to be prepared.
 
@@ -35,12 +39,27 @@ def tail_cycles(network: Network) -> float:
     return total
 
 
-def result_characters(app: str, size_bytes: int) -> int:
+def result_characters(app: str, size_bytes: int, run: int | None = None) -> int:
     """Return the characters of a result's line on the console: two hexadecimal digits for each byte.
 
-    Of large results, after the first few, only a digest is written.
+    Of large results only a digest is written, but for the first few runs; ``run`` None: one of the others.
     """
     runtime = load_runtime()
-    whole = size_bytes <= runtime.whole_result_bytes
-    values = 2 * size_bytes if whole else runtime.digest_characters
-    return runtime.result_characters + len(app) + values
+    values = 2 * size_bytes if _is_whole(size_bytes, run) else runtime.digest_characters
+    more_digits = 0 if run is None else len(str(run)) - _USUAL_DIGITS
+    return runtime.result_characters + more_digits + len(app) + values
+
+
+def result_cycles(app: str, size_bytes: int, run: int | None = None) -> float:
+    """Return the CPU cycles of writing a result's line; a digest is made of all its bytes."""
+    runtime = load_runtime()
+    digested_bytes = 0 if _is_whole(size_bytes, run) else size_bytes
+    characters = result_characters(app, size_bytes, run)
+    line = runtime.result_line_cycles + characters * runtime.result_character_cycles
+    return line + digested_bytes * runtime.loop.check_byte
+
+
+def _is_whole(size_bytes: int, run: int | None) -> bool:
+    runtime = load_runtime()
+    is_first = run is not None and run < runtime.whole_result_runs
+    return is_first or size_bytes <= runtime.whole_result_bytes

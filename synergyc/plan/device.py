@@ -73,6 +73,10 @@ class _Stretch:
     """Cycles of looking at all of them in vain then."""
 
 
+def _stretches(tasks: Sequence[Task]) -> list[_Stretch]:
+    return [_Stretch(list(group), polled) for polled, group in groupby(tasks, lambda task: task.is_polled)]
+
+
 class Interrupting(Protocol):
     """What takes a share of the CPU by interrupts."""
 
@@ -94,6 +98,10 @@ class Device:
         """(when, how long) of everything that the CPU did, us; interrupts too."""
         self.changes = 0
         """Grows with all after which a task that is not polled may have something to do."""
+        self.has_worked = False
+        """Whether the task that was asked last has done something."""
+        self.round_cycles = runtime.loop.round
+        """What a round of the main loop takes beside its tasks."""
         self._runtime, self._note = runtime, note
         self._us_per_cycle = 1e6 / chip.clocks.cpu_hz
         self._owed_us = 0.0
@@ -152,20 +160,25 @@ class Device:
         wake_us = self._runtime.first_wake_us + ticks * self._runtime.wake_us
         self.clock.at(wake_us, self.signal)
 
-    def run(self, boot: Process, tasks: Sequence[Task], end_of_round: Callable[[], Process]) -> Process:
-        """Boot, then go round for good: ``tasks`` in order."""
+    def run(
+        self,
+        boot: Process,
+        rounds: Sequence[Sequence[Task]],
+        turn: Callable[[], int],
+        end_of_round: Callable[[], Process],
+    ) -> Process:
+        """Boot, then go round for good: the tasks in the order of that of ``rounds`` whose ``turn`` it is."""
         yield from boot
-        stretches = [
-            _Stretch(list(group), polled) for polled, group in groupby(tasks, lambda task: task.is_polled)
-        ]
+        orders = [_stretches(tasks) for tasks in rounds]
         while True:
             busy = False
-            for stretch in stretches:
+            for stretch in orders[turn() % len(orders)]:
                 if stretch.refused_at == self.changes and self.clock.is_quiet(self.us(stretch.look_cycles)):
                     self.idle(stretch.look_cycles)
+                    self.has_worked = False
                 else:
                     busy = (yield from self._go_along(stretch)) or busy
-            self.idle(self._runtime.loop.round)
+            self.idle(self.round_cycles)
             yield from end_of_round()
             if busy:
                 continue
@@ -182,7 +195,8 @@ class Device:
             self.idle(task.look())
             if not self.clock.is_quiet(0.0):
                 yield from self.pass_by()  # something happens meanwhile
-            if task.is_ready:
+            self.has_worked = task.is_ready
+            if self.has_worked:
                 busy = True
                 yield from task.work()
         if not (busy or stretch.is_polled) and self.changes == before:

@@ -37,6 +37,12 @@ def travel_bytes(tensor: Tensor, cnn: Cnn) -> int:
     return math.prod(tensor.shape[1:]) * words_per_pixel * WORD_BYTES
 
 
+def region_count(tensor: Tensor, cnn: Cnn) -> int:
+    """Return in how many pieces of consecutive words ``tensor`` lies: one in each of its data memories."""
+    _, processors = channel_passes(tensor.shape[0], cnn)
+    return -(-processors // cnn.processors_per_instance)
+
+
 def switch_words(layers: int, cnn: Cnn) -> int:
     """Return about how many register words a switch to a resident network of so many layers writes.
 

@@ -24,10 +24,15 @@ _PARTS = 64
 
 
 class Hello(Enum):
-    """What brings a link up: each end says hello until the other one has answered."""
+    """What brings a link up: each end, of a secured link one, says hello until the other one has answered.
+
+    On a secured link the other end wishes to be called, and is sure of its peer by the proof.
+    """
 
     HELLO = "hello"
     ANSWER = "answer"
+    WISH = "wish"
+    PROOF = "proof"
 
 
 @dataclass(frozen=True)
@@ -165,6 +170,10 @@ class Link:
     hello_us: float = 0.0
     repeat_us: float = math.inf
     """A hello is said again after this time."""
+    secure: bool = False
+    wish_us: float = 0.0
+    """When an end of a secured link that was not called by then wishes to be."""
+    was_called: bool = False
     next_sender: int = 0
 
     @property
@@ -173,10 +182,19 @@ class Link:
         return self.knows_peer and self.is_known
 
     @property
+    def calls(self) -> bool:
+        """Whether this end says hello: of a secured link the one whose name comes first."""
+        return not self.secure or self.device.name < self.peer
+
+    @property
     def hello_due(self) -> bool:
-        """Whether it is time to say hello."""
-        if self.is_known or not self.said_hello:
-            return not self.is_known
+        """Whether it is time to say hello, or to wish for one that has not come."""
+        if self.is_known or (self.said_hello and not self._is_overdue):
+            return False
+        return self.calls or (not self.was_called and self.device.clock.now_us >= self.wish_us)
+
+    @property
+    def _is_overdue(self) -> bool:
         return self.device.clock.now_us - self.hello_us >= self.repeat_us
 
 
@@ -190,7 +208,17 @@ class LinkTask:
         line.join(device.name, self.reception)
         self._runtime, self._seal = runtime, medium.seal
         self._overhead = medium.frame_overhead_bytes - medium.air_overhead_bytes
-        self._reserve = medium.mtu_bytes + (1 + runtime.answer_reserve_frames) * self._overhead
+        fill = runtime.group_bytes  # a frame may need another code byte, which fills up another group
+        reserve = runtime.answer_reserve_frames * (self._overhead + fill - 1)
+        self._room = medium.mtu_bytes + self._overhead + fill + reserve
+
+    def open(self) -> None:
+        """Open the UART: from now on frames are received."""
+        self.reception.is_open = True
+        for link in self.links:
+            link.wish_us = self.device.clock.now_us + self._runtime.call_us
+            if not link.calls:
+                self.device.wake_at(link.wish_us)
 
     is_polled = True
 
@@ -228,7 +256,7 @@ class LinkTask:
         return receiver.must_answer and self.uart.room >= receiver.fragments.answer_bytes
 
     def _may_send(self, sender: Sender) -> bool:
-        return sender.has_more and self.uart.room >= sender.fragments.group * self._reserve
+        return sender.has_more and self.uart.room >= sender.fragments.group * self._room
 
     def work(self) -> Process:
         """Do everything that can be done at once."""
@@ -248,37 +276,48 @@ class LinkTask:
         content = frame.content
         if frame.target != self.device.name or link is None:
             return
-        if content is Hello.HELLO:
-            if not link.knows_peer:
-                link.knows_peer, link.said_hello = True, False
-            yield from self._say(link, Hello.ANSWER)
-        elif content is Hello.ANSWER:
-            link.is_known = True
+        if isinstance(content, Hello):
+            yield from self._greet(link, content)
         else:
             link.is_known = True
+            link.knows_peer = link.knows_peer or link.secure
             receiver, answer = content
             if answer is None:
                 receiver.take(frame.who)
             else:
                 receiver.sender.acknowledge(*answer)
 
+    def _greet(self, link: Link, content: Hello) -> Process:
+        if content is Hello.HELLO:
+            link.was_called = True
+            if not link.secure and not link.knows_peer:
+                link.knows_peer, link.said_hello = True, False
+            yield from self._say(link, Hello.ANSWER)
+        elif content is Hello.WISH:
+            link.said_hello = link.is_up
+        else:
+            link.is_known = True
+            link.knows_peer = link.knows_peer or link.secure
+            if link.secure and content is Hello.ANSWER:
+                yield from self._say(link, Hello.PROOF)
+
     def _serve(self, link: Link) -> Process:
         if link.hello_due:
             link.said_hello, link.hello_us = True, self.device.clock.now_us
             if link.repeat_us < math.inf:
                 self.device.wake_at(link.hello_us + link.repeat_us)
-            yield from self._say(link, Hello.HELLO)
+            yield from self._say(link, Hello.HELLO if link.calls else Hello.WISH)
         if not link.is_up:
             return
         for receiver in link.receivers:
             if self._may_answer(receiver):
                 yield from self._answer(link, receiver)
-        count = len(link.senders)
+        count, first = len(link.senders), link.next_sender
         for i in range(count):
-            sender = link.senders[(link.next_sender + i) % count]
-            if self._may_send(sender):
-                yield from self._send(link, sender)
-        link.next_sender = (link.next_sender + 1) % count if count else 0
+            at = (first + i) % count
+            if self._may_send(link.senders[at]):
+                link.next_sender = at + 1
+                yield from self._send(link, link.senders[at])
 
     def _send(self, link: Link, sender: Sender) -> Process:
         fragments = sender.fragments

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from synergyc.plan.cpu_work import result_characters, result_cycles
 from synergyc.plan.device import Device, Process, Queue, Run
 from synergyc.plan.types import Span
 from synergyc.plan.uart import Uart
@@ -145,15 +146,19 @@ class Interact:
         self,
         device: Device,
         console: Console,
+        place: int,
         app: str,
         source: Queue,
-        characters: int,
+        result_bytes: int,
         on_shown: Callable[[Run, float], None],
     ) -> None:
         self.device, self.app = device, app
         self._console, self._source, self._on_shown = console, source, on_shown
-        self._pieces = console.pieces(characters)
+        self._place = place
+        self._result_bytes = result_bytes
         self._left: list[int] = []
+        """Characters of the pieces of the line that are not written yet; ``_cycles`` for each of them."""
+        self._cycles = 0.0
 
     is_polled = False
 
@@ -171,14 +176,16 @@ class Interact:
         device, console, run = self.device, self._console, self._source.items[0]
         yield from device.pass_by()
         who = (self.app, run)
+        console.next = self._place + 1
         if not self._left:
-            self._left = list(self._pieces)
+            self._left = console.pieces(result_characters(self.app, self._result_bytes, run))
+            self._cycles = result_cycles(self.app, self._result_bytes, run) / sum(self._left)
             console.writer = self
             self._on_shown(who, console.uart.write(1))  # DMA begins with the first character
         else:
             console.uart.write(1)
         count = self._left.pop(0)
-        yield from device.spend(count * console.runtime.result_character_cycles, "interact", who)
+        yield from device.spend(count * self._cycles, "interact", who)
         begin_us = console.uart.write(count - 1)
         console.note(
             Span(
@@ -196,6 +203,8 @@ class Console:
     def __init__(self, uart: Uart, runtime: Runtime, note: Callable[[Span], None]) -> None:
         self.uart, self.runtime, self.note = uart, runtime, note
         self.writer: Interact | None = None
+        self.next = 0
+        """Place of whose turn it is: who has written goes to the end of the row."""
 
     def has_room(self, asking: Interact) -> bool:
         """Whether nobody else is within a line, and a piece has room."""

@@ -16,9 +16,9 @@ from statistics import median_high
 
 import simpy
 
-from synergyc.plan.accelerator import Accelerator, Inference
+from synergyc.plan.accelerator import Accelerator, Between, Inference
 from synergyc.plan.costing import Costing, Work
-from synergyc.plan.cpu_work import CONSOLE_BITS, result_characters
+from synergyc.plan.cpu_work import CONSOLE_BITS
 from synergyc.plan.device import Device, Process, Queue, Run, Task
 from synergyc.plan.layout import WORD_BYTES, switch_words
 from synergyc.plan.line import Channel, Line, Wire
@@ -64,6 +64,7 @@ class _Node:
         self.merges: list[Task] = []
         self.tails: list[Task] = []
         self.shows: list[Task] = []
+        """What delivers results; they take turns."""
         self.link_tasks: dict[str, LinkTask] = {}
         self.console: Console | None = None
         self.accelerator: Accelerator | None = None
@@ -72,20 +73,36 @@ class _Node:
         self.sensing = False
 
     @property
-    def tasks(self) -> list[Task]:
-        """The tasks in the order of the main loop; the accelerator is looked after between any two others."""
-        others: list[Task] = [*self.link_tasks.values()]
-        others += [Sensing(task, lambda: self.sensing) for task in self.senses]
-        others += [*self.merges, *self.tails, *self.shows]
+    def task_count(self) -> int:
+        """How many tasks the main loop asks whether they have ended."""
+        return len(self.senses) + len(self.inferences) + len(self.tails) + len(self.shows)
+
+    def rounds(self) -> list[list[Task]]:
+        """Return the tasks in the order of the main loop, for each place of ``shows`` that may be first."""
+        senses = [Sensing(task, lambda: self.sensing) for task in self.senses]
+        begin = [*self._looked_after([*self.link_tasks.values(), *senses]), *self.merges]
+        begin = begin if self.accelerator is None else [self.accelerator, *begin]
+        return [
+            begin + self._looked_after([*self.tails, *self.shows[first:], *self.shows[:first]])
+            for first in range(max(1, len(self.shows)))
+        ]
+
+    def turn(self) -> int:
+        """Return the place of ``shows`` that is first in this round."""
+        return 0 if self.console is None else self.console.next
+
+    def _looked_after(self, tasks: Sequence[Task]) -> list[Task]:
+        """Let the accelerator be looked after behind each task."""
         if self.accelerator is None:
-            return others
-        return [self.accelerator, *(item for task in others for item in (task, self.accelerator))]
+            return list(tasks)
+        between = Between(self.accelerator)
+        return [item for task in tasks for item in (task, between)]
 
     def boot(self) -> Process:
         """Set up clocks, load weights, open the links."""
         yield self.device.env.timeout(self.runtime.first_wake_us + self.set_us[0])
         for task in self.link_tasks.values():
-            task.reception.is_open = True
+            task.open()
 
     def end_of_round(self) -> Process:
         """Begin to sense when all links are up, which is said on the console."""
@@ -185,7 +202,8 @@ class _Player:
                 for queue in (item.source, item.target):
                     if id(queue) not in heads:
                         queue.depth = max(queue.depth, self.runtime.set_runs)
-        self.env.process(node.device.run(node.boot(), node.tasks, node.end_of_round))
+        node.device.round_cycles += node.task_count * self.runtime.loop.round_task
+        self.env.process(node.device.run(node.boot(), node.rounds(), node.turn, node.end_of_round))
 
     # --- links ------------------------------------------------------------------------------------------
 
@@ -213,7 +231,8 @@ class _Player:
         uart = self._uart(node, group * medium.ring_bytes, rate_bd, node.device.wake)
         task = LinkTask(node.device, line, uart, medium, self.runtime)
         repeat_us = self._answer_us(link, len(over))
-        task.links = [Link(node.device, peer, repeat_us=repeat_us) for peer in peers]
+        secure = medium.seal is not None
+        task.links = [Link(node.device, peer, repeat_us=repeat_us, secure=secure) for peer in peers]
         node.link_tasks[link.name] = task
         node.device.interrupting.append(task)
 
@@ -297,6 +316,7 @@ class _Player:
     def _add_segment(self, costing: Costing, segment: Segment, source: Queue, target: Queue) -> None:
         node = self._node(segment.device)
         work = _work_of(costing, segment)
+        regions = costing.regions[segment.name]
         node.set_us[segment.residency] += self._weights_us(costing, segment)
         node.inferences.append(
             Inference(
@@ -304,10 +324,10 @@ class _Player:
                 source=source,
                 target=target,
                 priority=next(item.priority for item in self.problem.apps if item.name == segment.app),
-                switch_us=self._switch_us(segment),
-                load_us=self._moving_us(node.device, work["load"]),
+                switch_us=self._switch_us(node.device, segment),
+                load_us=self._moving_us(node.device, work["load"], regions[0]),
                 infer_us=work["infer"].duration_us,
-                unload_us=self._moving_us(node.device, work["unload"]),
+                unload_us=self._moving_us(node.device, work["unload"], regions[1]),
                 passed_words=costing.passed_bytes.get(segment.name, 0) // WORD_BYTES,
             )
         )
@@ -318,16 +338,17 @@ class _Player:
         word_us = self.problem.device(segment.device).chip.cnn.timing.word_ns / 1000
         return costing.weights_us[segment.name] if words is None else words * word_us
 
-    def _moving_us(self, device: Device, work: Work) -> float:
+    def _moving_us(self, device: Device, work: Work, regions: int) -> float:
         """Return the time of a copy: ``word_ns`` is that of a loop that takes one word a turn."""
+        loop = self.runtime.loop
         words = 1000 * work.duration_us / device.chip.cnn.timing.word_ns
-        return work.duration_us - device.us(words * self.runtime.loop.word_saving)
+        return work.duration_us + device.us(regions * loop.region - words * loop.word_saving)
 
-    def _switch_us(self, segment: Segment) -> float:
+    def _switch_us(self, device: Device, segment: Segment) -> float:
         """Return what the registers of a segment take after a run of another one."""
-        cnn = self.problem.device(segment.device).chip.cnn
+        cnn = device.chip.cnn
         words = self.switches.get(segment.name, switch_words(segment.last - segment.first + 1, cnn))
-        return words * cnn.timing.word_ns / 1000
+        return words * (cnn.timing.word_ns / 1000 + device.us(self.runtime.loop.write_register))
 
     def _add_tail(self, costing: Costing, queue: Queue) -> Queue:
         """Compute what is behind the network, if anything; return the queue of its results."""
@@ -350,8 +371,10 @@ class _Player:
         if node.console is None:
             uart = self._uart(node, self.runtime.console_ring_bytes, rate_bd, node.device.signal)
             node.console = Console(uart, self.runtime, self.spans.append)
-        characters = result_characters(app, costing.result_bytes)
-        node.shows.append(Interact(node.device, node.console, app, queue, characters, self._on_shown))
+        place = len(node.shows)
+        node.shows.append(
+            Interact(node.device, node.console, place, app, queue, costing.result_bytes, self._on_shown)
+        )
 
     def _on_shown(self, who: Run, at_us: float) -> None:
         app, run = who

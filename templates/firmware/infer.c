@@ -143,11 +143,14 @@ static void begin(infer_t *infer, const tensor_t *input)
     load_set();
 }
 
-bool infer_poll(void)
+bool infer_is_busy(void)
 {
-    if (running != NULL) {
-        return finish(running);
-    }
+    return running != NULL || loading != NULL;
+}
+
+/* Goes on with what is to run next; false if there is nothing. */
+static bool begin_next(void)
+{
     if (loading != NULL) {
         load_set();
         return true;
@@ -166,6 +169,13 @@ bool infer_poll(void)
     queue_push(infer->out, input->run, NULL);
     queue_pop(infer->in);
     return true;
+}
+
+/* The next run begins as soon as the one before is unloaded, before anything is done with its result. */
+bool infer_poll(void)
+{
+    bool finished = running != NULL && finish(running);
+    return running == NULL && (begin_next() || finished);
 }
 
 /* Runs the segment's known input. What is passed on in a run is not part of the result, and counts as 0. */

@@ -158,12 +158,15 @@ static bool receive_again(link_t *link)
     return true;
 }
 
-/* In the clear, by a peer that has no session, as after a reset. Anybody can say that: it only ends a session in
- * which nothing was heard for a while. */
+/* In the clear, by a peer that has no session, as after a boot. Anybody can say that: it only brings our hello
+ * forward, or ends a session in which nothing was heard for a while. */
 static bool receive_plea(link_t *link)
 {
-    bool is_silent = link_is_up(link) && link_has_passed(link->heard_ticks, DOUBT_BEATS * link->beat_ticks);
-    return is_silent && receive_again(link);
+    if (link_calls(link) && !link_is_up(link)) {
+        link->hello_sent = false;
+        return true;
+    }
+    return link_has_passed(link->heard_ticks, DOUBT_BEATS * link->beat_ticks) && receive_again(link);
 }
 
 /* Frames whose sender proves that it knows our session. */
@@ -309,7 +312,8 @@ static bool poll_hello(link_t *link)
         send_hello(link);
         return true;
     }
-    bool asks = link_may_ask(link);
+    bool unheard = link_has_passed(link->down_ticks, link->call_ticks);
+    bool asks = link_may_ask(link) && (link->renewing || unheard);
     if (asks) {
         ask_again(link);
     }

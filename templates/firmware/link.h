@@ -77,6 +77,7 @@ struct link {
     wire_t *wire;
     uint8_t own, peer; /* numbers of the devices */
     uint32_t plan_id;
+    uint32_t call_ticks;            /* devices that boot together have called and answered within this time */
     uint32_t answer_ticks;          /* an answer takes less than this */
     uint32_t beat_ticks, lost_ticks; /* something is sent, and must have been heard, within these times */
     uint16_t payload_bytes;         /* of a full fragment */

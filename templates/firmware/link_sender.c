@@ -234,12 +234,17 @@ bool link_poll_senders(link_t *link)
         return poll_lost(link);
     }
     bool busy = false;
+    uint8_t first = link->next_sender;
     for (uint8_t i = 0; i < link->sender_count; i++) {
-        link_sender_t *sender = &link->senders[(link->next_sender + i) % link->sender_count];
+        uint8_t at = (uint8_t)((first + i) % link->sender_count);
+        link_sender_t *sender = &link->senders[at];
         bool room = port_uart_room(link->wire->uart) >= FRAME_ENCODED_BYTES + ANSWER_RESERVE_BYTES;
-        bool sent = room && (sender->lost != 0 ? send_again(link, sender) : send_new(link, sender));
-        busy = busy || sent || poll_timeout(link, sender);
+        if (room && (sender->lost != 0 ? send_again(link, sender) : send_new(link, sender))) {
+            link->next_sender = (uint8_t)((at + 1u) % link->sender_count);
+            busy = true;
+        } else {
+            busy = poll_timeout(link, sender) || busy;
+        }
     }
-    link->next_sender = (uint8_t)(link->next_sender + 1u < link->sender_count ? link->next_sender + 1u : 0u);
     return busy;
 }

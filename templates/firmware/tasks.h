@@ -87,6 +87,9 @@ void infer_restart(void);
  * set, or starts the next run. */
 bool infer_poll(void);
 
+/* True while a segment runs, or weights are being loaded. */
+bool infer_is_busy(void);
+
 /* How often another residency set was loaded since boot, and how long it took until its first run. */
 const timing_t *infer_swaps(void);
 

@@ -85,6 +85,17 @@ def test_frames_are_those_of_the_standard_cipher(link: HostLink) -> None:
         assert [item[0] for item in items if item] == list(range(len(items)))
 
 
+def test_a_call_that_nobody_heard_is_made_again_at_once(link: HostLink) -> None:
+    """The caller booted first. The other end waits for a call (200 ticks), not for an answer (1000)."""
+    taken(link, _CALLER)
+    settle(link, 10)
+    assert not link.is_up(_ANSWERER)
+    settle(link, 3)
+    assert link.is_up(_CALLER)
+    assert link.is_up(_ANSWERER)
+    assert link.refused(_CALLER) == link.refused(_ANSWERER) == (0, 0)
+
+
 def test_payloads_cannot_be_read_on_the_wire(link: HostLink) -> None:
     session, _, _ = handshake(link)
     assert link.send(0, 0, 5, _TENSOR)
@@ -349,6 +360,7 @@ def test_an_answerer_that_has_booted_is_noticed_after_two_beats(link: HostLink) 
 def test_a_plea_in_the_clear_ends_no_session_in_which_the_peer_is_heard(link: HostLink) -> None:
     """Recorded from a boot, or made by anybody."""
     link.start(_ANSWERER, _WORDS, 2, 16)
+    link.advance(200)  # it was not called in this time
     plea = taken(link, _ANSWERER)
     (frame,) = map(decode_frame, frames(plea))
     assert frame is not None

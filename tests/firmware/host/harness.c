@@ -139,6 +139,7 @@ void test_start(unsigned side, const uint32_t *words, uint8_t depth, uint16_t pa
     end->link.own = (uint8_t)side;
     end->link.peer = (uint8_t)(1u - side);
     end->link.plan_id = plan_id;
+    end->link.call_ticks = 200;
     end->link.answer_ticks = 1000;
     end->link.beat_ticks = 2000;
     end->link.lost_ticks = 40000;

@@ -98,6 +98,7 @@ static link_t uart2_links[] = {
         .own = 0,
         .peer = 1,
         .plan_id = 0xa5e8c615u,
+        .call_ticks = 500000u, /* 10.0 ms */
         .answer_ticks = 1424479u, /* 28.5 ms */
         .beat_ticks = 2000000u, /* 40.0 ms */
         .lost_ticks = 20000000u, /* 400.0 ms */
