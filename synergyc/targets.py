@@ -359,6 +359,8 @@ class LoopCycles(_Data):
     """For each hand-off that begins or ends at a UART."""
     word_saving: float
     """What a word of an input or a result takes less than ``word_ns`` says."""
+    mask_word: float
+    """What a word of a result takes more than one of an input."""
     write_register: float
     """What a register that is written takes more than ``word_ns`` says."""
     region: float

@@ -14,13 +14,11 @@ from enum import Enum
 from functools import cached_property
 
 from synergyc.plan.device import Device, Process, Queue, Run
+from synergyc.plan.fragments import Fragments, fragments_of
 from synergyc.plan.line import READ_BYTES, Frame, Line, Reception
 from synergyc.plan.types import HandOff
 from synergyc.plan.uart import Uart
 from synergyc.targets import Medium, Runtime
-
-_PARTS = 64
-"""Fragments of a tensor are played one by one up to this number, of larger tensors in groups."""
 
 
 class Hello(Enum):
@@ -33,43 +31,6 @@ class Hello(Enum):
     ANSWER = "answer"
     WISH = "wish"
     PROOF = "proof"
-
-
-@dataclass(frozen=True)
-class Fragments:
-    """How a tensor is played: ``parts`` of ``group`` frames each, the last one with what is left."""
-
-    size_bytes: int
-    mtu_bytes: int
-    overhead_bytes: int
-    """Of a frame between chip and peer or radio module."""
-    parts: int
-    group: int
-
-    def frames(self, part: int) -> int:
-        """Return the number of frames of a part."""
-        return max(1, -(-self._payload_bytes(part) // self.mtu_bytes))
-
-    def part_bytes(self, part: int) -> int:
-        """Return the bytes of a part between chip and peer or radio module."""
-        return self._payload_bytes(part) + self.frames(part) * self.overhead_bytes
-
-    @property
-    def answer_bytes(self) -> int:
-        """Bytes of the answers to a part."""
-        return self.group * self.overhead_bytes
-
-    def _payload_bytes(self, part: int) -> int:
-        most = self.group * self.mtu_bytes
-        return min(most, self.size_bytes - part * most)
-
-
-def fragments_of(size_bytes: int, medium: Medium) -> Fragments:
-    """Return the fragments of a tensor of ``size_bytes`` on ``medium``."""
-    frames = max(1, -(-size_bytes // medium.mtu_bytes))
-    group = -(-frames // _PARTS)
-    overhead_bytes = medium.frame_overhead_bytes - medium.air_overhead_bytes
-    return Fragments(size_bytes, medium.mtu_bytes, overhead_bytes, -(-frames // group), group)
 
 
 @dataclass

@@ -1,9 +1,9 @@
 """The schedule of chosen plans: every task of every run on its unit, as the firmware executes them.
 
 The firmware has no timetable: each device's main loop asks its tasks in turn, and each goes on when its
-input, its unit and room for its output are there. The same loops are played here (``device``, ``tasks``,
-``accelerator``, ``stream``, ``line``, ``uart``) with the times of the cost model, from boot on, so that
-waiting, back-pressure, the turns that apps take on a unit and the moment at which each sensor begins are in
+input, its unit and room for its output are there. The same loops are played here (``node``, ``device``,
+``tasks``, ``accelerator``, ``stream``, ``line``, ``uart``) with the times of the cost model, from boot on, so
+that waiting, back-pressure, the turns that apps take on a unit and the moment at which each sensor begins are in
 the figures. What is simplified: very large tensors travel in groups of frames, and nothing is lost.
 """
 
@@ -16,15 +16,17 @@ from statistics import median_high
 
 import simpy
 
-from synergyc.plan.accelerator import Accelerator, Between, Inference
+from synergyc.plan.accelerator import Accelerator, Inference
 from synergyc.plan.costing import Costing, Work
 from synergyc.plan.cpu_work import CONSOLE_BITS
-from synergyc.plan.device import Device, Process, Queue, Run, Task
+from synergyc.plan.device import Device, Queue, Run
+from synergyc.plan.fragments import fragments_of
 from synergyc.plan.layout import WORD_BYTES, switch_words
 from synergyc.plan.line import Channel, Line, Wire
+from synergyc.plan.node import Node
 from synergyc.plan.problem import PlanLink, PlanProblem
-from synergyc.plan.stream import Link, LinkTask, fragments_of, stream
-from synergyc.plan.tasks import Console, Interact, Merge, Sense, Sensing, Shown, Tail
+from synergyc.plan.stream import Link, LinkTask, stream
+from synergyc.plan.tasks import Console, Interact, Merge, Sense, Shown, Tail
 from synergyc.plan.types import HELD, AppSchedule, HandOff, Schedule, Segment, Span
 from synergyc.plan.uart import Uart
 from synergyc.targets import Runtime, load_runtime, transfer_us
@@ -54,69 +56,6 @@ _TAIL_PIECE_US = 100.0
 """What the firmware computes of a tail before it looks after its other tasks (templates/firmware/tail.c)."""
 
 
-class _Node:
-    """What a device has while its tasks are collected."""
-
-    def __init__(self, device: Device, runtime: Runtime) -> None:
-        self.device, self.runtime = device, runtime
-        self.inferences: list[Inference] = []
-        self.senses: list[Sense] = []
-        self.merges: list[Task] = []
-        self.tails: list[Task] = []
-        self.shows: list[Task] = []
-        """What delivers results; they take turns."""
-        self.link_tasks: dict[str, LinkTask] = {}
-        self.console: Console | None = None
-        self.accelerator: Accelerator | None = None
-        self.set_us: defaultdict[int, float] = defaultdict(float)
-        """How long each residency set takes to load."""
-        self.sensing = False
-
-    @property
-    def task_count(self) -> int:
-        """How many tasks the main loop asks whether they have ended."""
-        return len(self.senses) + len(self.inferences) + len(self.tails) + len(self.shows)
-
-    def rounds(self) -> list[list[Task]]:
-        """Return the tasks in the order of the main loop, for each place of ``shows`` that may be first."""
-        senses = [Sensing(task, lambda: self.sensing) for task in self.senses]
-        begin = [*self._looked_after([*self.link_tasks.values(), *senses]), *self.merges]
-        begin = begin if self.accelerator is None else [self.accelerator, *begin]
-        return [
-            begin + self._looked_after([*self.tails, *self.shows[first:], *self.shows[:first]])
-            for first in range(max(1, len(self.shows)))
-        ]
-
-    def turn(self) -> int:
-        """Return the place of ``shows`` that is first in this round."""
-        return 0 if self.console is None else self.console.next
-
-    def _looked_after(self, tasks: Sequence[Task]) -> list[Task]:
-        """Let the accelerator be looked after behind each task."""
-        if self.accelerator is None:
-            return list(tasks)
-        between = Between(self.accelerator)
-        return [item for task in tasks for item in (task, between)]
-
-    def boot(self) -> Process:
-        """Set up clocks, load weights, open the links."""
-        yield self.device.env.timeout(self.runtime.first_wake_us + self.set_us[0])
-        for task in self.link_tasks.values():
-            task.open()
-
-    def end_of_round(self) -> Process:
-        """Begin to sense when all links are up, which is said on the console."""
-        if self.sensing:
-            return
-        if all(link.is_up for task in self.link_tasks.values() for link in task.links):
-            count = self.runtime.start_characters
-            yield from self.device.spend(count * self.runtime.result_character_cycles, "start", ("", 0))
-            if self.console is not None:
-                self.console.uart.write(count)
-            self.sensing = True
-            self.device.signal()
-
-
 class _Player:
     """Plays all apps on the units of a system."""
 
@@ -137,7 +76,7 @@ class _Player:
         self.shown: defaultdict[str, list[tuple[int, float]]] = defaultdict(list)
         self._left = runs * len(costings)
         self._done = self.env.event()
-        self._nodes: dict[str, _Node] = {}
+        self._nodes: dict[str, Node] = {}
         self._lines: dict[str, Line] = {}
 
     def play(self) -> None:
@@ -183,15 +122,15 @@ class _Player:
             for number in node.set_us
         }
 
-    def _node(self, name: str) -> _Node:
+    def _node(self, name: str) -> Node:
         if name not in self._nodes:
             chip = self.problem.device(name).chip
-            self._nodes[name] = _Node(
+            self._nodes[name] = Node(
                 Device(self.env, name, chip, self.runtime, self.spans.append), self.runtime
             )
         return self._nodes[name]
 
-    def _start(self, node: _Node) -> None:
+    def _start(self, node: Node) -> None:
         """Put the segments on the accelerator, and power the device up."""
         if node.inferences:
             note = self.spans.append
@@ -245,7 +184,7 @@ class _Player:
         rate_kbps = medium.uart_rate_kbps(link.rate_kbps)
         return frames * transfer_us(frame_bytes, rate_kbps, medium.bits_per_byte) + self.runtime.peer_busy_us
 
-    def _uart(self, node: _Node, ring_bytes: int, rate_bd: float, on_sent: Callable[[], None]) -> Uart:
+    def _uart(self, node: Node, ring_bytes: int, rate_bd: float, on_sent: Callable[[], None]) -> Uart:
         """Return a UART at the rate nearest to ``rate_bd`` that its clock gives by a whole divider."""
         clock_hz = node.device.chip.clocks.peripheral_hz
         byte_us = CONSOLE_BITS * 1e6 * round(clock_hz / rate_bd) / clock_hz
@@ -316,7 +255,7 @@ class _Player:
     def _add_segment(self, costing: Costing, segment: Segment, source: Queue, target: Queue) -> None:
         node = self._node(segment.device)
         work = _work_of(costing, segment)
-        regions = costing.regions[segment.name]
+        regions, loop = costing.regions[segment.name], self.runtime.loop
         node.set_us[segment.residency] += self._weights_us(costing, segment)
         node.inferences.append(
             Inference(
@@ -327,7 +266,7 @@ class _Player:
                 switch_us=self._switch_us(node.device, segment),
                 load_us=self._moving_us(node.device, work["load"], regions[0]),
                 infer_us=work["infer"].duration_us,
-                unload_us=self._moving_us(node.device, work["unload"], regions[1]),
+                unload_us=self._moving_us(node.device, work["unload"], regions[1], loop.mask_word),
                 passed_words=costing.passed_bytes.get(segment.name, 0) // WORD_BYTES,
             )
         )
@@ -338,11 +277,11 @@ class _Player:
         word_us = self.problem.device(segment.device).chip.cnn.timing.word_ns / 1000
         return costing.weights_us[segment.name] if words is None else words * word_us
 
-    def _moving_us(self, device: Device, work: Work, regions: int) -> float:
+    def _moving_us(self, device: Device, work: Work, regions: int, word_cycles: float = 0.0) -> float:
         """Return the time of a copy: ``word_ns`` is that of a loop that takes one word a turn."""
         loop = self.runtime.loop
         words = 1000 * work.duration_us / device.chip.cnn.timing.word_ns
-        return work.duration_us + device.us(regions * loop.region - words * loop.word_saving)
+        return work.duration_us + device.us(regions * loop.region + words * (word_cycles - loop.word_saving))
 
     def _switch_us(self, device: Device, segment: Segment) -> float:
         """Return what the registers of a segment take after a run of another one."""
