@@ -80,9 +80,8 @@ def _stretches(tasks: Sequence[Task]) -> list[_Stretch]:
 class Interrupting(Protocol):
     """What takes a share of the CPU by interrupts."""
 
-    @property
-    def interrupt_share(self) -> float:
-        """Share at this moment."""
+    def interrupted_us(self, begin_us: float, end_us: float) -> float:
+        """Time that its interrupts took between two moments."""
 
 
 class Device:
@@ -121,7 +120,7 @@ class Device:
         self._owed_us += cycles * self._us_per_cycle
 
     def interrupted(self, cycles: float) -> None:
-        """Note interrupts that ``interrupt_share`` has counted, or that came in the main loop's sleep."""
+        """Note interrupts that ``interrupted_us`` counts, or that came in the main loop's sleep."""
         self.worked.append((self.env.now, cycles * self._us_per_cycle))
 
     def spend(self, cycles: float, task: str, who: Run) -> Process:
@@ -138,8 +137,13 @@ class Device:
             yield from self._work(idle_us)
 
     def _work(self, work_us: float) -> Process:
-        share = sum([item.interrupt_share for item in self.interrupting])
-        yield from self.clock.let_pass(work_us / (1.0 - min(share, _MOST_INTERRUPTED)))
+        """Work for so long, and as much longer as interrupts take meanwhile."""
+        left_us = work_us
+        while left_us > _SHORTEST_US:
+            begin_us = self.env.now
+            yield from self.clock.let_pass(left_us)
+            taken_us = sum([item.interrupted_us(begin_us, self.env.now) for item in self.interrupting])
+            left_us = min(taken_us, _MOST_INTERRUPTED * left_us)
         self.worked.append((self.env.now, work_us))
 
     def signal(self) -> None:
@@ -203,6 +207,9 @@ class Device:
             stretch.refused_at, stretch.look_cycles = before, sum(task.look() for task in stretch.tasks)
         return busy
 
+
+_SHORTEST_US = 0.1
+"""Less than one interrupt takes."""
 
 _MOST_INTERRUPTED = 0.9
 """Bytes that come faster than interrupts take them are lost; the main loop goes on at least so fast."""

@@ -63,16 +63,13 @@ class Reception:
         self._arrivals.append(arrival)
         self.clock.at(arrival.end_us, lambda: self._on_frame(frame))
 
-    @property
-    def byte_us(self) -> float | None:
-        """Return how far apart bytes are coming at this moment; None: none are."""
-        now_us = self.clock.now_us
-        if not self._arrivals or now_us >= self._arrivals[-1].end_us:
-            return None
-        for item in self._arrivals:  # in the order of time, one after the other
-            if now_us < item.end_us:
-                return item.byte_us if item.begin_us <= now_us else None
-        return None
+    def came(self, begin_us: float, end_us: float) -> float:
+        """Return how many bytes of frames that are not read yet came within a time."""
+        total = 0.0
+        for item in self._arrivals:
+            within_us = min(end_us, item.end_us) - max(begin_us, item.begin_us)
+            total += max(0.0, within_us) / item.byte_us
+        return total
 
     def read(self, most: int) -> tuple[int, list[Frame]]:
         """Take up to ``most`` bytes; return their number and the frames that they complete."""

@@ -194,13 +194,9 @@ class LinkTask:
         ends = sum(len(link.senders) + len(link.receivers) for link in self.links)
         return self._runtime.loop.uart_look + ends * self._runtime.loop.stream_look
 
-    @property
-    def interrupt_share(self) -> float:
-        """Share of the CPU that goes into interrupts for bytes that come at this moment."""
-        byte_us = self.reception.byte_us
-        if byte_us is None:
-            return 0.0
-        return self.device.us(self._runtime.loop.interrupt_byte) / byte_us
+    def interrupted_us(self, begin_us: float, end_us: float) -> float:
+        """Return the time of the CPU that went into interrupts for bytes that came within a time."""
+        return self.device.us(self._runtime.loop.interrupt_byte * self.reception.came(begin_us, end_us))
 
     @property
     def is_ready(self) -> bool:

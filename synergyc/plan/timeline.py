@@ -3,8 +3,8 @@
 The firmware has no timetable: each device's main loop asks its tasks in turn, and each goes on when its
 input, its unit and room for its output are there. The same loops are played here (``node``, ``device``,
 ``tasks``, ``accelerator``, ``stream``, ``line``, ``uart``) with the times of the cost model, from boot on, so
-that waiting, back-pressure, the turns that apps take on a unit and the moment at which each sensor begins are in
-the figures. What is simplified: very large tensors travel in groups of frames, and nothing is lost.
+that waiting, back-pressure, the turns that apps take on a unit and the moment at which each sensor begins are
+in the figures. What is simplified: very large tensors travel in groups of frames, and nothing is lost.
 """
 
 from __future__ import annotations

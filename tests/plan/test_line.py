@@ -32,7 +32,18 @@ def test_bytes_are_read_in_groups_of_four_as_they_come() -> None:
     assert here == [400.0]
     count, frames = reception.read(128)
     assert (count, [frame.count for frame in frames]) == (32, [40])
-    assert reception.byte_us is None
+    assert reception.came(0.0, 400.0) == 0  # all are read
+
+
+def test_bytes_that_came_within_a_time_are_those_of_all_frames() -> None:
+    """They cost interrupts, whenever a frame begins."""
+    reception = Reception(Clock(simpy.Environment()), lambda _: None)
+    reception.is_open = True
+    reception.arrive(_frame("a", "b", 40), 100.0, 10.0)
+    reception.arrive(_frame("a", "b", 20), 600.0, 10.0)
+    assert reception.came(0.0, 100.0) == 0
+    assert reception.came(300.0, 700.0) == 20 + 10
+    assert reception.came(0.0, 2000.0) == 60
 
 
 def test_a_channel_goes_to_the_packet_that_was_ready_first() -> None:
