@@ -2,6 +2,7 @@
 
 Networks, plans and devices are drawn (``tests/e2e/random_systems.py``); every result is compared with the
 integer reference. ``--predict --runs 60`` compares rates and latencies with the planner's schedule.
+``--replicas`` puts each network as a whole on two or three devices, which get its runs in turn.
 ``--fallback`` lets systems with plans for those who are left lose a device for a while, and get it back
 (``tests/e2e/random_fallback.py``).
 ``--soak-s 3600`` runs the example for so much virtual time with random faults instead, in pieces of
@@ -43,6 +44,7 @@ _FAULT_S = 15
 @click.option("--first", default=0, show_default=True, help="Seed of the first one, or of the first piece.")
 @click.option("--runs", default=6, show_default=True, help="Runs of each app.")
 @click.option("--predict", is_flag=True, help="Compare rates and latencies with the schedule's instead.")
+@click.option("--replicas", is_flag=True, help="Systems whose networks are on several devices each.")
 @click.option("--fallback", is_flag=True, help="Systems that lose a device, and get it back.")
 @click.option("--soak-s", default=0, help="Virtual seconds of a soak with random faults.")
 @click.option(
@@ -51,26 +53,35 @@ _FAULT_S = 15
     show_default=True,
     help="Of one run of a soak; ticks of a device wrap after 86 s.",
 )
-def main(count: int, first: int, runs: int, predict: bool, fallback: bool, soak_s: int, piece_s: int) -> None:
+def main(
+    count: int,
+    first: int,
+    runs: int,
+    predict: bool,
+    replicas: bool,
+    fallback: bool,
+    soak_s: int,
+    piece_s: int,
+) -> None:
     """Exit 1 if any run was wrong or lost without a count."""
     seeds = range(first, first + count)
     if predict:
-        compare(seeds, runs)
+        compare(seeds, runs, replicas=replicas)
         return
     if soak_s:
         good = soak(soak_s, piece_s, first)
     else:
-        verdicts = [_fallback(seed) if fallback else _one(seed, runs) for seed in seeds]
+        verdicts = [_fallback(seed) if fallback else _one(seed, runs, replicas=replicas) for seed in seeds]
         good = all(verdicts)  # asked of all of them, also behind one that fails
     raise SystemExit(0 if good else 1)
 
 
-def compare(seeds: range, runs: int) -> None:
+def compare(seeds: range, runs: int, *, replicas: bool) -> None:
     """Print how far the schedule's rates and latencies are from what the devices do, by app and in all."""
     found: list[tuple[float, float]] = []
     for seed in seeds:
         with tempfile.TemporaryDirectory() as name:
-            for app in compare_system(random_system(seed), Path(name), runs):
+            for app in compare_system(random_system(seed, replicated=replicas), Path(name), runs):
                 found.append(app.errors)
                 rate, latency = app.errors
                 click.echo(
@@ -87,8 +98,8 @@ def compare(seeds: range, runs: int) -> None:
         )
 
 
-def _one(seed: int, runs: int) -> bool:
-    system = random_system(seed)
+def _one(seed: int, runs: int, *, replicas: bool) -> bool:
+    system = random_system(seed, replicated=replicas)
     began = time.perf_counter()
     with tempfile.TemporaryDirectory() as name:
         results = run_system(system, Path(name), runs)

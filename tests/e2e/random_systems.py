@@ -83,12 +83,15 @@ class Result:
     wrong: int
 
 
-def random_system(seed: int) -> RandomSystem:
-    """Return a system that can be built; draws again where memories are too small for the first choice."""
+def random_system(seed: int, *, replicated: bool = False) -> RandomSystem:
+    """Return a system that can be built; draws again where memories are too small for the first choice.
+
+    ``replicated``: each app's network is on two or three devices, which get its runs in turn.
+    """
     for attempt in itertools.count():
         chance = random.Random(1000 * seed + attempt)  # noqa: S311 - repeatable on purpose
         try:
-            return _draw(chance)
+            return _draw(chance, replicated=replicated)
         except SynergyError:
             continue
     raise AssertionError("unreachable")
@@ -203,8 +206,10 @@ def power_up(
     return simulation, consoles
 
 
-def _draw(chance: random.Random) -> RandomSystem:
-    draft = draft_system(chance)
+def _draw(chance: random.Random, *, replicated: bool) -> RandomSystem:
+    draft = draft_system(chance, 2 if replicated else 1)
+    if replicated:
+        draft = _with_replicas(draft, chance)
     system = replace(draft, programs=_programs(draft.plan, draft.networks, draft.boards))
     system.specs(1)  # refuses layouts and links that do not go together
     return system
@@ -279,6 +284,25 @@ def draw_app_plan(
         HandOff(app, index, source, target, link, (), 0) for index, (source, target, link) in enumerate(hops)
     )
     return AppPlan(app, sense, interact, segments, hand_offs, Prediction(1, 1, "", {}))
+
+
+def _with_replicas(system: RandomSystem, chance: random.Random) -> RandomSystem:
+    """Return ``system`` with each app's network as a whole on several devices, reached over relays too."""
+    names = list(system.boards)
+    apps = []
+    for app in system.plan.apps:
+        devices = chance.sample(names, chance.randint(2, min(3, len(names))))
+        last = len(system.networks[app.app].layers) - 1
+        segments = tuple(Segment(app.app, i, device, 0, last) for i, device in enumerate(devices))
+        ends = [
+            pair for device in devices for pair in ((app.sense_device, device), (device, app.interact_device))
+        ]
+        hops = [hop for pair in ends for hop in _way(*pair, names, system.joins)]
+        hand_offs = tuple(
+            HandOff(app.app, i, source, target, link, (), 0) for i, (source, target, link) in enumerate(hops)
+        )
+        apps.append(replace(app, segments=segments, hand_offs=hand_offs, replicated=True))
+    return replace(system, plan=replace(system.plan, apps=tuple(apps)))
 
 
 def _way(source: str, target: str, names: Sequence[str], joins: Sequence[Join]) -> list[tuple[str, str, str]]:

@@ -30,6 +30,15 @@ def test_every_run_is_right_also_over_bad_links(seed: int, tmp_path: Path) -> No
     assert run_system(system, tmp_path, _RUNS, loss=0.1, corrupt=0.01) == wanted
 
 
+def test_runs_that_go_to_several_devices_in_turn_come_back_right(tmp_path: Path) -> None:
+    """A relay that is a replica too and shows the results of both, over secured wires."""
+    if shutil.which("arm-none-eabi-gcc") is None:
+        pytest.skip("arm-none-eabi-gcc is not installed")
+    system = random_system(1, replicated=True)
+    wanted = [Result(app.app, _RUNS, _RUNS, 0) for app in system.plan.apps]
+    assert run_system(system, tmp_path, _RUNS, loss=0.1, corrupt=0.01) == wanted
+
+
 def test_whoever_is_left_goes_on_until_the_lost_one_is_back(tmp_path: Path) -> None:
     """Two devices with a secured wire; what is left is in a residency set of its own."""
     if shutil.which("arm-none-eabi-gcc") is None:
