@@ -25,10 +25,10 @@ def command() -> None:
 @command.command("paper")
 @click.option(
     "--budget",
-    default=0.5,
+    default=1.0,
     show_default=True,
     type=FiniteRange(min=0, min_open=True),
-    help="Seconds that one search may take.",
+    help="CPU seconds that one search may take.",
 )
 @click.option(
     "--setting",

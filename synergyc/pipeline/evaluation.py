@@ -96,8 +96,15 @@ class Row:
 
     @property
     def sequential_hz(self) -> float:
-        """Sum of the apps' rates if nothing overlaps: one run at a time in the whole system, apps in turn."""
-        return 1000 * len(self.apps) / self.latency_ms if self.apps else 0.0
+        """Sum of the apps' rates where nothing overlaps: one run at a time, apps in turn.
+
+        A round cannot be shorter than what the busiest unit does in it, also where latency does not show
+        that: answers follow a transfer.
+        """
+        if not self.apps:
+            return 0.0
+        slowest_hz = min(app.predicted.throughput_hz for app in self.apps)
+        return len(self.apps) * min(1000 / self.latency_ms, slowest_hz)
 
 
 @dataclass(frozen=True)

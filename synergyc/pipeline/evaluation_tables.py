@@ -63,11 +63,11 @@ def evaluation_markdown(grids: Mapping[str, Sequence[Row]], *, budget_s: float) 
     parts = [
         "# The paper's evaluation, by the cost model",
         "",
-        f"Made by `synergyc bench paper` with {budget_s:g} s for each search. Workloads:",
+        f"Made by `synergyc bench paper` with {budget_s:g} s of CPU time for each search. Workloads:",
         f"{'; '.join(dict.fromkeys(row.workload for row in grids[first]))}.",
         "[selectors.md](selectors.md) has the definitions, and says why the first line of the sensitivity",
         "table is the one that is believed. Failed: no plan that can run, although `exact` has one; such",
-        "cases are in no average.",
+        "cases are in no average. Proven: cases in which the search ended within its time.",
         "",
     ]
     for name, rows in grids.items():

@@ -105,6 +105,22 @@ class Problem:
             for first in sorted({*level})
         )
 
+    @cached_property
+    def slot_limits(self) -> npt.NDArray[np.int64]:
+        """Weight slots of each processor, rounded up to the step of placement: layers may end unaligned."""
+        slots = [round_up(self.cnn.slots(processor), SLOT_STEP) for processor in range(self.cnn.processors)]
+        return np.array(slots, dtype=np.int64)
+
+    def slots_by_processor(self, group: Group) -> npt.NDArray[np.int64]:
+        """Return the weight slots that readers of a group need, from its first processor on."""
+        deltas = dict(group)
+        found = np.zeros(self.cnn.processors, dtype=np.int64)
+        for demand in self.demands:
+            if demand.buffer in deltas and demand.same_as is None:
+                processors = np.array(demand.processors) + deltas[demand.buffer]
+                found[processors] += round_up(demand.slots, SLOT_STEP)
+        return np.trim_zeros(found, "b")
+
     def slots_of(self, group: Group) -> int:
         """Return the weight slots that readers of a group of tied buffers need."""
         members = {buffer for buffer, _ in group}
@@ -206,8 +222,9 @@ def _candidates(state: _State, group: Group) -> list[_Candidate]:
     """Return base, fullest processor, highest byte, slots by processor, offsets of each place that fits."""
     problem = state.problem
     found: list[_Candidate] = []
+    slots = problem.slots_by_processor(group)
     for base in problem.bases_of(group):
-        fill = _filled(state, group, base)
+        fill = _filled(state, slots, base)
         if fill is None:
             continue
         offsets = _offsets(state, group, base)
@@ -226,22 +243,11 @@ def _filled_by_others(problem: Problem) -> npt.NDArray[np.int64]:
     return filled
 
 
-def _filled(state: _State, group: Group, base: int) -> npt.NDArray[np.int64] | None:
-    """Return the weight slots by processor with ``group`` at ``base``; None if they do not fit."""
-    problem, cnn = state.problem, state.problem.cnn
+def _filled(state: _State, slots: npt.NDArray[np.int64], base: int) -> npt.NDArray[np.int64] | None:
+    """Return the weight slots by processor with a group's ``slots`` from ``base`` on; None without room."""
     fill = state.fill.copy()
-    deltas = dict(group)
-    for demand in problem.demands:
-        if demand.buffer in deltas and demand.same_as is None:
-            first = base + deltas[demand.buffer]
-            fill[np.array(demand.processors) + first] += round_up(demand.slots, SLOT_STEP)
-    slots = [cnn.slots(processor) for processor in range(cnn.processors)]
-    return None if (fill > round_up_all(slots)).any() else fill
-
-
-def round_up_all(slots: Sequence[int]) -> npt.NDArray[np.int64]:
-    """Return slot limits rounded up to the step of placement: the last layer may end unaligned."""
-    return np.array([round_up(count, SLOT_STEP) for count in slots], dtype=np.int64)
+    fill[base : base + len(slots)] += slots
+    return None if (fill > state.problem.slot_limits).any() else fill
 
 
 def _offsets(state: _State, group: Group, base: int) -> dict[int, int] | None:
@@ -349,7 +355,8 @@ def groups_of(buffers: int, ties: Sequence[Tie]) -> tuple[tuple[Group, ...], int
 def _stopped(state: _State, group: Group) -> Diagnostic:
     """Say which memory has no room for ``group``."""
     problem, cnn = state.problem, state.problem.cnn
-    weights_fit = any(_filled(state, group, base) is not None for base in problem.bases_of(group))
+    needed = problem.slots_by_processor(group)
+    weights_fit = any(_filled(state, needed, base) is not None for base in problem.bases_of(group))
     names = ", ".join(member.tensor.name for buffer, _ in group for member in problem.buffers[buffer].members)
     if weights_fit:
         return Diagnostic(
