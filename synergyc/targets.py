@@ -546,6 +546,12 @@ def load_chip(name: str) -> Chip:
 
 
 @cache
+def most_channels() -> int:
+    """Return the channels that a layer may have on the chip that takes most, where no chip is chosen yet."""
+    return max(load_chip(name).cnn.limits.channels for name in known("chips"))
+
+
+@cache
 def load_board(name: str) -> Board:
     """Return the board called ``name``; raises SynergyError with the known names."""
     return _load(Board, "boards", name.lower())

@@ -18,7 +18,7 @@ Layers = list[tuple[Operator, Shape]]
 """Operators one behind the other, with the shapes of their results."""
 
 _MOST_CHANNELS = 1024
-"""Channels of a layer (targets: limits.channels)."""
+"""Channels of a layer (targets: limits.channels, which a test compares: a front end knows no chips)."""
 
 _FACTORS = (2, 4)
 

@@ -17,11 +17,11 @@ from torch import Tensor, nn
 from torch.nn import functional as f
 
 from synergyc.diagnostics import SynergyError
-from synergyc.frontend import capture
+from synergyc.frontend import capture, layouts
 from synergyc.frontend.onnx_file import read_onnx
 from synergyc.legalize import legalize, rewrite
 from synergyc.quantize import quantize
-from synergyc.targets import load_chip
+from synergyc.targets import load_chip, most_channels
 from tests.legalize.graphs import images
 from tests.legalize.test_rewrite import floats
 
@@ -197,3 +197,7 @@ def test_what_has_no_place_says_so(function: Callable[[Tensor], Tensor], message
         capture(Net(function).eval(), SHAPE, "net")
     assert any(message in item.message for item in caught.value.diagnostics)
     assert all(item.location is not None for item in caught.value.diagnostics)
+
+
+def test_the_front_end_bounds_channels_as_the_chips_do() -> None:
+    assert most_channels() == layouts._MOST_CHANNELS

@@ -12,7 +12,8 @@ from synergyc.ir.kernels import dense_groups
 from synergyc.ir.types import Array, Shape, frozen_array
 from synergyc.legalize.rewrite.editing import Editor
 from synergyc.legalize.rewrite.lines import fitted_line, replaced
-from synergyc.legalize.rewrite.maps import MAX_CHANNELS, MAX_PAD, TAPS, Axis, Blocks, fit, split, steps
+from synergyc.legalize.rewrite.maps import MAX_PAD, TAPS, Axis, Blocks, fit, split, steps
+from synergyc.targets import most_channels
 
 _MAX_COPYING_LAYERS = 3
 
@@ -135,7 +136,7 @@ def _in_blocks(
         if rows is None or columns is None:
             continue
         bases = list(product(rows.bases, columns.bases))
-        if channels * len(bases) > MAX_CHANNELS:
+        if channels * len(bases) > most_channels():
             return None
         copies = _copies(node, (rows, columns), bases, source, editor)
         kernel = _block_weights(weight, bases, axes, operator.groups)

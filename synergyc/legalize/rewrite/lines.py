@@ -10,7 +10,8 @@ from synergyc.ir.graph import Convolution, Copy, Node, Padding
 from synergyc.ir.kernels import dense_groups
 from synergyc.ir.types import Array, Shape, frozen_array
 from synergyc.legalize.rewrite.editing import Editor
-from synergyc.legalize.rewrite.maps import LONGEST, MAX_CHANNELS, MAX_PAD, Axis, fit
+from synergyc.legalize.rewrite.maps import LONGEST, MAX_PAD, Axis, fit
+from synergyc.targets import most_channels
 
 _FOLDED_TAPS = 3
 """Taps of the longest dilated kernel that the hardware has: it reads the sequence as rows."""
@@ -66,7 +67,7 @@ def _in_parts(node: Node, operator: Convolution, axis: Axis, source: str, editor
     """Let the convolution read copies of its input, each shifted by eight more, one for each part."""
     channels = editor.shape(source)[0]
     count = -(-(axis.taps - 1) // _JUMP)
-    if count > _MOST_COPIES or count * channels > MAX_CHANNELS:
+    if count > _MOST_COPIES or count * channels > most_channels():
         return None
     last = axis.taps - _JUMP * (count - 1)
     taps = max(_JUMP, last)

@@ -19,10 +19,6 @@ MAX_PAD = 2
 """Pixels of padding on each side (ai8x-synthesis, izer/izer.py)."""
 
 
-MAX_CHANNELS = 1024
-"""Input channels of a layer (targets: limits.channels); more copies than that are not tried."""
-
-
 @dataclass(frozen=True)
 class Axis:
     """A kernel along one axis: ``size`` pixels of input, ``taps`` (without gaps), padding on both sides."""
