@@ -238,7 +238,7 @@ def _units(
     predicted_us = _predicted_us(device, manifest)
 
     def unit(name: str, spent: float, in_steady: float, **more: Any) -> UnitOutcome:
-        predicted = predicted_us.get(name, 0.0)
+        predicted = None if more.get("shared") else predicted_us.get(name, 0.0)
         return UnitOutcome(
             device.name, name, predicted, spent / rounds, min(1.0, in_steady / steady_us), **more
         )

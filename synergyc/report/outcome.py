@@ -72,7 +72,8 @@ class UnitOutcome:
 
     device: str
     unit: str
-    predicted_us: float
+    predicted_us: float | None
+    """None of a shared unit: the plan counts a channel as a whole, not each device's part."""
     emulated_us: float
     busy: float
     clock_hz: int | None
@@ -84,7 +85,9 @@ class UnitOutcome:
     @property
     def predicted_cycles(self) -> int | None:
         """Predicted work of one run in cycles of the unit's clock."""
-        return None if self.clock_hz is None else round(self.predicted_us * self.clock_hz / 1e6)
+        if self.clock_hz is None or self.predicted_us is None:
+            return None
+        return round(self.predicted_us * self.clock_hz / 1e6)
 
     @property
     def emulated_cycles(self) -> int | None:

@@ -30,7 +30,7 @@ def results_table(outcome: RunOutcome) -> Table:
     """Return each app's results against the integer reference, and its throughput."""
     table = Table("app", title="Results against the integer reference, bit by bit", title_justify="left")
     for column in ("sent", "right", "wrong", "dropped", "runs/s", "predicted", "difference"):
-        table.add_column(column, justify="right")
+        table.add_column(column, justify="right", overflow="fold")
     for app in outcome.apps:
         table.add_row(
             escape(app.name),
@@ -46,7 +46,7 @@ def latency_table(outcome: RunOutcome) -> Table:
     """Return the distribution of the time from sensing to the result, beside the predicted latency."""
     table = Table("app", title="Latency in ms, runs in flight included", title_justify="left")
     for column in ("p50", "p95", "max", "mean", "predicted"):
-        table.add_column(column, justify="right")
+        table.add_column(column, justify="right", overflow="fold")
     for app in outcome.apps:
         if app.latency is not None:
             found = app.latency
@@ -59,7 +59,7 @@ def accuracy_table(outcome: RunOutcome) -> Table:
     """Return the accuracy of each stage, from the float model to the devices, on the same samples."""
     table = Table("app", title="Accuracy on the same samples", title_justify="left")
     for column in STAGE_TITLES.values():
-        table.add_column(column, justify="right")
+        table.add_column(column, justify="right", overflow="fold")
     for app in outcome.apps:
         if app.accuracy is not None:
             table.add_row(escape(app.name), *(f"{app.accuracy[stage]:.2%}" for stage in STAGE_TITLES))
@@ -70,7 +70,7 @@ def phases_table(outcome: RunOutcome) -> Table:
     """Return what each app reached while a plan was in force."""
     table = Table("app", "on", title="Plans in force", title_justify="left")
     for column in ("plan", "from s", "to s", "results", "runs/s", "predicted"):
-        table.add_column(column, justify="right")
+        table.add_column(column, justify="right", overflow="fold")
     for item in outcome.phases:
         table.add_row(
             escape(item.app),
@@ -89,7 +89,7 @@ def changes_table(outcome: RunOutcome) -> Table:
     """Return when devices went over to another plan, and how long that took."""
     table = Table("device", title="Changes of plan", title_justify="left")
     for column in ("plan", "at s", "dropped", "took ms", "weights predicted ms"):
-        table.add_column(column, justify="right")
+        table.add_column(column, justify="right", overflow="fold")
     table.add_column("there")
     for item in outcome.changes:
         table.add_row(
@@ -110,7 +110,7 @@ def units_table(outcome: RunOutcome) -> Table:
     for column in ("device", "unit"):
         table.add_column(column, overflow="fold")
     for column in ("predicted us", "emulated us", "predicted cycles", "emulated cycles", "busy"):
-        table.add_column(column, justify="right")
+        table.add_column(column, justify="right", overflow="fold")
     for device in outcome.devices:
         for unit in device.units:
             table.add_row(escape(device.name), escape(unit.unit), *_unit_cells(unit))
@@ -121,7 +121,7 @@ def swap_table(outcome: RunOutcome) -> Table:
     """Return the loads of weights from flash for all runs, and the time of one."""
     table = Table("device", title="Weights loaded from flash", title_justify="left")
     for column in ("predicted loads", "emulated loads", "predicted ms", "emulated ms"):
-        table.add_column(column, justify="right")
+        table.add_column(column, justify="right", overflow="fold")
     for device in outcome.devices:
         if (swap := device.swap) is not None:
             counts = (f"{swap.predicted_loads:.1f}", str(swap.loads))
@@ -162,7 +162,7 @@ def _complaint(app: AppOutcome) -> str:
 def _unit_cells(unit: UnitOutcome) -> tuple[str, ...]:
     cycles = (unit.predicted_cycles, unit.emulated_cycles)
     return (
-        f"{unit.predicted_us:,.1f}",
+        "-" if unit.predicted_us is None else f"{unit.predicted_us:,.1f}",
         f"{unit.emulated_us:,.1f}",
         *("-" if count is None else f"{count:,}" for count in cycles),
         f"{unit.busy:.1%}",
