@@ -71,10 +71,10 @@ def _schedule(manifest: Manifest, networks: dict[str, Network]) -> Schedule:
 
 
 def _sensor_hz(manifest: Manifest, app: str) -> float | None:
-    """Return the sensor's rate as the plan's terms tell it."""
+    """Return the sensor's rate as the plan's terms tell it: those of replicas are shares of its period."""
     record = next(item for item in manifest.apps if item.name == app)
     periods_us = [term.duration_us for term in record.predicted.terms if term.task == "sense"]
-    return 1e6 / periods_us[0] if periods_us else None
+    return 1e6 / sum(periods_us) if periods_us else None
 
 
 def _candidate(manifest: Manifest, name: str, network: Network) -> Candidate:
@@ -85,14 +85,17 @@ def _candidate(manifest: Manifest, name: str, network: Network) -> Candidate:
         for segment in device.segments
         if segment.app == name
     )
+    if app.replicas:
+        parts.sort(key=lambda part: app.replicas.index(part[2]))
     return Candidate(
         name,
         app.sense["on"],
         app.interact["on"],
         tuple(device for _, _, device, *_ in parts),
-        tuple(last for _, last, *_ in parts[:-1]),
+        () if app.replicas else tuple(last for _, last, *_ in parts[:-1]),
         len(network.layers),
         tuple(swapped for *_, swapped, _ in parts),
+        replicated=bool(app.replicas),
         residency=tuple(number for *_, number in parts),
     )
 

@@ -11,6 +11,7 @@ import pytest
 
 from synergyc.manifest import read_manifest
 from synergyc.pipeline.build import BuildOptions, build
+from synergyc.pipeline.report import build_report
 from synergyc.pipeline.run import RunOptions, run
 from synergyc.pipeline.scenario import Incident, Scenario
 from synergyc.report.outcome import AppOutcome, RunOutcome
@@ -55,6 +56,13 @@ def test_the_manifest_says_who_takes_turns(replicas_build: Path) -> None:
     assert app.predicted.throughput_hz > 2 * 29  # what one of these chips infers
 
 
+def test_the_report_plays_replicas(replicas_build: Path) -> None:
+    report = build_report(replicas_build, runs=0)
+    runs = [span.run for span in report.schedule.spans if span.task == "infer"]
+    assert sorted(runs) == list(range(max(runs) + 1))
+    assert report.schedule.apps["warmth"].throughput_hz > 2 * 29
+
+
 def test_frames_that_are_lost_or_damaged_cost_no_run(replicas_build: Path) -> None:
     outcome = run(replicas_build, RunOptions(24, scenario=Scenario(loss=0.1, corrupt=0.01, seed=3)))
     app = _right(outcome)
@@ -67,8 +75,8 @@ def test_frames_that_are_lost_or_damaged_cost_no_run(replicas_build: Path) -> No
 def test_runs_of_a_lost_replica_are_dropped_and_counted(replicas_build: Path) -> None:
     """Until the plan without it comes into force, and again from when it is back."""
     scenario = Scenario(incidents=(Incident("drop", "chest", _LOST_MS * _MS, _BACK_MS * _MS),))
-    outcome = run(replicas_build, RunOptions(90, scenario=scenario))
+    outcome = run(replicas_build, RunOptions(80, scenario=scenario))
     app = _right(outcome)
-    assert app.sent == 90
+    assert app.sent == 80
     assert 0 < app.dropped < 30
     assert [change.plan for change in outcome.changes if change.device == "wrist"] == [1, 0]
