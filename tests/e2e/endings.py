@@ -77,3 +77,15 @@ class Photo(nn.Module):
         colours = (colours - mean.reshape(1, 3, 1, 1)) / deviation.reshape(1, 3, 1, 1)
         scores: torch.Tensor = self.pixels(colours.permute(0, 2, 3, 1))
         return scores
+
+
+class Scene(nn.Module):
+    """Probabilities of four classes from bytes of pixels: work of the CPU at both ends."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.photo = Photo()
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        scores: torch.Tensor = self.photo(image)
+        return scores.softmax(1)

@@ -9,7 +9,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
 from synergyc.manifest import read_manifest
 from synergyc.pipeline.build import BuildOptions, build
@@ -17,6 +19,7 @@ from synergyc.pipeline.run import RunOptions, run
 from synergyc.pipeline.scenario import Incident, Scenario
 from synergyc.report.outcome import PlanPhase, RunOutcome
 from synergyc.toolchain import find_cross_compiler
+from tests.e2e import endings
 from tests.e2e.command import ROOT, synergyc
 
 pytestmark = pytest.mark.e2e
@@ -166,3 +169,48 @@ def test_hand_offs_go_to_whoever_is_there(star_build: Path) -> None:
     with_other, alone = plans[tuple(n for n in ("wrist", "chest", "belt") if n != helper)], plans[("wrist",)]
     assert [c.plan for c in outcome.changes if c.device == "wrist"] == [with_other, alone, 0]
     assert {phase.plan for phase in outcome.phases} == {0, with_other, alone}
+
+
+_SCENE = """
+synergy: 1
+devices:
+  wrist: {board: max78000fthr, sensors: [camera], actuators: [display]}
+  chest: {board: max78002evkit, sensors: [camera], actuators: [display]}
+links:
+  - {between: [wrist, chest], medium: uart, rate_kbps: 921.6}
+apps:
+  scene:
+    sense: {sensor: camera, driver: host, rate_hz: 40}
+    model: {exported: scene.pt2}
+    quantize: {calibrate: samples.npy}
+    samples: samples.npy
+    interact: display
+    split: 2
+"""
+
+
+def test_either_device_takes_over_preparation_network_and_tail(tmp_path: Path) -> None:
+    """Bytes from a host are normalized where they are sensed, probabilities made where they are shown."""
+    find_cross_compiler()
+    torch.manual_seed(0)
+    pixels = torch.zeros((1, 9, 7, 3), dtype=torch.uint8)
+    torch.export.save(torch.export.export(endings.Scene().eval(), (pixels,)), tmp_path / "scene.pt2")
+    samples = np.random.default_rng(0).integers(0, 256, (6, 9, 7, 3)).astype(np.uint8)
+    np.save(tmp_path / "samples.npy", samples)
+    (tmp_path / "scene.yaml").write_text(_SCENE)
+    (app,) = build(tmp_path / "scene.yaml", tmp_path / "build", BuildOptions(), lambda _: None).apps
+    assert (app.preparation[-1], app.tail) == ("normalize", ("softmax",))
+    senses, shows = app.sense["on"], app.interact["on"]
+    assert senses != shows
+    incidents = (Incident("drop", shows, 80 * _MS, 700 * _MS), Incident("drop", senses, 1500 * _MS))
+    outcome = _right(
+        run(tmp_path / "build", RunOptions(80, scenario=Scenario(loss=0.05, incidents=incidents)))
+    )
+    phases = _phases(outcome, "scene")
+    plans = {item.present: item.plan for item in read_manifest(tmp_path / "build").alternatives}
+    assert [(phase.device, phase.plan) for phase in phases if phase.results > 1] == [
+        (shows, 0),
+        (senses, plans[(senses,)]),
+        (shows, 0),
+        (shows, plans[(shows,)]),
+    ]
