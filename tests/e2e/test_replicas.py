@@ -14,6 +14,7 @@ from synergyc.pipeline.build import BuildOptions, build
 from synergyc.pipeline.report import build_report
 from synergyc.pipeline.run import RunOptions, run
 from synergyc.pipeline.scenario import Incident, Scenario
+from synergyc.report.html import html_report
 from synergyc.report.outcome import AppOutcome, RunOutcome
 from synergyc.toolchain import find_cross_compiler
 from tests.e2e.command import ROOT
@@ -61,6 +62,7 @@ def test_the_report_plays_replicas(replicas_build: Path) -> None:
     runs = [span.run for span in report.schedule.spans if span.task == "infer"]
     assert sorted(runs) == list(range(max(runs) + 1))
     assert report.schedule.apps["warmth"].throughput_hz > 2 * 29
+    assert "runs in turn on wrist, chest, belt" in html_report(report)
 
 
 def test_frames_that_are_lost_or_damaged_cost_no_run(replicas_build: Path) -> None:
