@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -49,7 +50,6 @@ _DEVICE_FILES = (
     "link_receiver.c",
     "timing.h",
     "tail.h.j2",
-    "tail.c",
     "cnn.h",
     "cnn.c",
     "console.h",
@@ -58,7 +58,7 @@ _DEVICE_FILES = (
     "console_input.c",
     "tasks.h",
     "tasks.c",
-    "infer.c",
+    "infer.c.j2",
     "report.h",
     "report.c.j2",
     "main.c.j2",
@@ -81,7 +81,7 @@ _FALLBACK_FILES = ("presence.h", "presence.c", "fallback.h.j2", "fallback.c.j2")
 """Of images that hold several plans."""
 _REPLICA_FILES = ("replicas.h", "replicas.c")
 """Of devices that sense or interact for an app with replicas under any plan."""
-_TAIL_FILES = ("fixed_point.h.j2", "fixed_point.c.j2", "tail_functions.c")
+_TAIL_FILES = ("fixed_point.h.j2", "fixed_point.c.j2", "tail.c", "tail_functions.c")
 """Of devices that work behind a network."""
 
 _PORT_FILES = {
@@ -214,11 +214,13 @@ def _values(spec: FirmwareSpec) -> dict[str, Any]:
             for sense in spec.all_senses
         ],
         "tails": [_tail_values(item) for item in spec.all_tails],
+        "self_test": any(infer.known for plan in spec.plans for infer in plan.infers),
         "fixed": fixed_point,
         "most_axes": MOST_AXES,
         "own_drivers": sorted({sense.driver for sense in spec.all_senses if sense.driver_text is not None}),
         "console_uart": 0,
         "frame_payload_bytes": sizing.frame_payload_bytes(spec),
+        "host_payload_bytes": sizing.host_payload_bytes(spec),
         "set_runs": load_runtime().set_runs,
         "frame_seal_bytes": sizing.seal_bytes(spec),
         "stack_bytes": sizing.STACK_BYTES,
@@ -230,13 +232,18 @@ def _values(spec: FirmwareSpec) -> dict[str, Any]:
     return values | chip_values(spec.chip, sizing.uarts(spec), sizing.rings(spec))
 
 
-def _sets(spec: FirmwareSpec, segments: Mapping[str, SegmentView]) -> list[list[SegmentView]]:
-    """Return the segments of each residency set, by its number, of all plans."""
+def _sets(spec: FirmwareSpec, segments: Mapping[str, SegmentView]) -> list[dict[str, Any]]:
+    """Return the residency sets of all plans: the segments of each, ``first`` is the place of the first."""
     sets: dict[int, dict[str, SegmentView]] = {}
     for plan in spec.plans:
         for infer in plan.infers:
             sets.setdefault(infer.residency, {})[infer.program.name] = segments[infer.program.name]
-    return [list(sets[number].values()) for number in sorted(sets)]
+    members = [list(sets[number].values()) for number in sorted(sets)]
+    firsts = itertools.accumulate(map(len, members), initial=0)
+    return [
+        {"number": number, "first": first, "segments": listed}
+        for number, (first, listed) in enumerate(zip(firsts, members, strict=False))
+    ]
 
 
 def _plan_values(spec: FirmwareSpec, plan: PlanTasks, segments: Mapping[str, SegmentView]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from synergyc.firmware.tail_view import scratch_values
 from synergyc.targets import load_runtime, transfer_us
 from synergyc.toolchain import Sizes
 
-STACK_BYTES = 3072
+STACK_BYTES = 2560
 """More than twice the deepest use that was measured (see docs/firmware.md)."""
 
 _OTHER_RAM_BYTES = 2048
@@ -39,16 +39,18 @@ _BEATS = 10
 """So many beats in a row must be lost before a peer counts as lost: one in 10^10 at 10 % loss."""
 _BEAT_US = 40_000
 
-_SMALLEST_PAYLOAD_BYTES = 64
-"""Without links the frame buffers serve a host's questions only."""
 _HOST_PAYLOAD_BYTES = 512
 """Piece of a sample that a host is asked for: the answer to one line takes twelve times the line's time."""
 
 
 def frame_payload_bytes(spec: FirmwareSpec) -> int:
     """Return the largest payload of a frame on any of the device's links."""
-    least = _HOST_PAYLOAD_BYTES if _has_host_sensor(spec) else _SMALLEST_PAYLOAD_BYTES
-    return max([least, *(link.payload_bytes for link in spec.links)])
+    return max((link.payload_bytes for link in spec.links), default=0)
+
+
+def host_payload_bytes(spec: FirmwareSpec) -> int:
+    """Return the largest payload of a frame that a host sends over the console."""
+    return _HOST_PAYLOAD_BYTES if any(sense.driver == "host" for sense in spec.all_senses) else 0
 
 
 def seal_bytes(spec: FirmwareSpec) -> int:
@@ -63,10 +65,6 @@ def _seal_bytes(link: Link) -> int:
 def _frame_bytes(link: Link) -> int:
     """Return what a full fragment takes on the line."""
     return encoded_bytes(link.payload_bytes + _seal_bytes(link))
-
-
-def _has_host_sensor(spec: FirmwareSpec) -> bool:
-    return any(sense.driver == "host" for sense in spec.all_senses)
 
 
 def own_sizes(spec: FirmwareSpec, sizes: Sizes) -> Sizes:
@@ -94,8 +92,8 @@ class Rings:
 def rings(spec: FirmwareSpec) -> tuple[Rings, ...]:
     """Return the buffers of each UART in the order of ``uarts``."""
     in_bytes = _CONSOLE_IN_BYTES
-    if _has_host_sensor(spec):  # one piece is under way at a time
-        in_bytes = _power_of_two(encoded_bytes(frame_payload_bytes(spec)))
+    if host_payload_bytes(spec):  # one piece is under way at a time
+        in_bytes = _power_of_two(encoded_bytes(host_payload_bytes(spec)))
     console = Rings(_CONSOLE_OUT_BYTES, in_bytes)
     return (console, *(_link_rings(spec, uart) for uart in uarts(spec)[1:]))
 

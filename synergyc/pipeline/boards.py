@@ -61,7 +61,8 @@ def run_on_boards(
         ]
         for console in consoles:
             console.identify(manifest.plan_id, options.silence_s)
-        elapsed_s = _converse(consoles, watches, feed(folder, manifest, expected), options, progress)
+        listener = _Listener(watches, feed(folder, manifest, expected), _Sensors(manifest))
+        elapsed_s = _converse(consoles, listener, options, progress)
     silent = [name for name, watch in watches.items() if not watch.results]
     if silent:
         raise fail(
@@ -77,9 +78,11 @@ def _check_boards(manifest: Manifest, options: BoardOptions) -> None:
     for name in options.ports:
         find_device(manifest, name)
     for app in manifest.apps:
-        needed = {app.interact["on"]: "shows its results"}
-        if is_fed(app):
-            needed[app.sense["on"]] = "asks for its samples"
+        needed = {}
+        for sense, interact in manifest.places(app.name):  # under any plan of the images
+            needed[interact] = "shows its results"
+            if is_fed(app):
+                needed[sense] = "asks for its samples"
         for name, reason in needed.items():
             if name not in options.ports:
                 message = f"app {app.name!r} needs the console of device {name!r}, which {reason}"
@@ -94,18 +97,18 @@ def _check_boards(manifest: Manifest, options: BoardOptions) -> None:
 
 def _converse(
     consoles: list[SerialConsole],
-    watches: Mapping[str, _Watch],
-    samples: Feed,
+    listener: _Listener,
     options: BoardOptions,
     progress: Callable[[int], None],
 ) -> float:
     """Answer and listen until all runs are delivered or nothing comes any more; return the time in s."""
     began_s = heard_s = time.monotonic()
+    watches = listener.watches
     while not all(watch.is_done for watch in watches.values()):
         before = sum(watch.results for watch in watches.values())
         for console in consoles:
             for line in console.lines():
-                _take(line, console, watches, samples)
+                listener.take(line, console)
         results = sum(watch.results for watch in watches.values())
         now_s = time.monotonic()
         if results != before:
@@ -118,18 +121,55 @@ def _converse(
     return time.monotonic() - began_s
 
 
-def _take(line: ConsoleLine, console: SerialConsole, watches: Mapping[str, _Watch], samples: Feed) -> None:
-    if line.kind == "B":
-        for watch in watches.values():
-            if watch.app.sense["on"] == console.device.name:
-                watch.restart()
-    elif line.kind == "K":
-        raise obstacle(console.device.name, line)
-    elif line.kind == "R" and line.fields[0] in watches:
-        watches[line.fields[0]].take_result(int(line.fields[1]), line.fields[2])
-    request = parse_request(line)
-    if request is not None and request.app in watches and watches[request.app].may_feed(request):
-        console.write(samples.answer(request))
+class _Sensors:
+    """Which device senses an app: that of the plan in force, as a console has told it last."""
+
+    def __init__(self, manifest: Manifest) -> None:
+        self._chosen = {app.name: app.sense["on"] for app in manifest.apps}
+        self._planned = {
+            (plan.number, item.app): item.sense for plan in manifest.image_plans for item in plan.apps
+        }
+        self._plans: dict[str, int] = {}
+
+    def note(self, device: str, line: ConsoleLine) -> None:
+        """Take a line that says which plan is in force on ``device``: that for all devices after a boot."""
+        if line.kind in ("B", "V"):
+            self._plans[device] = int(line.fields[0]) if line.kind == "V" else 0
+
+    def of(self, app: str, device: str) -> str:
+        """Return who senses what ``device`` shows of ``app``."""
+        return self._planned.get((self._plans.get(device, 0), app), self._chosen[app])
+
+
+@dataclass(frozen=True)
+class _Listener:
+    """What is done with the lines of all consoles: samples are given, results are judged."""
+
+    watches: Mapping[str, _Watch]
+    samples: Feed
+    sensors: _Sensors
+
+    def take(self, line: ConsoleLine, console: SerialConsole) -> None:
+        """Take one line; raises SynergyError (``link-key``) if it says that a link cannot come up."""
+        device = console.device.name
+        self.sensors.note(device, line)
+        if line.kind == "B":
+            for watch in self.watches.values():
+                watch.restart(device)
+        elif line.kind == "K":
+            raise obstacle(device, line)
+        elif line.kind == "R" and line.fields[0] in self.watches:
+            watch = self.watches[line.fields[0]]
+            watch.take_result(int(line.fields[1]), line.fields[2], self.sensors.of(watch.app.name, device))
+        request = parse_request(line)
+        if request is None or request.app not in self.watches:
+            return
+        if self.watches[request.app].may_feed(request, device):
+            console.write(self.samples.answer(request))
+
+
+_Run = tuple[str, int]
+"""The device that senses, and its number of the run: each device counts its own."""
 
 
 class _Watch:
@@ -144,10 +184,11 @@ class _Watch:
         self._fed = is_fed(app)
         self._sent = 0
         self._delivered = self._right = self._wrong = 0
-        self._pending_s: dict[int, float] = {}
+        self._pending_s: dict[_Run, float] = {}
         """Runs without a result, and when they were fed."""
-        self._done: set[int] = set()
-        self._last: int | None = None
+        self._done: set[_Run] = set()
+        self._last: dict[str, int] = {}
+        """The last run of each device that senses, where it replays."""
         self._latencies_s: list[float] = []
         self._times_s: list[float] = []
         self._hits: list[bool] = []
@@ -162,50 +203,62 @@ class _Watch:
         """Whether nothing more is expected."""
         return self.results >= self._runs or (self._sent >= self._runs and not self._pending_s)
 
-    def restart(self) -> None:
-        """The device that senses has booted: it counts its runs from 0; those under way are dropped."""
-        self._pending_s.clear()
-        self._done.clear()
-        self._last = None
+    def restart(self, device: str) -> None:
+        """A device has booted: it counts the runs that it senses from 0; those under way are dropped."""
+        self._pending_s = {key: time_s for key, time_s in self._pending_s.items() if key[0] != device}
+        self._done = {key for key in self._done if key[0] != device}
+        self._last.pop(device, None)
 
-    def may_feed(self, request: Request) -> bool:
-        """Return whether a request is to be answered, and note it."""
-        if request.piece == 0 and request.run not in self._pending_s:
+    def may_feed(self, request: Request, device: str) -> bool:
+        """Return whether a request of ``device`` is to be answered, and note it."""
+        key = (device, request.run)
+        if request.piece == 0 and key not in self._pending_s:
             if self._sent >= self._runs:
                 return False
             self._sent += 1
-            self._done.discard(request.run)
-        elif request.run not in self._pending_s:
+            self._done.discard(key)
+        elif key not in self._pending_s:
             return True  # the rest of a sample that another host began
-        self._pending_s[request.run] = time.monotonic()
+        self._pending_s[key] = time.monotonic()
         return True
 
-    def take_result(self, run: int, content: str) -> None:
-        """Judge a result: wrong is also one that comes a second time."""
-        if self.results >= self._runs or not self._is_ours(run):
+    def take_result(self, run: int, content: str, sensor: str) -> None:
+        """Judge a result of what ``sensor`` has sensed: wrong is also one that comes a second time."""
+        key = self._key(sensor, run)
+        if self.results >= self._runs or not self._is_ours(key):
             return
         good, values = is_right(content, run, self._expected)
-        fresh = run not in self._done
-        self._done.add(run)
+        fresh = key not in self._done
+        self._done.add(key)
         self._delivered += fresh
         self._right += good and fresh
         self._wrong += not (good and fresh)
         now_s = time.monotonic()
         self._times_s.append(now_s)
-        if run in self._pending_s:
-            self._latencies_s.append(now_s - self._pending_s.pop(run))
+        if key in self._pending_s:
+            self._latencies_s.append(now_s - self._pending_s.pop(key))
         labels = self._expected.labels
         if labels is not None and values is not None:
             answer = answer_of(values, self._expected.network)
             self._hits.append(answer == int(labels[self._expected.index(run)]))
 
-    def _is_ours(self, run: int) -> bool:
+    def _key(self, sensor: str, run: int) -> _Run:
+        """Return whose run it is: a board may have changed its plan before anybody listened."""
+        told = (sensor, run)
+        if told in self._pending_s or told in self._done:
+            return told
+        return next((key for key in self._pending_s if key[1] == run), told)
+
+    def _is_ours(self, key: _Run) -> bool:
         if self._fed:
-            return run in self._pending_s or run in self._done
-        if self._last is not None and run < self._last:
-            self.restart()  # it has booted where nobody listens
-        self._sent += 1 if self._last is None else run - self._last
-        self._last = run
+            return key in self._pending_s or key in self._done
+        sensor, run = key
+        last = self._last.get(sensor)
+        if last is not None and run < last:
+            self.restart(sensor)  # it has booted where nobody listens
+            last = None
+        self._sent += 1 if last is None else run - last
+        self._last[sensor] = run
         return True
 
     def outcome(self) -> AppOutcome:

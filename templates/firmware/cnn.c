@@ -93,13 +93,11 @@ static void copy_out(uint32_t *to, const volatile uint32_t *from, uint32_t count
 }
 
 /* Segments share registers: until each has selected its own for a load or a run, none is in order. */
-static void power_up(const cnn_set_t *sets, size_t count)
+static void power_up(const cnn_segment_t *const *segments, size_t count)
 {
     uint32_t quadrants = 0;
     for (size_t i = 0; i < count; i++) {
-        for (size_t j = 0; j < sets[i].count; j++) {
-            quadrants |= sets[i].segments[j]->quadrant_mask;
-        }
+        quadrants |= segments[i]->quadrant_mask;
     }
     port_cnn_power_down();
     port_cnn_power_up(quadrants);
@@ -107,18 +105,14 @@ static void power_up(const cnn_set_t *sets, size_t count)
     loading = (loading_t){0};
 }
 
-void cnn_open(const cnn_set_t *sets, size_t count)
+void cnn_open(const cnn_segment_t *const *segments, size_t count)
 {
-    power_up(sets, count);
+    power_up(segments, count);
     for (size_t i = 0; i < count; i++) {
-        for (size_t j = 0; j < sets[i].count; j++) {
-            do_steps(sets[i].segments[j], &sets[i].segments[j]->init);
-        }
+        do_steps(segments[i], &segments[i]->init);
     }
     for (size_t i = 0; i < count; i++) {
-        for (size_t j = 0; j < sets[i].count; j++) {
-            do_writes(&sets[i].segments[j]->configure);
-        }
+        do_writes(&segments[i]->configure);
     }
     port_cnn_interrupt_enable();
 }

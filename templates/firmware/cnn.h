@@ -87,8 +87,8 @@ typedef struct {
 /* Words that one part of a load stores at most, in well under a millisecond: links are served in between. */
 #define CNN_LOAD_WORDS 1024u
 
-/* Powers the accelerator up for the segments of all sets; none is loaded yet. */
-void cnn_open(const cnn_set_t *sets, size_t count);
+/* Powers the accelerator up for all segments; none is loaded yet. */
+void cnn_open(const cnn_segment_t *const *segments, size_t count);
 
 /* Loads the next part of a set's weights and biases from flash; true once all of it is in place. The set
  * before is lost with the first part. Nothing may run, and no other segment be selected, until it is done. */

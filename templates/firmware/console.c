@@ -1,7 +1,5 @@
 #include "console.h"
 
-#include <string.h>
-
 #include "device.h"
 #include "framing.h"
 #include "port.h"
@@ -29,6 +27,16 @@ static void put_checked(const char *text, size_t count)
     put(text, count);
 }
 
+/* The C library's strlen is made for long texts, and ten times as large. */
+static size_t length_of(const char *text)
+{
+    size_t length = 0;
+    while (text[length] != '\0') {
+        length++;
+    }
+    return length;
+}
+
 static void put_hex(char *to, uint32_t value, unsigned digits)
 {
     for (unsigned i = 0; i < digits; i++) {
@@ -46,13 +54,13 @@ void console_begin(const char *kind)
     line_crc = 0;
     line_open = true;
     put("$", 1);
-    put_checked(kind, strlen(kind));
+    put_checked(kind, length_of(kind));
 }
 
 void console_text(const char *field)
 {
     put_checked(",", 1);
-    put_checked(field, strlen(field));
+    put_checked(field, length_of(field));
 }
 
 /* Divides by ten and returns the remainder: in three steps of what the core's 32-bit division takes, as the

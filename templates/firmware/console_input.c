@@ -6,7 +6,8 @@
 #include "port.h"
 #include "report.h"
 
-static decoder_t decoder;
+static uint8_t plain[FRAME_HOST_PLAIN_BYTES];
+static decoder_t decoder = {.plain = plain, .plain_bytes = sizeof plain};
 static console_input_counts_t counts;
 static bool identity_wanted;
 

@@ -191,7 +191,7 @@ static decoder_result_t decoder_finish(decoder_t *decoder)
 static void decoder_begin_run(decoder_t *decoder, uint8_t code)
 {
     if (decoder->zero_pending) {
-        if (decoder->size_bytes < sizeof decoder->plain) {
+        if (decoder->size_bytes < decoder->plain_bytes) {
             decoder->plain[decoder->size_bytes++] = 0;
         } else {
             decoder->damaged = true;
@@ -204,7 +204,7 @@ static void decoder_begin_run(decoder_t *decoder, uint8_t code)
 /* Takes bytes of a run up to its end or to a delimiter, which does not belong into one; returns how many. */
 static size_t decoder_take_run(decoder_t *decoder, const uint8_t *bytes, size_t count)
 {
-    size_t room = sizeof decoder->plain - decoder->size_bytes;
+    size_t room = (size_t)decoder->plain_bytes - decoder->size_bytes;
     size_t most = count < decoder->run_left ? count : decoder->run_left;
     uint8_t *to = decoder->plain + decoder->size_bytes;
     size_t taken = 0;

@@ -88,7 +88,8 @@ struct link {
     uint8_t sender_count;
     link_receiver_t *receivers;
     uint8_t receiver_count;
-    link_security_t *security; /* NULL: frames are in the clear */
+    link_security_t *security;   /* NULL: frames are in the clear */
+    const volatile uint8_t *key; /* of a secured link, in flash; all bytes 0xFF: none was set */
     /* Only with several plans (fallback.h): */
     const link_streams_t *streams; /* by plan; senders and receivers are those of the plan in force */
     const uint8_t *view;           /* what every BEAT tells the peer (presence.h) */

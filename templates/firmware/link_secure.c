@@ -21,7 +21,7 @@ static bool has_key(const link_t *link)
 {
     uint8_t all = 0xFFu;
     for (uint32_t i = 0; i < LINK_KEY_BYTES; i++) {
-        all &= link->security->key[i];
+        all &= link->key[i];
     }
     return all != 0xFFu;
 }
@@ -37,7 +37,7 @@ static void derive(const link_t *link, link_session_t *session)
 {
     uint8_t key[LINK_KEY_BYTES];
     for (uint32_t i = 0; i < LINK_KEY_BYTES; i++) {
-        key[i] = link->security->key[i];
+        key[i] = link->key[i];
     }
     crypto_chacha20_h(key, key, session->caller);
     crypto_chacha20_h(session->key, key, session->answerer);
@@ -166,6 +166,12 @@ static void answer_call(link_t *link)
     }
 }
 
+_Static_assert(LINK_NONCE_BYTES == 16u, "crypto_verify16 compares 16 bytes");
+static bool is_same_nonce(const uint8_t *one, const uint8_t *other)
+{
+    return crypto_verify16(one, other) == 0;
+}
+
 bool link_receive_call(link_t *link, const frame_t *hello)
 {
     link_security_t *security = link->security;
@@ -174,11 +180,11 @@ bool link_receive_call(link_t *link, const frame_t *hello)
         return false;
     }
     const uint8_t *nonce = hello->payload + PLAN_BYTES;
-    if (security->current.valid && memcmp(security->current.caller, nonce, LINK_NONCE_BYTES) == 0) {
+    if (security->current.valid && is_same_nonce(security->current.caller, nonce)) {
         security->replayed_frames++;
         return false;
     }
-    if (!candidate->valid || memcmp(candidate->caller, nonce, LINK_NONCE_BYTES) != 0) {
+    if (!candidate->valid || !is_same_nonce(candidate->caller, nonce)) {
         memcpy(candidate->caller, nonce, LINK_NONCE_BYTES);
         candidate->valid = port_random(candidate->answerer, LINK_NONCE_BYTES);
         derive(link, candidate);

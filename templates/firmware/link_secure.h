@@ -18,11 +18,10 @@ typedef struct {
 } link_session_t;
 
 typedef struct {
-    const volatile uint8_t *key; /* of the link, in flash; all bytes 0xFF: none was set */
-    link_session_t current;      /* frames are sent and received under its key */
-    link_session_t candidate;    /* until the peer has proved that it knows the key, and is no recording */
-    uint32_t forged_frames;      /* refused: the tag is wrong */
-    uint32_t replayed_frames;    /* refused: of another session, or not newer than the last one */
+    link_session_t current;   /* frames are sent and received under its key */
+    link_session_t candidate; /* until the peer has proved that it knows the key, and is no recording */
+    uint32_t forged_frames;   /* refused: the tag is wrong */
+    uint32_t replayed_frames; /* refused: of another session, or not newer than the last one */
 } link_security_t;
 
 #endif

@@ -11,13 +11,13 @@
 
 static uint32_t offset_bytes(const sensor_host_t *host)
 {
-    return host->piece * FRAME_PAYLOAD_BYTES;
+    return host->piece * FRAME_HOST_PAYLOAD_BYTES;
 }
 
 static uint32_t piece_bytes(const sensor_host_t *host)
 {
     uint32_t left = host->format.values - offset_bytes(host);
-    return left < FRAME_PAYLOAD_BYTES ? left : FRAME_PAYLOAD_BYTES;
+    return left < FRAME_HOST_PAYLOAD_BYTES ? left : FRAME_HOST_PAYLOAD_BYTES;
 }
 
 static void ask(sensor_host_t *host)

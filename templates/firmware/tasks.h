@@ -41,6 +41,10 @@ typedef struct {
     uint32_t from, to, words;
 } passed_t;
 
+typedef struct {
+    timing_t load, inference, unload;
+} infer_timings_t;
+
 /* One segment of an app's network on this device's accelerator. */
 typedef struct {
     const char *app;
@@ -54,7 +58,7 @@ typedef struct {
     int8_t priority;
     uint32_t run; /* that is being inferred */
     bool ended;
-    timing_t load, inference, unload;
+    infer_timings_t *timings;
 } infer_t;
 
 /* Delivers results; on every board the console is the actuator. */

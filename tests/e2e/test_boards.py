@@ -7,11 +7,6 @@ reference, and what was sent.
 from __future__ import annotations
 
 import json
-import os
-import threading
-import tty
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +23,7 @@ from synergyc.pipeline.run import RunOptions, run
 from synergyc.report.outcome import RunOutcome
 from tests.e2e.command import ROOT, synergyc
 from tests.e2e.conftest import needs_compiler
-from tests.e2e.desk import desk
+from tests.e2e.desk import board_that_says, desk
 
 pytestmark = pytest.mark.e2e
 
@@ -97,27 +92,6 @@ def test_boards_that_replay_are_checked_at_one_console(digits_build: Path) -> No
         outcome = run_on_boards(digits_build, BoardOptions({"chest": ports["chest"]}, 20))
     assert outcome.ok
     assert [(app.sent, app.right, app.dropped) for app in outcome.apps] == [(20, 20, 0)]
-
-
-@contextmanager
-def board_that_says(data: bytes) -> Iterator[str]:
-    """Yield the port of a board that answers the first bytes it gets with ``data``."""
-    master, slave = os.openpty()
-    tty.setraw(slave)
-
-    def answer() -> None:
-        if os.read(master, 1):
-            os.write(master, data)
-
-    thread = threading.Thread(target=answer)
-    thread.start()
-    try:
-        yield os.ttyname(slave)
-    finally:
-        os.write(slave, b"x")  # the thread's, if nobody has asked
-        thread.join()
-        os.close(master)
-        os.close(slave)
 
 
 def _identity(folder: Path, device: str = "chest", add: int = 0) -> bytes:

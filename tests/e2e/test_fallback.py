@@ -13,14 +13,19 @@ import numpy as np
 import pytest
 import torch
 
+from synergyc.diagnostics import SynergyError
+from synergyc.firmware.framing import console_line
 from synergyc.manifest import read_manifest
+from synergyc.pipeline.boards import BoardOptions, run_on_boards
 from synergyc.pipeline.build import BuildOptions, build
+from synergyc.pipeline.expectation import expectation, packed
 from synergyc.pipeline.run import RunOptions, run
 from synergyc.pipeline.scenario import Incident, Scenario
 from synergyc.report.outcome import PlanPhase, RunOutcome
 from synergyc.toolchain import find_cross_compiler
 from tests.e2e import endings
 from tests.e2e.command import ROOT, synergyc
+from tests.e2e.desk import board_that_says, desk
 
 pytestmark = pytest.mark.e2e
 
@@ -214,3 +219,46 @@ def test_either_device_takes_over_preparation_network_and_tail(tmp_path: Path) -
         (shows, 0),
         (shows, plans[(shows,)]),
     ]
+
+
+def test_boards_on_a_desk_are_judged_under_each_plan(fallback_build: Path) -> None:
+    """Keywords come from the chest's microphone, from the wrist's, and from the chest's again."""
+    scenario = Scenario(incidents=(Incident("drop", "chest", 80 * _MS, 300 * _MS),))
+    with desk(fallback_build, scenario=scenario) as ports:
+        outcome = run_on_boards(fallback_build, BoardOptions(ports, 150, silence_s=60.0))
+    _right(outcome)
+    digits, keywords = sorted(outcome.apps, key=lambda app: app.name)
+    assert digits.right == keywords.right == 150
+
+
+def test_a_desk_needs_the_consoles_of_all_plans(fallback_build: Path) -> None:
+    with pytest.raises(SynergyError, match=r"app 'keywords' needs the console of device 'chest'"):
+        run_on_boards(fallback_build, BoardOptions({"wrist": "/dev/none"}))
+
+
+def _said(folder: Path, device: str, *lines: tuple[str, ...]) -> bytes:
+    plan = f"{read_manifest(folder).plan_id:08x}"
+    identity = console_line("I", device, plan, "50000000", "7")
+    return "".join([identity, *(console_line(*line) for line in lines)]).encode()
+
+
+def _results(folder: Path, name: str) -> list[tuple[str, ...]]:
+    """Return the fields of right result lines of an app, for its first runs."""
+    app = next(item for item in read_manifest(folder).apps if item.name == name)
+    expected = expectation(folder, app, 8)
+    outputs = [packed(output, expected).hex() for output in expected.outputs]
+    return [("R", name, str(run), outputs[run % len(outputs)]) for run in range(8)]
+
+
+def test_devices_that_sense_in_turn_count_their_own_runs(fallback_build: Path) -> None:
+    """The chest's runs 2 to 4 never came; the wrist has runs of the same numbers."""
+    right = {app: _results(fallback_build, app) for app in ("digits", "keywords")}
+    runs = right["keywords"]
+    chest = _said(fallback_build, "chest", runs[0], runs[1], runs[5], runs[6])
+    fallen_back = ("V", "1", "1", "0", "9")
+    wrist = _said(fallback_build, "wrist", fallen_back, runs[0], runs[1], runs[2], right["digits"][0])
+    with board_that_says(chest) as first, board_that_says(wrist) as second:
+        options = BoardOptions({"chest": first, "wrist": second}, 9, silence_s=0.3)
+        outcome = run_on_boards(fallback_build, options)
+    judged = {app.name: (app.sent, app.right, app.wrong, app.dropped) for app in outcome.apps}
+    assert judged == {"digits": (1, 1, 0, 0), "keywords": (10, 7, 0, 3)}

@@ -26,13 +26,13 @@ def test_random_and_foreign_input_is_counted_and_harms_nothing(tmp_path: Path) -
     noise = random.bytes(100) + b"\0"
     damaged = sum(bool(piece) for piece in noise.split(b"\0")) + 1
     foreign = [
-        Frame(FrameKind.SAMPLE, plan=plan & 0xFFFF, payload=bytes(64)),  # the sensor replays
+        Frame(FrameKind.SAMPLE, plan=plan & 0xFFFF),  # the sensor replays
         Frame(FrameKind.SAMPLE, plan=plan & 0xFFFF, stream=9),
         Frame(FrameKind.SAMPLE, plan=plan + 1 & 0xFFFF),
         Frame(FrameKind.DATA),
         Frame(15),
     ]
-    too_long = b"\x05" * 900 + b"\0"
+    too_long = b"\x05" * 900 + b"\0"  # there is no sensor that asks for samples, so no room for any
     who = Frame(FrameKind.WHO, plan=plan + 1 & 0xFFFF)
     board = devices.board("wrist")
     board.feed(noise + too_long + b"".join(map(encode_frame, [*foreign, who])), at_ns=2_000_000)

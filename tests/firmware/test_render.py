@@ -136,6 +136,12 @@ def test_frames_fit_the_rings() -> None:
     assert console.out_bytes == 1024
 
 
+def test_only_devices_that_ask_a_host_have_room_for_its_samples() -> None:
+    replay, host = (two_devices(driver=driver)["chest"] for driver in ("replay", "host"))
+    assert [sizing.host_payload_bytes(spec) for spec in (replay, host)] == [0, 512]
+    assert [sizing.rings(spec)[0].in_bytes for spec in (replay, host)] == [256, 1024]
+
+
 def test_slow_links_wait_longer() -> None:
     fast, slow = (two_devices(rate_kbps=rate)["chest"] for rate in (921.6, 9.6))
     full_frame_us = 270 * 10 * 1000 / 9.6

@@ -25,6 +25,7 @@ typedef struct {
 static uint32_t now_ticks, sessions;
 static pipe_t sent[2], arrived[2];
 static end_t ends[2];
+static uint8_t plain[2][FRAME_PLAIN_BYTES];
 
 /* Keys of secured links, and random numbers that are not random; none while the generator is broken. */
 static uint8_t keys[2][LINK_KEY_BYTES];
@@ -132,6 +133,8 @@ void test_start(unsigned side, const uint32_t *words, uint8_t depth, uint16_t pa
         end->receivers[stream].queue = &end->in[stream];
     }
     end->wire.uart = (uint8_t)side;
+    end->wire.decoder.plain = plain[side];
+    end->wire.decoder.plain_bytes = sizeof plain[side];
     end->wire.links = &end->link;
     end->wire.link_count = 1;
     end->link.name = "host";
@@ -151,7 +154,8 @@ void test_start(unsigned side, const uint32_t *words, uint8_t depth, uint16_t pa
     end->link.sender_count = STREAMS;
     end->link.receivers = end->receivers;
     end->link.receiver_count = STREAMS;
-    security[side] = (link_security_t){.key = keys[side]};
+    security[side] = (link_security_t){0};
+    end->link.key = keys[side];
     end->link.security = is_secured[side] ? &security[side] : NULL;
     sent[side].count = 0;
     arrived[side].count = 0;
@@ -295,8 +299,8 @@ size_t test_encode(const uint32_t *fields, const uint8_t *payload, uint16_t size
 /* Feeds bytes to a fresh decoder; returns the number of good frames, the last one in `fields`. */
 int test_decode(const uint8_t *bytes, size_t count, uint32_t *fields, uint8_t *payload, uint16_t *size_bytes, int *damaged)
 {
-    static decoder_t decoder;
-    memset(&decoder, 0, sizeof decoder);
+    static uint8_t plain[FRAME_PLAIN_BYTES];
+    decoder_t decoder = {.plain = plain, .plain_bytes = sizeof plain};
     int good = 0;
     *damaged = 0;
     for (size_t at = 0, used; at < count; at += used) {

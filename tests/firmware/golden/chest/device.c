@@ -37,6 +37,7 @@ static link_sender_t chest_wrist_senders[] = {
     {.number = 0, .queue = &queues[QUEUE_BEAT_Q1]}, /* app beat */
 };
 
+static uint8_t uart2_plain[FRAME_PLAIN_BYTES];
 static link_t uart2_links[] = {
     {
         .name = "chest-wrist", /* to wrist */
@@ -63,6 +64,7 @@ static wire_t wires[] = {
         .rate_bd = 921600,
         .links = uart2_links,
         .link_count = 1,
+        .decoder = {.plain = uart2_plain, .plain_bytes = sizeof uart2_plain},
     },
 };
 
@@ -90,14 +92,15 @@ static sense_t senses[] = {
 };
 
 /* Residency sets: segments whose weights are in the accelerator together. */
-static const cnn_segment_t *const set0_segments[] = {
-    &cnn_beat_s0,
+static const cnn_segment_t *const segments[] = {
+    &cnn_beat_s0, /* set 0 */
 };
 
 static const cnn_set_t sets[] = {
-    {.segments = set0_segments, .count = 1},
+    {.segments = segments + 0, .count = 1},
 };
 
+static infer_timings_t infer_timings[1];
 static infer_t infers[] = {
     {
         .app = "beat",
@@ -106,6 +109,7 @@ static infer_t infers[] = {
         .in = &queues[QUEUE_BEAT_Q0],
         .out = &queues[QUEUE_BEAT_Q1],
         .priority = 0,
+        .timings = &infer_timings[0],
     },
 };
 
@@ -124,6 +128,8 @@ const device_t device = {
     .sense_count = 1,
     .infers = infers,
     .infer_count = 1,
+    .segments = segments,
+    .segment_count = 1,
     .sets = sets,
     .set_count = 1,
 };

@@ -23,10 +23,11 @@ typedef struct {
     wire_t *wires;
     sense_t *senses;
     infer_t *infers;
-    const cnn_set_t *sets; /* the first one is loaded at boot */
+    const cnn_segment_t *const *segments; /* of all sets */
+    const cnn_set_t *sets;                /* the first one is loaded at boot */
     tail_t *tails;
     interact_t *interacts;
-    uint8_t wire_count, sense_count, infer_count, set_count, tail_count, interact_count;
+    uint8_t wire_count, sense_count, infer_count, segment_count, set_count, tail_count, interact_count;
 } device_t;
 
 extern const device_t device;

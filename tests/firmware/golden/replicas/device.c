@@ -62,6 +62,7 @@ static link_receiver_t wrist_chest_receivers[] = {
     {.number = 1, .queue = &queues[QUEUE_BEAT_R0_Q1]}, /* app beat */
 };
 
+static uint8_t uart2_plain[FRAME_PLAIN_BYTES];
 static link_t uart2_links[] = {
     {
         .name = "wrist-chest", /* to chest */
@@ -90,6 +91,7 @@ static link_receiver_t wrist_belt_receivers[] = {
     {.number = 3, .queue = &queues[QUEUE_BEAT_R1_Q1]}, /* app beat */
 };
 
+static uint8_t uart3_plain[FRAME_PLAIN_BYTES];
 static link_t uart3_links[] = {
     {
         .name = "wrist-belt", /* to belt */
@@ -117,12 +119,14 @@ static wire_t wires[] = {
         .rate_bd = 921600,
         .links = uart2_links,
         .link_count = 1,
+        .decoder = {.plain = uart2_plain, .plain_bytes = sizeof uart2_plain},
     },
     {
         .uart = 2, /* uart3 */
         .rate_bd = 921600,
         .links = uart3_links,
         .link_count = 1,
+        .decoder = {.plain = uart3_plain, .plain_bytes = sizeof uart3_plain},
     },
 };
 

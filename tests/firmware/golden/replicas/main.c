@@ -40,10 +40,6 @@ static bool poll_all(bool sensing)
     for (uint8_t i = 0; i < device.merge_count; i++) {
         busy = merge_poll(&device.merges[i]) || busy;
     }
-    for (uint8_t i = 0; i < device.tail_count; i++) {
-        busy = tail_poll(&device.tails[i]) || busy;
-        busy = infer_poll() || busy;
-    }
     for (uint8_t i = 0; i < device.interact_count; i++) {
         busy = interact_poll(&device.interacts[i]) || busy;
         busy = infer_poll() || busy;
@@ -59,9 +55,6 @@ static bool tasks_have_ended(void)
     }
     for (uint8_t i = 0; i < device.infer_count; i++) {
         ended = ended && device.infers[i].ended;
-    }
-    for (uint8_t i = 0; i < device.tail_count; i++) {
-        ended = ended && device.tails[i].ended;
     }
     for (uint8_t i = 0; i < device.interact_count; i++) {
         ended = ended && device.interacts[i].ended;

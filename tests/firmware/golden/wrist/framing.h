@@ -20,8 +20,12 @@
 /* What a secured link adds to a payload (link_secure.c); 0: this device has none. */
 #define FRAME_SEAL_BYTES 0u
 
+/* Largest payload that a host sends over the console, a multiple of 4. */
+#define FRAME_HOST_PAYLOAD_BYTES 0u
+
 /* A frame before COBS, and after it: one code byte for each 254 bytes begun, and delimiters. */
 #define FRAME_PLAIN_BYTES (FRAME_HEADER_BYTES + FRAME_PAYLOAD_BYTES + FRAME_SEAL_BYTES + FRAME_CRC_BYTES)
+#define FRAME_HOST_PLAIN_BYTES (FRAME_HEADER_BYTES + FRAME_HOST_PAYLOAD_BYTES + FRAME_CRC_BYTES)
 #define FRAME_ENCODED_BYTES (FRAME_PLAIN_BYTES + FRAME_PLAIN_BYTES / 254u + 1u + FRAME_GROUP_BYTES)
 
 typedef enum {
@@ -53,9 +57,10 @@ typedef struct {
 
 typedef enum { DECODER_MORE, DECODER_FRAME, DECODER_DAMAGED } decoder_result_t;
 
-/* Collects the bytes of one frame and undoes COBS on the way. All zero is the initial state. */
+/* Collects the bytes of one frame in `plain` and undoes COBS on the way. The rest is 0 at first. */
 typedef struct {
-    uint8_t plain[FRAME_PLAIN_BYTES];
+    uint8_t *plain;
+    uint16_t plain_bytes; /* room in it */
     uint16_t size_bytes;
     uint8_t run_left;  /* bytes until the next code byte */
     bool zero_pending; /* a zero byte stands before the next code byte, unless the frame ends */

@@ -91,6 +91,7 @@ static const link_streams_t chest_wrist_streams[] = { /* by plan */
 };
 static uint8_t chest_wrist_view[2];
 
+static uint8_t uart2_plain[FRAME_PLAIN_BYTES];
 static link_t uart2_links[] = {
     {
         .name = "chest-wrist", /* to wrist */
@@ -121,6 +122,7 @@ static wire_t wires[] = {
         .rate_bd = 921600,
         .links = uart2_links,
         .link_count = 1,
+        .decoder = {.plain = uart2_plain, .plain_bytes = sizeof uart2_plain},
     },
 };
 
@@ -148,19 +150,18 @@ static sense_t senses[] = {
 };
 
 /* Residency sets: segments whose weights are in the accelerator together. */
-static const cnn_segment_t *const set0_segments[] = {
-    &cnn_beat_s0,
-};
-static const cnn_segment_t *const set1_segments[] = {
-    &cnn_beat_s0_plan1,
-    &cnn_beat_s1_plan1,
+static const cnn_segment_t *const segments[] = {
+    &cnn_beat_s0, /* set 0 */
+    &cnn_beat_s0_plan1, /* set 1 */
+    &cnn_beat_s1_plan1, /* set 1 */
 };
 
 static const cnn_set_t sets[] = {
-    {.segments = set0_segments, .count = 1},
-    {.segments = set1_segments, .count = 2},
+    {.segments = segments + 0, .count = 1},
+    {.segments = segments + 1, .count = 2},
 };
 
+static infer_timings_t infer_timings[1];
 static infer_t infers[] = {
     {
         .app = "beat",
@@ -169,9 +170,11 @@ static infer_t infers[] = {
         .in = &queues[QUEUE_BEAT_Q0],
         .out = &queues[QUEUE_BEAT_Q1],
         .priority = 0,
+        .timings = &infer_timings[0],
     },
 };
 
+static infer_timings_t infer_timings_plan1[2];
 static infer_t infers_plan1[] = {
     {
         .app = "beat",
@@ -180,6 +183,7 @@ static infer_t infers_plan1[] = {
         .in = &queues_plan1[QUEUE_BEAT_Q0_PLAN1],
         .out = &queues_plan1[QUEUE_BEAT_Q1_PLAN1],
         .priority = 0,
+        .timings = &infer_timings_plan1[0],
     },
     {
         .app = "beat",
@@ -188,6 +192,7 @@ static infer_t infers_plan1[] = {
         .in = &queues_plan1[QUEUE_BEAT_Q1_PLAN1],
         .out = &queues_plan1[QUEUE_BEAT_Q2_PLAN1],
         .priority = 0,
+        .timings = &infer_timings_plan1[1],
     },
 };
 
@@ -262,6 +267,8 @@ device_t device = {
     .sense_count = 1,
     .infers = infers,
     .infer_count = 1,
+    .segments = segments,
+    .segment_count = 3,
     .sets = sets,
     .set_count = 2,
 };

@@ -54,9 +54,6 @@ static bool poll_all(bool sensing)
     for (uint8_t i = 0; sensing && i < device.sense_count; i++) {
         busy = then_infer(sense_poll(&device.senses[i])) || busy;
     }
-    for (uint8_t i = 0; i < device.tail_count; i++) {
-        busy = then_infer(tail_poll(&device.tails[i])) || busy;
-    }
     return poll_interacts() || busy;
 }
 
@@ -68,9 +65,6 @@ static bool tasks_have_ended(void)
     }
     for (uint8_t i = 0; i < device.infer_count; i++) {
         ended = ended && device.infers[i].ended;
-    }
-    for (uint8_t i = 0; i < device.tail_count; i++) {
-        ended = ended && device.tails[i].ended;
     }
     for (uint8_t i = 0; i < device.interact_count; i++) {
         ended = ended && device.interacts[i].ended;

@@ -56,6 +56,7 @@ static const link_streams_t chest_wrist_streams[] = { /* by plan */
 };
 static uint8_t chest_wrist_view[2];
 
+static uint8_t uart2_plain[FRAME_PLAIN_BYTES];
 static link_t uart2_links[] = {
     {
         .name = "chest-wrist", /* to chest */
@@ -86,20 +87,22 @@ static wire_t wires[] = {
         .rate_bd = 921600,
         .links = uart2_links,
         .link_count = 1,
+        .decoder = {.plain = uart2_plain, .plain_bytes = sizeof uart2_plain},
     },
 };
 
 /* ---- Tasks ---- */
 
 /* Residency sets: segments whose weights are in the accelerator together. */
-static const cnn_segment_t *const set0_segments[] = {
-    &cnn_beat_s1,
+static const cnn_segment_t *const segments[] = {
+    &cnn_beat_s1, /* set 0 */
 };
 
 static const cnn_set_t sets[] = {
-    {.segments = set0_segments, .count = 1},
+    {.segments = segments + 0, .count = 1},
 };
 
+static infer_timings_t infer_timings[1];
 static infer_t infers[] = {
     {
         .app = "beat",
@@ -108,6 +111,7 @@ static infer_t infers[] = {
         .in = &queues[QUEUE_BEAT_Q1],
         .out = &queues[QUEUE_BEAT_Q2],
         .priority = 0,
+        .timings = &infer_timings[0],
     },
 };
 
@@ -167,6 +171,8 @@ device_t device = {
     .wire_count = 1,
     .infers = infers,
     .infer_count = 1,
+    .segments = segments,
+    .segment_count = 1,
     .sets = sets,
     .set_count = 1,
     .interacts = interacts,
