@@ -22,7 +22,8 @@ from synergyc.firmware.msdk import SDK_VARIABLE, find_sdk
 from synergyc.firmware.render import key_symbol
 from synergyc.firmware.spec import FirmwareSpec, Port
 from synergyc.ir.types import Array
-from tests.firmware.samples import two_devices
+from tests.firmware import test_swap as swap
+from tests.firmware.samples import fallback_devices, two_devices
 from tests.firmware.test_two_devices import SCENES, Devices, assert_equal, expected, join, results, specs
 
 _TIME_LIMIT_NS = 4_000_000_000
@@ -85,6 +86,34 @@ def test_a_fault_is_reported_by_the_drivers_and_the_watchdog_resets(built: Built
 
 def _has_booted_twice(console: bytes) -> bool:
     return console.count(b"$B,wrist") == 2 and console.endswith(b"\n")
+
+
+@pytest.fixture
+def _needs_sdk() -> None:
+    try:
+        find_sdk()
+    except SynergyError as error:
+        pytest.skip(str(error))
+
+
+@pytest.mark.e2e
+@pytest.mark.usefixtures("_needs_sdk")
+def test_weights_are_loaded_in_turn(tmp_path: Path) -> None:
+    samples = np.random.default_rng(3).integers(-128, 128, (3, 3, 8, 8)).astype(np.int8)
+    apps = [swap.OneApp("a", 0), swap.OneApp("b", 1)]
+    by_name = swap.specs(apps, samples, 12)
+    images = {name: build(spec, tmp_path / name, port=Port.MSDK).elf for name, spec in by_name.items()}
+    devices = join(by_name, images)
+    devices.run_until_end()
+    for app in apps:
+        assert_equal(swap.results(devices, app.name), swap.expected(app, samples, 12))
+    sets, loads, _, _ = swap.swaps(devices)
+    assert (sets, loads > 0) == (2, True)
+
+
+@pytest.mark.usefixtures("_needs_sdk")
+def test_several_plans_and_secured_links_compile_without_warnings(tmp_path: Path) -> None:
+    build(fallback_devices(secure=True)["chest"], tmp_path, port=Port.MSDK)
 
 
 @pytest.mark.parametrize("folder", [None, ".", "Libraries"], ids=["unset", "no SDK", "incomplete"])
