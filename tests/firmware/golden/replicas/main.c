@@ -20,31 +20,47 @@ static bool links_are_up(void)
     return up;
 }
 
-/* Everything that can be done at once; false if there was nothing. The accelerator is looked after between
- * any two other tasks: each moment that it waits is lost. */
+/* The accelerator is looked after between any two other tasks: each moment that it waits is lost. If it does not
+ * work, a segment can only have become ready by what a task has done. Returns whether anything was done. */
+static bool then_infer(bool did)
+{
+    bool may_go_on = did || infer_is_busy();
+    return (may_go_on && infer_poll()) || did;
+}
+
+/* Results take turns on the console: who has written goes to the end of the row. */
+static bool poll_interacts(void)
+{
+    static uint8_t next;
+    bool busy = false;
+    uint8_t first = next;
+    for (uint8_t i = 0; i < device.interact_count; i++) {
+        uint8_t at = (uint8_t)((first + i) % device.interact_count);
+        bool wrote = interact_poll(&device.interacts[at]);
+        next = wrote ? (uint8_t)((at + 1u) % device.interact_count) : next;
+        busy = then_infer(wrote) || busy;
+    }
+    return busy;
+}
+
+/* Everything that can be done at once; false if there was nothing. */
 static bool poll_all(bool sensing)
 {
     bool busy = infer_poll();
     for (uint8_t i = 0; i < device.wire_count; i++) {
-        busy = wire_poll(&device.wires[i]) || busy;
-        busy = infer_poll() || busy;
+        busy = then_infer(wire_poll(&device.wires[i])) || busy;
     }
     busy = console_input_poll() || busy;
     for (uint8_t i = 0; sensing && i < device.deal_count; i++) {
         busy = deal_poll(&device.deals[i]) || busy;
     }
     for (uint8_t i = 0; sensing && i < device.sense_count; i++) {
-        busy = sense_poll(&device.senses[i]) || busy;
-        busy = infer_poll() || busy;
+        busy = then_infer(sense_poll(&device.senses[i])) || busy;
     }
     for (uint8_t i = 0; i < device.merge_count; i++) {
         busy = merge_poll(&device.merges[i]) || busy;
     }
-    for (uint8_t i = 0; i < device.interact_count; i++) {
-        busy = interact_poll(&device.interacts[i]) || busy;
-        busy = infer_poll() || busy;
-    }
-    return busy;
+    return poll_interacts() || busy;
 }
 
 static bool tasks_have_ended(void)
