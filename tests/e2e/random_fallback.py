@@ -292,16 +292,15 @@ def _programs(plans: list[Plan], system: RandomSystem, chance: random.Random) ->
         chip = load_chip(load_board(board).chip)
         wanted = [{_key(item): item for item in plan.segments_on(device)} for plan in plans]
         shares = chance.random() >= _OWN_SET_SHARE
-        groups = (
-            [list(dict.fromkeys(key for keys in wanted for key in keys))] if shares else [list(wanted[0])]
-        )
-        groups += [list(keys) for keys in wanted[1:] if not set(keys) <= set(groups[0])]
+        first = list(dict.fromkeys(key for keys in wanted for key in keys)) if shares else list(wanted[0])
+        groups = [first] if first else []  # without a task under the first plan there is no set of it
+        groups += [list(keys) for keys in wanted[1:] if not set(keys) <= set(first)]
         made = [
             dict(zip(group, resident_programs([_part(system, key) for key in group], chip), strict=True))
             for group in groups
         ]
         for number, segments in enumerate(wanted):
-            index = next(i for i, group in enumerate(groups) if set(segments) <= set(group))
+            index = next((i for i, group in enumerate(groups) if set(segments) <= set(group)), 0)
             for key, segment in segments.items():
                 program = made[index][key]
                 found[number][segment.name] = replace(program, name=f"{program.name}_set{index}")
