@@ -69,8 +69,8 @@ SETTINGS: Mapping[str, Setting] = {
     "exclusive": Setting("exclusive", shared=False),
     "wide": Setting("wide", wide=True),
 }
-"""``shared`` is what builds do: weights stay resident, and are swapped where they do not fit together.
-``wide``: plans may always swap weights, and replicate models."""
+"""``shared``: weights stay resident, and are swapped only where no plan keeps them so.
+``wide``: plans may always swap weights, and replicate models, as in builds."""
 
 
 def make_problem(

@@ -55,6 +55,11 @@ class Checks:
             return False
         return not any(self._in_flash(device, parts, candidates) for device, parts in by_device.items())
 
+    @property
+    def crowded(self) -> bool:
+        """Whether any segments have been refused beside each other so far."""
+        return any(said and len(parts) > 1 for (_, parts), said in self._said.items())
+
     def resident(self, segments: Sequence[Segment]) -> bool:
         """Return whether segments of one device can be in its accelerator's memories together."""
         return not self._ask(segments[0].device, segments)

@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from synergyc.diagnostics import Diagnostic, SynergyError
 from synergyc.ir.network import Network
@@ -55,7 +56,7 @@ class PlanResult:
     """The objective in its own unit, of a lexicographic one the first goal."""
     longest_chain: Mapping[str, int] = field(default_factory=dict)
     resident_reasons: tuple[Diagnostic, ...] = ()
-    """Why no plan keeps all weights in place, for one that loads them in turn."""
+    """Why no plan that keeps all weights in place was taken, for one that loads them in turn."""
 
 
 def choose_or_swap(
@@ -66,20 +67,33 @@ def choose_or_swap(
     selector: str = "exact",
     time_budget_s: float = TIME_BUDGET_S,
 ) -> PlanResult:
-    """Return a plan as ``choose`` does; where none fits, of those that also load weights for each run.
+    """Return a plan as ``choose`` does, or one that loads weights in turn where that is better.
 
-    So apps that fit together resident never wait for weights. Raises SynergyError if swap does not help
-    either; it then says what stands against that.
+    Figures that count a load for each run decide; of equal plans the one with resident weights is taken.
+    Plans that swap are searched only if segments were refused beside each other: else none can be better.
+    Raises SynergyError if swap does not help either; it then says what stands against that.
     """
+    started = time.perf_counter()
+    swapping = replace(problem, weight_swap=True)
     try:
-        return choose(problem, networks, fits, objective, selector, time_budget_s)
+        resident = _search(problem, networks, fits, objective, selector, time_budget_s)
     except SynergyError as error:
         if problem.weight_swap or error.diagnostics[0].rule not in _SWAP_MAY_HELP:
             raise
-        reasons = error.diagnostics
-    swapping = replace(problem, weight_swap=True)
-    result = choose(swapping, networks, fits, objective, selector, time_budget_s)
-    return replace(result, resident_reasons=reasons)
+        found = _search(swapping, networks, fits, objective, selector, time_budget_s)
+        return replace(_result(found, selector, started), resident_reasons=error.diagnostics)
+    if problem.weight_swap or not resident.instance.checks.crowded:
+        return _result(resident, selector, started)
+    left_s = max(time_budget_s - (time.perf_counter() - started), time_budget_s / 2)
+    try:
+        either = _search(swapping, networks, fits, objective, selector, left_s)
+    except SynergyError:  # no time to find again what is known
+        return _result(resident.unproven, selector, started)
+    if either.score >= resident.score:
+        return _result(resident.bounded_by(either), selector, started)
+    result = _result(either, selector, started)
+    swaps = any(segment.swapped for app in result.plan.apps for segment in app.segments)
+    return replace(result, resident_reasons=(_worse_resident(resident, either),)) if swaps else result
 
 
 _SWAP_MAY_HELP = ("apps-conflict", "no-place-left", "rate-missed")
@@ -100,16 +114,60 @@ def choose(
     what the app file asks, or none fits.
     """
     started = time.perf_counter()
+    found = _search(problem, networks, fits, objective, selector, time_budget_s)
+    return _result(found, selector, started)
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A question with all candidates that were looked at, and what a selector chose."""
+
+    instance: Instance
+    selection: Selection
+
+    @cached_property
+    def score(self) -> Score:
+        return self.instance.score(self.selection.rows)
+
+    @property
+    def value(self) -> float:
+        return self.instance.scorer.value(self.score[0])
+
+    @property
+    def unproven(self) -> _Found:
+        return replace(self, selection=replace(self.selection, bound=None, optimal=False))
+
+    def bounded_by(self, other: _Found) -> _Found:
+        """Return the same choice with what is proven of ``other``, whose candidates include these."""
+        bound, optimal = other.selection.bound, other.selection.optimal
+        return replace(self, selection=replace(self.selection, bound=bound, optimal=optimal))
+
+
+def _search(
+    problem: PlanProblem,
+    networks: Mapping[str, Network],
+    fits: Fits,
+    objective: Objective,
+    selector: str,
+    time_budget_s: float,
+) -> _Found:
     select_rows = find_selector(selector)
     outside = [item for app in problem.apps for item in _check_pins(app, networks[app.name])]
     if outside:
         raise SynergyError(outside)
     instance = make_instance(problem, networks, fits, objective)
     selection = select_rows(instance, Budget.of(time_budget_s))
-    return _result(selection.grown or instance, selection, selector, started)
+    return _Found(selection.grown or instance, selection)
 
 
-def _result(instance: Instance, selection: Selection, selector: str, started: float) -> PlanResult:
+def _worse_resident(resident: _Found, chosen: _Found) -> Diagnostic:
+    goal = objective_name(resident.instance.objective)
+    message = f"the best plan found that keeps all weights in place is worse by the objective, {goal}"
+    return Diagnostic("resident-worse", message, need=f"{chosen.value:.4g}", have=f"{resident.value:.4g}")
+
+
+def _result(found: _Found, selector: str, started: float) -> PlanResult:
+    instance, selection = found.instance, found.selection
     alternatives, rejected = _neighbours(instance, selection.rows)
     goal = objective_name(instance.objective)
     solve_s = time.perf_counter() - started
@@ -121,9 +179,9 @@ def _result(instance: Instance, selection: Selection, selector: str, started: fl
         ),
         rejected=rejected,
         optimal=selection.optimal,
-        gap=selection.gap(instance.score(selection.rows)[0]),
+        gap=selection.gap(found.score[0]),
         solve_s=solve_s,
-        value=instance.scorer.value(instance.score(selection.rows)[0]),
+        value=found.value,
         longest_chain={
             table.model.app.name: table.unlisted[0] - 1
             for table in instance.tables

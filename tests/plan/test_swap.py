@@ -102,6 +102,30 @@ def test_a_second_device_is_better_than_loading_weights() -> None:
     assert not any(part.swapped for app in result.plan.apps for part in app.segments)
 
 
+def _beside_a_slow_wire(rate_kbps: float) -> PlanProblem:
+    """Return two apps that sense and interact on a device, and another one behind a wire."""
+    problem = one_device(PlanApp("a", "imu", "led"), PlanApp("b", "imu", "led"))
+    link = wire("wrist", "chest", rate_kbps)
+    return replace(problem, devices=(*problem.devices, device("chest")), links=(link,))
+
+
+@pytest.mark.parametrize(
+    ("rate_kbps", "objective", "swaps"),
+    [(2000.0, "ratio", False), (9.6, "ratio", True), (9.6, "latency", True)],
+)
+def test_weights_are_loaded_in_turn_where_a_wire_takes_longer(
+    rate_kbps: float, objective: str, swaps: bool
+) -> None:
+    """At 9.6 kBd the 1,280 bytes of a run take 1.3 s, a load of weights takes milliseconds."""
+    result = plan_with(1, _beside_a_slow_wire(rate_kbps), objective=objective)
+    segments = [part for app in result.plan.apps for part in app.segments]
+    assert any(part.swapped for part in segments) == swaps
+    assert {part.device for part in segments} == ({"wrist"} if swaps else {"wrist", "chest"})
+    assert [reason.rule for reason in result.resident_reasons] == ["resident-worse"] * swaps
+    assert result.optimal
+    assert result.gap == 0
+
+
 def test_apps_go_on_with_swapped_weights_when_a_device_is_away() -> None:
     problem = one_device()
     both = replace(
