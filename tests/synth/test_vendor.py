@@ -244,7 +244,7 @@ def test_checkpoints_that_were_not_prepared_are_refused(
     tmp_path: Path, key: str, values: torch.Tensor, message: str
 ) -> None:
     arguments = write(tmp_path, scale=3)
-    checkpoint = torch.load(tmp_path / "net.pth.tar")
+    checkpoint = torch.load(tmp_path / "net.pth.tar", weights_only=True)
     checkpoint["state_dict"][key] = values
     torch.save(checkpoint, tmp_path / "net.pth.tar")
     with pytest.raises(SynergyError, match=message):
@@ -254,7 +254,7 @@ def test_checkpoints_that_were_not_prepared_are_refused(
 def test_weights_keep_their_stored_width(tmp_path: Path) -> None:
     """Zeros and ones are no reason for 1 bit or for -1/+1 weights, which the vendor's tool makes of them."""
     arguments = write(tmp_path)
-    checkpoint = torch.load(tmp_path / "net.pth.tar")
+    checkpoint = torch.load(tmp_path / "net.pth.tar", weights_only=True)
     checkpoint["state_dict"]["conv.op.weight"] = torch.zeros(4, 3, 3, 3)
     checkpoint["state_dict"]["fc.op.weight"] = torch.ones(5, 80)
     torch.save(checkpoint, tmp_path / "net.pth.tar")
