@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from synergyc.targets import Medium
+from synergyc.targets import Medium, Runtime
 
 _PARTS = 64
 """Fragments of a tensor are played one by one up to this number, of larger tensors in groups."""
+
+_COBS_RUN = 254
+"""Values behind one code byte at most (docs/link-protocol.md); ``frame_overhead_bytes`` has the first one."""
 
 
 @dataclass(frozen=True)
@@ -45,3 +48,13 @@ def fragments_of(size_bytes: int, medium: Medium) -> Fragments:
     group = -(-frames // _PARTS)
     overhead_bytes = medium.frame_overhead_bytes - medium.air_overhead_bytes
     return Fragments(size_bytes, medium.mtu_bytes, overhead_bytes, -(-frames // group), group)
+
+
+def longest_frame_bytes(medium: Medium, runtime: Runtime) -> int:
+    """Return the bytes of the longest frame between chip and peer or radio module, as buffers reckon.
+
+    That is with all code bytes that its values may need, filled up to a group (``FRAME_ENCODED_BYTES`` of
+    templates/firmware/framing.h).
+    """
+    frame_bytes = medium.mtu_bytes + medium.frame_overhead_bytes - medium.air_overhead_bytes
+    return frame_bytes + frame_bytes // _COBS_RUN + runtime.group_bytes - 1

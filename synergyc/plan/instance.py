@@ -143,7 +143,7 @@ class Instance:
         """Return the figures of ``chosen`` and each candidate of ``j`` together."""
         period_us = self.periods(j, chosen, after, least_us)
         total = app_figures(self.tables[j], period_us, self.wanted_hz(j))
-        missed = self._missed(j, period_us)
+        missed = self.missed(j, period_us)
         load = self.load_us(chosen, after, least_us)
         missed |= self._too_high(j, load)
         for i, row in chosen.items():
@@ -152,7 +152,7 @@ class Instance:
             self._lift(total_us, columns)
             others_us = total_us.max(axis=1)
             total = total + app_figures(self.tables[i], others_us, self.wanted_hz(i), row)
-            missed |= self._missed(i, others_us)
+            missed |= self.missed(i, others_us)
         if missed.any():
             total = replace(total, segments=np.where(missed, np.inf, total.segments))
         return total
@@ -226,6 +226,13 @@ class Instance:
         rest = self.rest(after, chosen, (j,), least_us)
         return None if rest is None else self.scorer.scores(self.figures(j, chosen, after, least_us) + rest)
 
+    def missed(self, j: int, period_us: Floats) -> Mask:
+        """Return which periods (n,) of app ``j`` miss its wanted rate; the goal ``ratio`` only compares."""
+        wanted_hz = self._app(j).wanted_hz
+        if wanted_hz is None or self.objective == "ratio":
+            return np.zeros(len(period_us), dtype=np.bool_)
+        return np.asarray(period_us > 1e6 / wanted_hz * _RATE_SLACK)
+
     def score(self, rows: Sequence[int]) -> Score:
         """Return the score of a whole plan; infinite where it misses a wanted rate."""
         chosen = dict(enumerate(rows[:-1]))
@@ -294,12 +301,6 @@ class Instance:
 
     def _app(self, j: int) -> PlanApp:
         return self.tables[j].model.app
-
-    def _missed(self, j: int, period_us: Floats) -> Mask:
-        wanted_hz = self._app(j).wanted_hz
-        if wanted_hz is None or self.objective == "ratio":
-            return np.zeros(len(period_us), dtype=np.bool_)
-        return np.asarray(period_us > 1e6 / wanted_hz * _RATE_SLACK)
 
     @cached_property
     def _active(self) -> tuple[tuple[Indices, Floats, Mask], ...]:

@@ -73,7 +73,7 @@ def choose_or_swap(
     Plans that swap are searched only if segments were refused beside each other: else none can be better.
     Raises SynergyError if swap does not help either; it then says what stands against that.
     """
-    started = time.perf_counter()
+    started, budget = time.perf_counter(), Budget.of(time_budget_s)
     swapping = replace(problem, weight_swap=True)
     try:
         resident = _search(problem, networks, fits, objective, selector, time_budget_s)
@@ -84,7 +84,7 @@ def choose_or_swap(
         return replace(_result(found, selector, started), resident_reasons=error.diagnostics)
     if problem.weight_swap or not resident.instance.checks.crowded:
         return _result(resident, selector, started)
-    left_s = max(time_budget_s - (time.perf_counter() - started), time_budget_s / 2)
+    left_s = max(budget.left_s, time_budget_s / 2)
     try:
         either = _search(swapping, networks, fits, objective, selector, left_s)
     except SynergyError:  # no time to find again what is known

@@ -14,7 +14,7 @@ from enum import Enum
 from functools import cached_property
 
 from synergyc.plan.device import Device, Process, Queue, Run
-from synergyc.plan.fragments import Fragments, fragments_of
+from synergyc.plan.fragments import Fragments, fragments_of, longest_frame_bytes
 from synergyc.plan.line import READ_BYTES, Frame, Line, Reception
 from synergyc.plan.types import HandOff
 from synergyc.plan.uart import Uart
@@ -169,9 +169,8 @@ class LinkTask:
         line.join(device.name, self.reception)
         self._runtime, self._seal = runtime, medium.seal
         self._overhead = medium.frame_overhead_bytes - medium.air_overhead_bytes
-        fill = runtime.group_bytes  # a frame may need another code byte, which fills up another group
-        reserve = runtime.answer_reserve_frames * (self._overhead + fill - 1)
-        self._room = medium.mtu_bytes + self._overhead + fill + reserve
+        reserve = runtime.answer_reserve_frames * (self._overhead + runtime.group_bytes - 1)
+        self._room = longest_frame_bytes(medium, runtime) + reserve
 
     def open(self) -> None:
         """Open the UART: from now on frames are received."""
@@ -247,8 +246,8 @@ class LinkTask:
     def _greet(self, link: Link, content: Hello) -> Process:
         if content is Hello.HELLO:
             link.was_called = True
-            if not link.secure and not link.knows_peer:
-                link.knows_peer, link.said_hello = True, False
+            if not link.secure and not link.knows_peer:  # a new session, whatever was answered before
+                link.knows_peer, link.is_known, link.said_hello = True, False, False
             yield from self._say(link, Hello.ANSWER)
         elif content is Hello.WISH:
             link.said_hello = link.is_up

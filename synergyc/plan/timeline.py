@@ -20,7 +20,7 @@ from synergyc.plan.accelerator import Accelerator, Inference
 from synergyc.plan.costing import Costing, Work
 from synergyc.plan.cpu_work import CONSOLE_BITS
 from synergyc.plan.device import Device, Queue, Run
-from synergyc.plan.fragments import fragments_of
+from synergyc.plan.fragments import fragments_of, longest_frame_bytes
 from synergyc.plan.layout import WORD_BYTES, switch_words
 from synergyc.plan.line import Channel, Line, Wire
 from synergyc.plan.node import Node
@@ -180,7 +180,7 @@ class _Player:
         medium, frames = link.medium, self.runtime.answer_wait_frames
         if medium.shared:
             frames = max(frames, self.runtime.window_frames * streams)
-        frame_bytes = medium.mtu_bytes + medium.frame_overhead_bytes - medium.air_overhead_bytes
+        frame_bytes = longest_frame_bytes(medium, self.runtime)
         rate_kbps = medium.uart_rate_kbps(link.rate_kbps)
         return frames * transfer_us(frame_bytes, rate_kbps, medium.bits_per_byte) + self.runtime.peer_busy_us
 

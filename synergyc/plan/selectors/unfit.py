@@ -21,9 +21,6 @@ _CHECKED = 100
 _SUBSETS = 64
 """Sets of apps that are tried for the smallest one that conflicts."""
 
-_SLACK = 1e-9
-"""A rate counts as reached within rounding."""
-
 _LOOSEN_RATE = "loosen rate_hz, or add devices or faster links"
 
 
@@ -146,15 +143,15 @@ def _limits_missed(instance: Instance, apps: Sequence[int]) -> SynergyError:
 
 def _rates_missed(instance: Instance, apps: Sequence[int]) -> Iterator[Diagnostic]:
     """Yield the apps that do not reach their rate even with the system to themselves."""
-    for j in apps if instance.objective != "ratio" else ():
-        app, found_hz = instance.tables[j].model.app, 1e6 / float(instance.periods(j, {}).min())
-        if app.wanted_hz is not None and found_hz < app.wanted_hz * (1 - _SLACK):
+    for j in apps:
+        app, period_us = instance.tables[j].model.app, instance.periods(j, {})
+        if instance.missed(j, period_us).all():
             yield Diagnostic(
                 "rate-missed",
                 f"no plan gives app {app.name!r} the wanted rate",
                 app.location,
                 need=f"{app.wanted_hz:g} runs/s",
-                have=f"{found_hz:.1f} runs/s",
+                have=f"{1e6 / float(period_us.min()):.1f} runs/s",
                 hint=_LOOSEN_RATE,
             )
 
