@@ -163,6 +163,9 @@ class Layer:
 class Network:
     """Layers in execution order. ``inputs`` come from outside, ``outputs`` are names of tensors to keep.
 
+    Of a segment: ``shared_inputs`` are inputs that other segments make or read too, so that all must have
+    them in one memory layout, that of outputs.
+
     Of a whole network with one input and output: ``preparation`` is how the sensor side makes the input from
     a sample, None where it is one; ``tail`` is what the CPU makes of the output.
     """
@@ -173,6 +176,7 @@ class Network:
     outputs: tuple[str, ...]
     tail: tuple[Tail, ...] = ()
     preparation: Preparation | None = None
+    shared_inputs: tuple[str, ...] = ()
 
     @property
     def result(self) -> Tensor:
@@ -222,12 +226,18 @@ class Network:
         read = {name for layer in layers for name in layer.inputs} - made
         inputs = tuple(self.tensor(name) for name in self.live_after(first - 1) if name in read)
         outputs = tuple(name for name in self.live_after(last) if name in made)
-        return Network(f"{self.name}_{first}_{last}", inputs, layers, outputs)
+        outside = (*self.layers[:first], *self.layers[last + 1 :])
+        elsewhere = {name for layer in outside for name in (layer.output.name, *layer.inputs)}
+        elsewhere.update(self.shared_inputs)
+        shared = tuple(tensor.name for tensor in inputs if tensor.name in elsewhere)
+        return Network(f"{self.name}_{first}_{last}", inputs, layers, outputs, shared_inputs=shared)
 
     def __str__(self) -> str:
         lines = [f"network {self.name}"]
         source = "" if self.preparation is None else f" from {self.preparation}"
-        lines += [f"  {tensor}{source}" for tensor in self.inputs]
+        for tensor in self.inputs:
+            shared = " shared with other segments" if tensor.name in self.shared_inputs else ""
+            lines.append(f"  {tensor}{source}{shared}")
         lines += [f"  {layer}" for layer in self.layers]
         outputs = ", ".join(f"%{name}" for name in self.outputs)
         lines.append(f"  return {' of '.join([*map(str, reversed(self.tail)), outputs])}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from synergyc.diagnostics import Diagnostic
 from synergyc.ir.network import Network
@@ -118,9 +119,15 @@ class Checks:
                 found[segment.device].append(segment)
         return found
 
+    @cached_property
+    def _order(self) -> Mapping[str, int]:
+        return {app.name: number for number, app in enumerate(self.problem.apps)}
+
     def _ask(self, device: str, segments: Sequence[Segment]) -> tuple[Diagnostic, ...]:
+        """Ask about segments in the order in which a plan has them: builds place them in that order."""
         chip = self.problem.device(device).chip
-        parts = tuple(sorted((segment.app, segment.first, segment.last) for segment in segments))
+        ordered = sorted(segments, key=lambda segment: (self._order[segment.app], segment.first))
+        parts = tuple((segment.app, segment.first, segment.last) for segment in ordered)
         key = (chip.name, parts)
         if key not in self._said:
             networks = [self.networks[app].segment(first, last) for app, first, last in parts]

@@ -20,7 +20,10 @@ _FIRST_QUADRANT = 0
 
 
 def memory_forms(network: Network, cnn: Cnn) -> tuple[InputForm, ...]:
-    """Return the forms of an input that lies in memory: HWC, then CHW where one convolution reads it."""
+    """Return the forms of an input that lies in memory: HWC, then CHW where one convolution reads it.
+
+    Layers write HWC, and tensors travel as they lie: what another segment makes or reads too is HWC.
+    """
     if len(network.inputs) != 1:
         return (InputForm(),)
     name = network.inputs[0].name
@@ -28,20 +31,26 @@ def memory_forms(network: Network, cnn: Cnn) -> tuple[InputForm, ...]:
     first = network.layers[0]
     fits = network.inputs[0].shape[0] <= cnn.instances
     plain = first.op is not LayerOp.PASSTHROUGH and len(first.inputs) == 1 and not first.flatten
-    if readers == [first] and fits and plain and first.groups == 1 and name not in network.outputs:
+    alone = readers == [first] and name not in network.outputs and name not in network.shared_inputs
+    if alone and fits and plain and first.groups == 1:
         return (InputForm(), InputForm(big=True))
     return (InputForm(),)
 
 
 def streaming_forms(network: Network, chip: Chip) -> Iterator[InputForm]:
-    """Yield the forms of an input that streams, fewest streaming layers first."""
+    """Yield the forms of an input that streams, fewest streaming layers first.
+
+    The words that the FIFOs take of an HWC input, port by port, are those of one that lies in memory.
+    """
     cnn = chip.cnn
     if len(network.inputs) != 1:
         return
     channels = network.inputs[0].shape[0]
     fifos = cnn.quadrants
     layouts = [
-        big for big in (False, True) if channels <= fifos * (1 if big else cnn.processors_per_instance)
+        big
+        for big in ((False,) if network.shared_inputs else (False, True))
+        if channels <= fifos * (1 if big else cnn.processors_per_instance)
     ]
     for count in range(1, network.streamable(cnn.limits.streaming.layers) + 1):
         last = hardware_form(network.layers[count - 1], streaming=True).layer

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from synergyc.ir.network import Layer, LayerOp, Network, Tensor
@@ -68,6 +70,18 @@ def test_a_segment_takes_and_gives_what_crosses_the_cut() -> None:
     assert [tensor.name for tensor in rest.inputs] == ["a", "b"]
     assert rest.outputs == ("d",)
     assert rest.name == "residual_2_3"
+
+
+def test_a_segment_shares_the_inputs_that_others_make_or_read() -> None:
+    """The second layer of ``skip`` reads the network's input again."""
+    network = residual()
+    assert network.segment(0, 3).shared_inputs == network.segment(0, 0).shared_inputs == ()
+    assert network.segment(2, 3).shared_inputs == ("a", "b")
+    assert network.segment(2, 3).segment(1, 1).shared_inputs == ("c",)
+    first, second, *_ = network.layers
+    skip = Network("skip", network.inputs, (first, replace(second, inputs=("a", "x"))), ("b",))
+    assert skip.segment(0, 0).shared_inputs == ("x",)
+    assert skip.segment(1, 1).shared_inputs == ("x", "a")
 
 
 @pytest.mark.parametrize(("first", "last"), [(-1, 0), (2, 1), (0, 4)])
