@@ -12,6 +12,10 @@ import random
 import resource
 import time
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from itertools import product
+from multiprocessing import get_context
+from typing import Any
 
 import click
 import numpy as np
@@ -25,7 +29,7 @@ from synergyc.plan.problem import Objective, PlanApp, PlanDevice, PlanLink, Plan
 from synergyc.plan.selectors import Budget, find_selector
 from synergyc.targets import Chip, load_chip, load_medium
 
-SIZES = ((1, 2), (2, 3), (3, 4), (4, 5), (5, 6), (6, 8), (8, 8), (12, 10), (20, 12))
+SIZES = ((3, 4), (5, 6), (8, 8), (12, 10), (16, 12), (20, 12))
 """Apps and devices: 3 x 4, 8 x 8 and 20 x 12 have bars of their own."""
 
 GOALS: tuple[Objective, ...] = ("latency", "energy", "ratio", "throughput")
@@ -107,43 +111,91 @@ def speed() -> dict[str, float]:
     }
 
 
+def measure(apps: int, devices: int, goal: Objective, seed: int, budget_s: float) -> dict[str, Any]:
+    """Return what costing and searching one random problem takes; memory is that of this process so far."""
+    problem, networks = random_problem(apps, devices, seed)
+    began_s, began_cpu_s = time.perf_counter(), time.process_time()
+    instance = make_instance(problem, networks, additive_fits, goal)
+    selection = find_selector("exact")(instance, Budget.of(budget_s))
+    solve_s, cpu_s = time.perf_counter() - began_s, time.process_time() - began_cpu_s
+    found = selection.grown or instance
+    score = found.score(selection.rows)[0]
+    return {
+        "apps": apps,
+        "devices": devices,
+        "objective": goal,
+        "seed": seed,
+        "plans": float(found.size),
+        "longest_chain": min([devices, *(t.unlisted[0] - 1 for t in found.tables if t.unlisted)]),
+        "solve_s": round(solve_s, 3),
+        "cpu_s": round(cpu_s, 3),
+        "value": found.scorer.value(score),
+        "optimal": selection.optimal,
+        "gap": round(selection.gap(score), 4),
+        "peak_memory_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+    }
+
+
+def measured_apart(*question: Any) -> dict[str, Any]:
+    """Return what ``measure`` does, in a process of its own: peak memory is of this question then."""
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        return pool.submit(measure, *question).result()
+
+
+def growth_table(rows: Sequence[dict[str, Any]]) -> str:
+    """Return CPU seconds by size and goal as Markdown: of several seeds the smallest and the largest."""
+    lines = [
+        f"| apps x devices | {' | '.join(map(str, GOALS))} | peak memory |",
+        "|" + "---|" * (len(GOALS) + 2),
+    ]
+    for apps, devices in dict.fromkeys((row["apps"], row["devices"]) for row in rows):
+        here = [row for row in rows if (row["apps"], row["devices"]) == (apps, devices)]
+        cells = [_cell([row for row in here if row["objective"] == goal]) for goal in GOALS]
+        memory_mib = max(row["peak_memory_mib"] for row in here)
+        lines.append(f"| {apps} x {devices} | {' | '.join(cells)} | {memory_mib} MiB |")
+    return "\n".join(lines)
+
+
+def _cell(rows: Sequence[dict[str, Any]]) -> str:
+    if not rows:
+        return ""
+    cpu_s, gaps = [row["cpu_s"] for row in rows], [row["gap"] for row in rows if not row["optimal"]]
+    spread = " - ".join(dict.fromkeys(f"{value:.1f}" for value in (min(cpu_s), max(cpu_s))))
+    return spread + (f", {len(gaps)} of {len(rows)} with gaps up to {100 * max(gaps):.1f} %" if gaps else "")
+
+
 @click.command()
-@click.option("--budget", default=10.0, show_default=True, help="Seconds that a search may take.")
+@click.option("--budget", default=50.0, show_default=True, help="CPU seconds that a search may take.")
 @click.option("--largest", default=20, show_default=True, help="Number of apps up to which is measured.")
+@click.option("--smallest", default=1, show_default=True, help="Number of apps from which is measured.")
+@click.option("--goal", "goals", type=click.Choice(GOALS), multiple=True, help="Default: all of them.")
+@click.option("--seeds", default=1, show_default=True, help="Random problems of each size.")
+@click.option("--first-seed", default=0, show_default=True)
 @click.option("--json", "as_json", is_flag=True)
-def main(budget: float, largest: int, as_json: bool) -> None:
-    """Measure planning."""
+def main(
+    budget: float,
+    largest: int,
+    smallest: int,
+    goals: tuple[Objective, ...],
+    seeds: int,
+    first_seed: int,
+    as_json: bool,
+) -> None:
+    """Measure planning; print a line for each search, then a table of all."""
     rows = []
     for apps, devices in SIZES:
-        if apps > largest:
+        if not smallest <= apps <= largest:
             continue
-        problem, networks = random_problem(apps, devices, apps)
-        for goal in GOALS:
-            began_s, began_cpu_s = time.perf_counter(), time.process_time()
-            instance = make_instance(problem, networks, additive_fits, goal)
-            selection = find_selector("exact")(instance, Budget.of(budget))
-            solve_s, cpu_s = time.perf_counter() - began_s, time.process_time() - began_cpu_s
-            found = selection.grown or instance
-            longest = min([devices, *(t.unlisted[0] - 1 for t in found.tables if t.unlisted)])
-            row = {
-                "apps": apps,
-                "devices": devices,
-                "objective": goal,
-                "plans": float(found.size),
-                "longest_chain": longest,
-                "solve_s": round(solve_s, 3),
-                "cpu_s": round(cpu_s, 3),
-                "optimal": selection.optimal,
-                "gap": round(selection.gap(found.score(selection.rows)[0]), 4),
-            }
+        for seed, goal in product(range(first_seed, first_seed + seeds), goals or GOALS):
+            row = measured_apart(apps, devices, goal, apps + 1000 * seed, budget)
             rows.append(row)
             if not as_json:
                 click.echo("  ".join(f"{key} {value}" for key, value in row.items()))
-    memory_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    document = {"speed": speed(), "solve": rows, "peak_memory_mib": round(memory_mib)}
-    click.echo(
-        json.dumps(document if as_json else {key: document[key] for key in ("speed", "peak_memory_mib")})
-    )
+    if as_json:
+        click.echo(json.dumps({"speed": speed(), "solve": rows}))
+    else:
+        click.echo(growth_table(rows))
+        click.echo(json.dumps(speed()))
 
 
 if __name__ == "__main__":

@@ -30,16 +30,25 @@ from synergyc.targets import Chip
 class PreparedModel:
     """An app's model in its two forms, with the samples that check it.
 
-    ``graph`` is float with batch normalization folded; ``sensed`` are samples as the sensor delivers them,
-    int8 (N, *shape of the sensor); ``labels`` are class numbers (N,).
+    ``graph`` is float with batch normalization folded, ``captured`` the same before that, ``integers`` the
+    quantized graph; ``sensed`` are samples as the sensor delivers them, int8 (N, *shape of the sensor);
+    ``labels`` are class numbers (N,).
     """
 
     app: str
+    captured: Graph
     graph: Graph
+    integers: Graph
     network: Network
     sensed: npt.NDArray[np.int8]
-    labels: npt.NDArray[np.int64] | None
-    accuracy: Accuracy | None
+    labels: npt.NDArray[np.int64] | None = None
+
+    @cached_property
+    def accuracy(self) -> Accuracy | None:
+        """What its forms get right, None without labels; it takes a run of all samples."""
+        if self.labels is None:
+            return None
+        return measure(self.captured, self.graph, self.integers, self.network, self.sensed, self.labels)
 
     @cached_property
     def samples(self) -> npt.NDArray[np.int8]:
@@ -64,8 +73,7 @@ def prepare(app: App, chips: Sequence[Chip]) -> PreparedModel:
     network = legalize_for(integers, chips)
     sensed = _sensed(app, graph)
     labels = None if app.labels is None else read_labels(app.labels, len(sensed))
-    accuracy = None if labels is None else measure(captured.graph, graph, integers, network, sensed, labels)
-    return PreparedModel(app.name, graph, network, sensed, labels, accuracy)
+    return PreparedModel(app.name, captured.graph, graph, integers, network, sensed, labels)
 
 
 def _samples_shape(app: App) -> Shape | None:

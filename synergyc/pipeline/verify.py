@@ -80,7 +80,7 @@ def verify(request: ModelRequest, device: str, runs: int, progress: Callable[[st
     sensed = random_inputs(model.graph.input.source_shape, runs, seed=1)
     if model.graph.input.reads_bytes:
         sensed = sensed.view(np.uint8) ^ 0x80  # the same values, 128 higher
-    prepared = PreparedModel(_APP, model.graph, network, sensed, None, None)
+    prepared = PreparedModel(_APP, model.captured, model.graph, model.integers, network, sensed)
     system = _system(request, board)
     result = choose_plan(system, [prepared])
     plan = result.plan

@@ -19,7 +19,7 @@ from synergyc.targets import Chip, load_runtime
 Fits = Callable[[Sequence[Network], Chip], tuple[Diagnostic, ...]]
 """Tells what stands against segments that are resident together on a chip; nothing if they fit.
 
-Assumed: segments that do not fit alone do not fit beside others either.
+Assumed: segments that do not fit do not fit beside further ones either. Bounds and proofs rest on it.
 """
 
 MIXED_RESIDENCY = "mixed-residency"

@@ -248,11 +248,11 @@ class Instance:
             return True
         if not self.checks.alone(self.candidate(j, row)):
             return False
-        devices = self.tables[j].mask[row]
+        room = self.tables[j].room[row]
         beside = [
             i
             for i, other in chosen.items()
-            if self.tables[i].mask[other] & devices and not self.tables[i].begun[other]
+            if self.tables[i].room[other] & room and not self.tables[i].begun[other]
         ]
         if not beside:
             return True

@@ -96,7 +96,7 @@ def choose_or_swap(
     return replace(result, resident_reasons=(_worse_resident(resident, either),)) if swaps else result
 
 
-_SWAP_MAY_HELP = ("apps-conflict", "no-place-left", "rate-missed")
+_SWAP_MAY_HELP = ("apps-conflict", "no-place-left", "no-plan-in-time", "rate-missed")
 """Rules by which a plan with resident weights fails that one with swapped weights may keep."""
 
 

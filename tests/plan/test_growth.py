@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import product
 
 import numpy as np
 import pytest
 
-from synergyc.diagnostics import SynergyError
+from synergyc.diagnostics import Diagnostic, SynergyError
+from synergyc.ir.network import Network
 from synergyc.plan import table as listing
 from synergyc.plan.columns import ChainCosts
 from synergyc.plan.cost import CostModel
@@ -25,7 +26,9 @@ from synergyc.plan.selectors.growth import grown, with_begins
 from synergyc.plan.selectors.reduction import Part, around, by_added, whole
 from synergyc.plan.space import Candidate, enumerate_candidates
 from synergyc.plan.table import MAX_CANDIDATES, unit_index
+from synergyc.targets import Chip
 from tests.plan.instances import RandomCase, long_case, random_case
+from tests.plan.problems import chain, pair
 
 MOST_PLANS = 5_000
 """Larger instances are left to the benchmark."""
@@ -68,6 +71,23 @@ def test_exact_finds_the_best_of_all_lengths(make: Callable[[int], RandomCase]) 
         longest = max(longest, *(len(everything.candidate(j, r).devices) for j, r in enumerate(truth.rows)))
     assert solved > 10
     assert longest > 3 or make is random_case
+
+
+def test_a_bound_out_of_time_counts_chains_that_are_not_listed() -> None:
+    # Truth: exhaustive, with everything listed. Only a cut, which is not listed, has little to send.
+    networks = {"a": chain("n", (16, 4, 16))}
+
+    def fits(networks: Sequence[Network], chip: Chip) -> tuple[Diagnostic, ...]:
+        return ()
+
+    everything, few = (make_instance(pair(), networks, fits, "ratio", most) for most in (MAX_CANDIDATES, 1))
+    truth, hurried = find_selector("exhaustive")(everything, Budget()), find_selector("exact")(few, Budget(0))
+    best = everything.score(truth.rows)[0]
+    assert hurried.grown is not None
+    assert hurried.grown.score(hurried.rows)[0] > 2 * best
+    assert not hurried.optimal
+    assert hurried.bound is not None
+    assert hurried.bound <= best
 
 
 def test_tables_that_may_list_nothing_hold_some_chains(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -187,6 +187,20 @@ def test_a_spent_budget_gives_a_plan_and_a_bound() -> None:
     assert found > 5
 
 
+@pytest.mark.parametrize("seed", [62, 76])
+def test_no_plan_in_time_is_not_said_to_be_none_at_all(seed: int) -> None:
+    # Truth: with more time there is one.
+    instance = instance_of(seed)
+    assert instance is not None
+    assert selection(instance, "exact") is not None
+    with pytest.raises(SynergyError) as error:
+        find_selector("exact")(instance, Budget(0.0))
+    head, *reasons = error.value.diagnostics
+    assert head.rule == "no-plan-in-time"
+    assert "there may be one" in head.message
+    assert {reason.rule for reason in reasons} == {"layers"}
+
+
 def test_rounding_keeps_order() -> None:
     values = np.array([-np.inf, -1234.56789012345, -1e-9, 0.0, 1e-12, 0.1 + 0.2, 0.3, 1e9, np.inf])
     assert (np.diff(rounded(np.sort(values))[1:-1]) >= 0).all()

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from synergyc.diagnostics import Diagnostic, SynergyError
@@ -15,6 +16,7 @@ from synergyc.ir.network import Network
 from synergyc.plan.availability import alternatives
 from synergyc.plan.cost import CostModel, weight_bytes
 from synergyc.plan.document import plan_document
+from synergyc.plan.instance import make_instance
 from synergyc.plan.problem import PlanApp, PlanProblem
 from synergyc.plan.selector import PlanResult, choose_or_swap
 from synergyc.plan.timeline import RUNS
@@ -158,6 +160,34 @@ def test_flash_limits_what_can_be_swapped() -> None:
     assert [reason.rule for reason in reasons] == ["weight-memory", "flash-weights"]
     # Weights of all, and a sample of each app: 4 x 4 pixels of 16 channels.
     assert reasons[1].need == f"{sum(BYTES.values()) + 3 * 256:,} bytes"
+
+
+def test_samples_in_flash_count_though_the_app_runs_elsewhere() -> None:
+    """Weights of two apps fill the flash of ``wrist``, which senses for a third one on ``chest``."""
+    flash = CHIP.flash.model_copy(update={"size_bytes": 49_152 + BYTES["a"] + BYTES["b"] + 2 * 256})
+    wrist = replace(device("wrist", ("imu",), ("led",)), chip=CHIP.model_copy(update={"flash": flash}))
+    problem = PlanProblem(
+        (wrist, device("chest")),
+        (wire("wrist", "chest"),),
+        tuple(PlanApp(name, "imu", "led") for name in NETWORKS),
+        shared_accelerators=True,
+        weight_swap=True,
+    )
+    instance = make_instance(problem, NETWORKS, at_most(1), "latency")  # type: ignore[arg-type]
+
+    def row(j: int, device: str, *, swapped: bool) -> int:
+        wanted = [
+            i
+            for i, chain in enumerate(instance.tables[j].chain_list)
+            if chain.devices == (device,) and any(chain.swapped) == swapped
+        ]
+        return int(np.flatnonzero(instance.tables[j].chain == wanted[0])[0])
+
+    rows = row(0, "wrist", swapped=True), row(1, "wrist", swapped=True), row(2, "chest", swapped=False)
+    assert [reason.rule for reason in instance.reasons_of(rows)] == ["flash-weights"]
+    assert instance.admits({0: rows[0]}, 1, rows[1])
+    assert not instance.admits({0: rows[0], 1: rows[1]}, 2, rows[2])
+    assert not instance.admits({2: rows[2], 1: rows[1]}, 0, rows[0])
 
 
 def test_two_apps_that_flash_has_no_room_for_are_the_smallest_conflict() -> None:

@@ -83,14 +83,24 @@ def exact(instance: Instance, budget: Budget) -> Selection:
     if search.rows is None and unlisted:
         search = _started(grown(instance, math.inf, budget, _SEEDS).instance, budget)
     if search.rows is None:
-        search.run()
-    if search.rows is None:
-        raise nothing_fits(search.instance, budget)
+        left_out = search.run()
+        if search.rows is None:
+            complete = math.isinf(left_out) and not any(table.unlisted for table in search.instance.tables)
+            raise nothing_fits(search.instance, budget, proven=complete)
     search, bound = _with_long_chains(search) if unlisted else (search, by_parts(search))
     if math.isfinite(bound):
         bound = max(bound, load_bound(search.instance))
     rows, score = search.rows or (), search.score[0]
-    return Selection(rows, min(bound, score), optimal=bound >= score, grown=search.instance)
+    return Selection(rows, min(bound, score), _is_proven(instance, bound, score), search.instance)
+
+
+def _is_proven(instance: Instance, bound: float, score: float) -> bool:
+    """Return whether no plan is better, by a bound of the first goal of all plans that were not looked at.
+
+    If they can be as good by that goal, the second one of a list may still be better; ties of a single goal
+    do not count.
+    """
+    return bound > score or (bound == score and not isinstance(instance.objective, tuple))
 
 
 def _with_long_chains(search: Search) -> tuple[Search, float]:
@@ -105,12 +115,11 @@ def _with_long_chains(search: Search) -> tuple[Search, float]:
     search = replace(search, instance=with_begins(listed))
     # Brackets are many: each of them divided by apps would cost more than it saves.
     bound = by_parts(search, opened=opened, listed=None if splits(listed) else sizes)
+    if math.isinf(bound):
+        listed = _without_useless(listed, opened)
     search = replace(search, instance=listed)
-    if search.budget.spent:
+    if search.budget.spent or not opened:
         return search, min([bound, *(part.bound for part in opened)])
-    listed = _without_useless(listed, opened)
-    if not opened:
-        return replace(search, instance=listed), bound
     bracket = around(opened)
     budget = Budget.of(search.budget.left_s * _GROWTH_SHARE)
     longer = grown(replace(listed, bracket=bracket), search.score[0], budget)

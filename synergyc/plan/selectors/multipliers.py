@@ -9,6 +9,7 @@ import numpy as np
 from synergyc.plan.columns import Floats
 from synergyc.plan.goals import rounded
 from synergyc.plan.instance import Instance
+from synergyc.plan.selectors.growth import with_begins
 
 _ROUNDS = 60
 
@@ -24,11 +25,12 @@ def load_bound(instance: Instance) -> float:
 
     For any prices that add up to one, the largest load of a unit is at least the priced sum of all loads,
     hence at least the sum over the apps of their cheapest candidate at these prices. Prices follow the loads
-    that the cheapest candidates make.
+    that the cheapest candidates make. Chains that are not listed count by their first segments.
     """
     first = instance.objective[0] if isinstance(instance.objective, tuple) else instance.objective
     if first != "ratio":
         return -math.inf
+    instance = with_begins(instance)
     wanted_hz = min(instance.wanted_hz(j) for j in range(len(instance.tables)))
     units = instance.tables[0].busy_us.shape[1]
     prices = np.full(units, 1.0 / units)

@@ -36,15 +36,15 @@ def never_fits(instance: Instance) -> SynergyError | None:
     return None
 
 
-def nothing_fits(instance: Instance, budget: Budget | None = None) -> SynergyError:
-    """Return the error for an instance without a plan."""
+def nothing_fits(instance: Instance, budget: Budget | None = None, *, proven: bool = True) -> SynergyError:
+    """Return the error for an instance without a plan; ``proven``: not only none that was found in time."""
     for j in range(len(instance.tables)):
         possible = ranking(instance.scores(j, {}))
         if not possible:
             return _limits_missed(instance, (j,))
         if first_that_fits(instance, j, islice(possible, _CHECKED), {}) is None:
             return _fits_nowhere(instance, j, possible[:_CHECKED])
-    return _conflict(instance, budget or Budget.of(10.0))
+    return _conflict(instance, budget or Budget.of(10.0)) if proven else _not_in_time(instance)
 
 
 def _fits_nowhere(instance: Instance, j: int, rows: Sequence[int]) -> SynergyError:
@@ -77,6 +77,18 @@ def _conflict(instance: Instance, budget: Budget) -> SynergyError:
         hint="add a device, forbid less, or leave one of them out",
     )
     return SynergyError((head, *dict.fromkeys((*reasons, *swapped))))
+
+
+def _not_in_time(instance: Instance) -> SynergyError:
+    """Return the error for apps of which each has a plan, where time ran out before all had one together."""
+    names = ", ".join(repr(table.model.app.name) for table in instance.tables)
+    head = Diagnostic(
+        "no-plan-in-time",
+        f"no plan was found in time with which apps {names} run together; there may be one",
+        hint="pin layers, set split, or forbid devices, so that there is less to search; or add a device",
+    )
+    best = [ranking(instance.scores(j, {}))[0] for j in range(len(instance.tables))]
+    return SynergyError((head, *instance.reasons_of(best)))
 
 
 def _reasons_with_swap(part: Instance) -> tuple[Diagnostic, ...]:
