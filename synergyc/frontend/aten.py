@@ -12,7 +12,7 @@ import numpy as np
 
 from synergyc.frontend import pools, shapes, weighted
 from synergyc.frontend.aten_values import VALUE_READERS, Reader, source_of, spread
-from synergyc.frontend.builder import Call, UnsupportedOperatorError, Value
+from synergyc.frontend.builder import BatchMixedError, Call, UnsupportedOperatorError, Value
 from synergyc.ir.graph import Abs, BatchNorm, Convolution, Operator, Relu
 from synergyc.ir.tail import TailOp
 from synergyc.ir.types import Array, PoolKind, Shape, frozen_array
@@ -25,7 +25,7 @@ def _axis(call: Call, key: str = "dim", default: int = 0) -> int:
     if number < 0:
         number += rank
     if number == 0:
-        raise UnsupportedOperatorError("the images of a batch must not be mixed")
+        raise BatchMixedError
     return number - 1
 
 
@@ -147,7 +147,7 @@ def _permute(call: Call) -> Value:
         a, b = int(call.arguments["dim0"]) % rank, int(call.arguments["dim1"]) % rank
         order[a], order[b] = order[b], order[a]
     if order[0] != 0:
-        raise UnsupportedOperatorError("the images of a batch must not be mixed")
+        raise BatchMixedError
     return shapes.transpose(call, source, [axis - 1 for axis in order[1:]])
 
 
@@ -253,7 +253,7 @@ def _pad(call: Call) -> Value:
     pairs = [(sizes[index], sizes[index + 1]) for index in range(0, len(sizes), 2)][::-1]
     rank = len(source.shape) - 1
     if len(pairs) > rank + 1 and any(pairs[0]):
-        raise UnsupportedOperatorError("the images of a batch must not be mixed")
+        raise BatchMixedError
     if len(pairs) > rank:
         source = shapes.pad_channels(call, source, *pairs[len(pairs) - rank - 1])
     pairs = [*[(0, 0)] * (rank - len(pairs)), *pairs[max(0, len(pairs) - rank) :]]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from synergyc.frontend import pools, weighted
-from synergyc.frontend.builder import Call, UnsupportedOperatorError, Value
+from synergyc.frontend.builder import BatchMixedError, Call, UnsupportedOperatorError, Value
 from synergyc.ir.types import EltwiseOp, PoolKind, Shape
 
 Reader = Callable[[Call], Value | tuple[Value, ...]]
@@ -84,7 +84,7 @@ def _reduction(kind: PoolKind) -> Reader:
         numbers = spread(chosen, 1) if chosen not in (None, []) else ()
         axes = {(int(number) % (len(source.shape) + 1)) - 1 for number in numbers}
         if not axes or -1 in axes:
-            raise UnsupportedOperatorError("the images of a batch must not be mixed")
+            raise BatchMixedError
         return pools.pool_axes(call, source, kind, axes)
 
     return read

@@ -31,6 +31,13 @@ class UnsupportedOperatorError(Exception):
         self.hint = hint
 
 
+class BatchMixedError(UnsupportedOperatorError):
+    """An operator that computes across the images of a batch, or puts the batch axis elsewhere."""
+
+    def __init__(self, message: str = "the images of a batch must not be mixed") -> None:
+        super().__init__(message)
+
+
 @dataclass(frozen=True)
 class Value:
     """A tensor of the graph: its name there and its shape without the batch axis."""

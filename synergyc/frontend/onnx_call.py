@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from synergyc.frontend.builder import Call, UnsupportedOperatorError, Value
+from synergyc.frontend.builder import BatchMixedError, Call, UnsupportedOperatorError, Value
 from synergyc.ir.types import Array, Shape
 
 
@@ -52,5 +52,5 @@ class OnnxCall:
         """Return an axis counted without the batch axis."""
         positive = number + rank if number < 0 else number
         if positive == 0:
-            raise UnsupportedOperatorError("the images of a batch must not be mixed")
+            raise BatchMixedError
         return positive - 1

@@ -13,11 +13,12 @@ import onnx
 from onnx import numpy_helper
 
 from synergyc.diagnostics import Diagnostic, SynergyError, fail, file_location
-from synergyc.frontend.builder import Call, GraphBuilder, UnsupportedOperatorError, Value
+from synergyc.frontend.builder import BatchMixedError, Call, GraphBuilder, UnsupportedOperatorError, Value
 from synergyc.frontend.hints import ONNX_HINTS
 from synergyc.frontend.onnx_call import OnnxCall
 from synergyc.frontend.onnx_operators import READERS
 from synergyc.frontend.onnx_types import in_single_precision
+from synergyc.frontend.refusals import Refusals
 from synergyc.ir.graph import Graph
 from synergyc.ir.types import Origin, Shape, frozen_array
 
@@ -215,14 +216,14 @@ class _Reader:
             item.name: frozen_array(numpy_helper.to_array(item)) for item in graph.initializer
         }
         self._known[self._source] = self._builder.input
-        self._problems: list[Diagnostic] = []
+        self._refusals = Refusals()
         self._opset = next(item.version for item in model.opset_import if item.domain in {"", "ai.onnx"})
 
     def graph(self) -> Graph:
         for node in self._model.graph.node:
             self._read(node)
-        if self._problems:
-            raise SynergyError([*self._builder.misplaced(), *self._problems])
+        if reasons := self._refusals.all():
+            raise SynergyError([*self._builder.misplaced(), *reasons])
         output = self._known.get(self._model.graph.output[0].name)
         if not isinstance(output, Value):
             raise fail(
@@ -237,8 +238,9 @@ class _Reader:
         try:
             results = self._results(node, inputs)
         except UnsupportedOperatorError as error:
-            self._problems.append(self._refusal(node, error))
+            self._refusals.add(self._refusal(node, error), error, node.input, node.output)
             results = tuple(Value(name, self._shapes.get(name, (1, 0))[1:]) for name in node.output)
+        self._refusals.follow(node.input, node.output)
         self._known.update(zip(node.output, results, strict=False))
 
     def _results(self, node: onnx.NodeProto, inputs: tuple[Any, ...]) -> tuple[Value, ...]:
@@ -258,7 +260,7 @@ class _Reader:
         if shape is None or 0 in shape:
             raise UnsupportedOperatorError("the shape of its result depends on the values of the input")
         if len(shape) < 1 or shape[0] != 1:
-            raise UnsupportedOperatorError(f"its result of shape {shape} mixes the images of a batch")
+            raise BatchMixedError(f"its result of shape {shape} mixes the images of a batch")
         return shape[1:]
 
     def _origin(self, node: onnx.NodeProto) -> Origin:

@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from synergyc.frontend import pools, shapes, weighted
-from synergyc.frontend.builder import UnsupportedOperatorError, Value
+from synergyc.frontend.builder import BatchMixedError, UnsupportedOperatorError, Value
 from synergyc.frontend.onnx_call import OnnxCall
 from synergyc.frontend.onnx_values import VALUE_READERS, Reader
 from synergyc.ir.graph import Abs, BatchNorm, Convolution, Operator, Relu
@@ -104,7 +104,7 @@ def _transposed(node: OnnxCall) -> Value:
 
 def _gemm(node: OnnxCall) -> Value:
     if node.attributes.get("transA", 0):
-        raise UnsupportedOperatorError("the images of a batch must not be mixed (transA=0)")
+        raise BatchMixedError("the images of a batch must not be mixed (transA=0)")
     weight = node.constant(1).astype(np.float64) * node.attributes.get("alpha", 1.0)
     bias = node.optional(2)
     if bias is not None:
@@ -167,7 +167,7 @@ def _transpose(node: OnnxCall) -> Value:
     source = node.source()
     order = node.attributes.get("perm", list(range(len(source.shape) + 1))[::-1])
     if order[0] != 0:
-        raise UnsupportedOperatorError("the images of a batch must not be mixed")
+        raise BatchMixedError
     return shapes.transpose(node.call, source, [axis - 1 for axis in order[1:]])
 
 
@@ -226,7 +226,7 @@ def _pad(node: OnnxCall) -> Value:
     half = len(axes)
     amounts = {axis: (pads[index], pads[half + index]) for index, axis in enumerate(axes)}
     if any(amounts.get(0, ())):
-        raise UnsupportedOperatorError("the images of a batch must not be mixed")
+        raise BatchMixedError
     source = shapes.pad_channels(node.call, source, *amounts.get(1, (0, 0)))
     sides = [amounts.get(axis, (0, 0)) for axis in range(2, rank)]
     return weighted.pad(node.call, source, tuple(a for a, _ in sides), tuple(b for _, b in sides))

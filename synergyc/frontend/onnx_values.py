@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from synergyc.frontend import pools, shapes, weighted
-from synergyc.frontend.builder import UnsupportedOperatorError, Value
+from synergyc.frontend.builder import BatchMixedError, UnsupportedOperatorError, Value
 from synergyc.frontend.onnx_call import OnnxCall
 from synergyc.ir.types import EltwiseOp, PoolKind
 
@@ -20,7 +20,7 @@ def _reduction(kind: PoolKind) -> Reader:
         source = node.source()
         numbers = node.setting("axes", 1)
         if not numbers:
-            raise UnsupportedOperatorError("the images of a batch must not be mixed")
+            raise BatchMixedError
         axes = {node.axis(int(number), len(source.shape) + 1) for number in numbers}
         return pools.pool_axes(node.call, source, kind, axes)
 

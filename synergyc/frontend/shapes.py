@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from synergyc.frontend.builder import Call, UnsupportedOperatorError, Value
+from synergyc.frontend.builder import BatchMixedError, Call, UnsupportedOperatorError, Value
 from synergyc.frontend.moved import again, together
 from synergyc.frontend.weighted import pad
 from synergyc.ir.graph import Concatenation, Copy, Flatten, Pooling, Reshape, Thinning, doubling
@@ -27,7 +27,7 @@ def reshape(call: Call, source: Value) -> Value:
     if call.builder.unmoved(source)[1]:
         return _moved(call, source, Step(PreparationStep.RESHAPE, target))
     if math.prod(target) != math.prod(source.shape):
-        raise UnsupportedOperatorError("the images of a batch must not be mixed")
+        raise BatchMixedError
     if len(target) == 1:
         return call.emit(Flatten(), source)
     if target[0] == source.shape[0]:  # pixels lie in rows, however long a row is said to be

@@ -22,9 +22,10 @@ import numpy as np
 
 from synergyc.diagnostics import Diagnostic, Location, SynergyError, fail, file_location
 from synergyc.frontend.aten import READERS
-from synergyc.frontend.builder import Call, GraphBuilder, UnsupportedOperatorError, Value
+from synergyc.frontend.builder import BatchMixedError, Call, GraphBuilder, UnsupportedOperatorError, Value
 from synergyc.frontend.hints import ATEN_HINTS
 from synergyc.frontend.load import user_location
+from synergyc.frontend.refusals import Refusals
 from synergyc.ir.graph import Graph
 from synergyc.ir.types import Array, Origin, Shape, frozen_array
 
@@ -104,9 +105,9 @@ def _export(module: nn.Module, input_shape: Shape) -> ExportedProgram:
     module.eval()
     try:
         with _quiet_torch():
-            program: ExportedProgram = torch.export.export(
-                module, (torch.zeros(1, *input_shape),), strict=False
-            )
+            # Tracing looks at the shape alone: memory that nobody writes costs nothing, however large.
+            example = torch.empty(1, *input_shape)
+            program: ExportedProgram = torch.export.export(module, (example,), strict=False)
             functional: ExportedProgram = program.run_decompositions({})
             return functional
     except (Exception, SystemExit) as error:  # tracing runs the user's code, which may raise anything
@@ -180,7 +181,7 @@ class _Reader:
         self._program = program
         self._builder = GraphBuilder(name, input_shape, reads_bytes=_reads_bytes(program))
         self._known: dict[str, Any] = dict(_constants(program))
-        self._problems: list[Diagnostic] = []
+        self._refusals = Refusals()
 
     def graph(self) -> Graph:
         signature = self._program.graph_signature
@@ -195,8 +196,9 @@ class _Reader:
         for node in self._program.graph.nodes:
             if node.op == "call_function":
                 self._read(node)
-        if self._problems:
-            raise SynergyError([*self._builder.misplaced(), *self._problems])
+                self._refusals.follow(_operands(node), [node.name])
+        if reasons := self._refusals.all():
+            raise SynergyError([*self._builder.misplaced(), *reasons])
         output = self._known.get(str(signature.user_outputs[0]))
         if not isinstance(output, Value):
             raise fail("capture-signature", "the model must compute its output from its input")
@@ -209,9 +211,7 @@ class _Reader:
             return
         if not any(_is_computed(self._known.get(used.name)) for used in node.all_input_nodes):
             if _is_random(node):
-                self._problems.append(
-                    _refusal(node, UnsupportedOperatorError("its values are random", _NO_NOISE))
-                )
+                self._refuse(node, UnsupportedOperatorError("its values are random", _NO_NOISE))
             self._fold_constant(node)
             return
         name = str(node.target).removeprefix("aten.")
@@ -226,9 +226,12 @@ class _Reader:
             call = Call(self._builder, self._arguments(node), _fixed_shape(node), _origin(node))
             self._known[node.name] = reader(call)
         except UnsupportedOperatorError as error:
-            self._problems.append(_refusal(node, error))
+            self._refuse(node, error)
             # The graph is lost, but the operators that follow are still read, to report them all at once.
             self._known[node.name] = Value(node.name, _sizes(node)[1:])
+
+    def _refuse(self, node: fx.Node, error: UnsupportedOperatorError) -> None:
+        self._refusals.add(_refusal(node, error), error, _operands(node), [node.name])
 
     def _fold_constant(self, node: fx.Node) -> None:
         """Compute what depends on parameters alone, such as a masked or normalized weight."""
@@ -265,6 +268,10 @@ class _Reader:
             return [self._resolved(part) for part in argument]
         name = getattr(argument, "name", "")  # of the node that computes the argument
         return self._known.get(name, argument)
+
+
+def _operands(node: fx.Node) -> list[str]:
+    return [used.name for used in node.all_input_nodes]
 
 
 def _reads_bytes(program: ExportedProgram) -> bool:
@@ -310,7 +317,7 @@ def _fixed_shape(node: fx.Node) -> Shape:
     if not all(isinstance(size, int) for size in sizes):
         raise UnsupportedOperatorError("the shape of its result depends on the values of the input")
     if not sizes or sizes[0] != 1:
-        raise UnsupportedOperatorError(f"its result of shape {sizes} mixes the images of a batch")
+        raise BatchMixedError(f"its result of shape {sizes} mixes the images of a batch")
     return sizes[1:]
 
 

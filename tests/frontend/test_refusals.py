@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import resource
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from torch.nn import functional
 
 from synergyc.diagnostics import Diagnostic, SynergyError
 from synergyc.frontend import capture
+from synergyc.frontend.onnx_file import read_onnx
 from synergyc.ir.types import Shape
 
 
@@ -135,3 +138,41 @@ def test_impossible_input_shapes_are_refused(shape: Shape) -> None:
 def test_tracing_failures_print_nothing(capfd: pytest.CaptureFixture[str]) -> None:
     refused(lambda x: x.relu() if x.sum() > 0 else x)
     assert capfd.readouterr() == ("", "")
+
+
+def test_consequences_of_a_moved_batch_axis_are_not_reasons_of_their_own(tmp_path: Path) -> None:
+    """Torch's attention is 26 operators with the batch axis elsewhere: one of them is enough to tell."""
+
+    class Attends(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.attend = nn.MultiheadAttention(8, 2)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            tokens = x.flatten(2).permute(2, 0, 1)
+            attended: torch.Tensor = self.attend(tokens, tokens, tokens)[0]
+            return functional.silu(attended.permute(1, 2, 0))
+
+    def said(refused_by: Callable[[], object]) -> list[tuple[str | None, str]]:
+        with pytest.raises(SynergyError) as caught:
+            refused_by()
+        return [(item.layer, item.message.split(": ")[0]) for item in caught.value.diagnostics]
+
+    assert said(lambda: capture(Attends(), (8, 4, 4), "net")) == [
+        ("permute", "operator aten.permute.default"),
+        ("attend", "operator aten.bmm.default"),
+        ("silu", "operator aten.silu.default"),
+    ]
+    onnx_file = tmp_path / "net.onnx"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(Attends().eval(), (torch.zeros(1, 8, 4, 4),), str(onnx_file), dynamo=False)
+    layers = [layer for layer, _ in said(lambda: read_onnx(onnx_file, "net"))]
+    assert len(layers) == 2  # the first transposition, and the product of SiLU
+
+
+def test_a_huge_input_costs_no_memory_before_its_size_is_refused() -> None:
+    """An example of this shape takes 1.1 GB where somebody writes it."""
+    before_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    capture(nn.Conv2d(1, 2, 3, padding=1), (1, 10_000_000, 28), "net")
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before_kib < 500_000
