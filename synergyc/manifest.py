@@ -17,6 +17,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from synergyc.diagnostics import did_you_mean, fail, file_location
 
 MANIFEST_NAME = "manifest.json"
+REPORT_NAME = "report.html"
+"""What `synergyc report` writes into a build, unless another file is named."""
 SCHEMA_VERSION = 1
 
 
@@ -295,6 +297,8 @@ class Manifest(_Record):
     alternatives: tuple[AlternativeRecord, ...] = ()
     image_plans: tuple[ImagePlanRecord, ...] = ()
     """The plans that the images change between as devices come and go; empty if they hold one."""
+    files: tuple[str, ...] = ()
+    """All files that the build wrote beside the manifest: what another build may remove."""
 
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> Self:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 if TYPE_CHECKING:
+    from synergyc.firmware.flash import Runner
     from synergyc.manifest import Manifest
 
 
@@ -32,14 +35,16 @@ if TYPE_CHECKING:
 )
 @click.option("--key-file", type=click.Path(path_type=Path), help="Keys of secured links (synergyc keys).")
 @click.option("--dry-run", is_flag=True, help="Only print the commands.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def command(
     folder: Path,
     devices: tuple[str, ...],
-    runner: str,
+    runner: Runner,
     probe: str | None,
     drive: Path | None,
     key_file: Path | None,
     dry_run: bool,
+    as_json: bool,
 ) -> None:
     """Write the image of each device in FOLDER to its board, after a check of the chip.
 
@@ -53,21 +58,25 @@ def command(
     records = [find_device(manifest, name) for name in dict.fromkeys(devices)] or list(manifest.devices)
     if len(records) > 1 and not dry_run and (probe or drive):
         raise click.UsageError("--probe and --drive are of one board: name its --device")
+    done: list[dict[str, object]] = []
     for record in records:
         image, elf = checked_bytes(folder, record.elf), folder / record.elf.path
         keys = _keys(manifest, record.name, key_file)
         with _keyed(image, elf, keys) as keyed:
             target = Target(record.name, load_chip(record.chip), keyed, probe, drive)
-            if dry_run:
-                if keys:
-                    click.echo(f"# {keyed} is a private copy of {elf} with its keys")
-                for step in flash_steps(runner, target):  # type: ignore[arg-type]
-                    click.echo(str(step))
-                continue
-            if len(records) > 1:
-                click.confirm(f"Is the board of {record.name!r} ({record.board}) connected?", abort=True)
-            flash(runner, target, lambda purpose: click.echo(purpose, err=True))  # type: ignore[arg-type]
-            click.echo(f"{record.name}: written")
+            steps = flash_steps(runner, target)
+            if not dry_run:
+                if len(records) > 1:
+                    question = f"Is the board of {record.name!r} ({record.board}) connected?"
+                    click.confirm(question, abort=True, err=True)
+                flash(runner, target, lambda purpose: click.echo(purpose, err=True))
+            done.append({"device": record.name, "image": str(elf), "steps": [asdict(step) for step in steps]})
+            if not as_json:
+                copy = f"# {keyed} is a private copy of {elf} with its keys\n" if keys else ""
+                commands = copy + "\n".join(map(str, steps))
+                click.echo(commands if dry_run else f"{record.name}: written")
+    if as_json:
+        click.echo(json.dumps({"ok": True, "written": not dry_run, "devices": done}, indent=2))
 
 
 def _keys(manifest: Manifest, device: str, key_file: Path | None) -> dict[str, bytes]:

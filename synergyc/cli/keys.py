@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import click
@@ -12,7 +13,8 @@ from synergyc.cli.option_types import OutputFile
 @click.command("keys")
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("-o", "--output", required=True, type=OutputFile(), help="File to write, outside FOLDER.")
-def command(folder: Path, output: Path) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def command(folder: Path, output: Path, as_json: bool) -> None:
     """Make a random key for each secured link of the build in FOLDER; `synergyc flash` puts them on boards.
 
     The same file serves later builds of the system, as long as no secured link is added.
@@ -32,4 +34,7 @@ def command(folder: Path, output: Path) -> None:
             hint="-o keys.json",
         )
     write_keys(output, new_keys(names))
-    click.echo(f"{output}: {len(names)} key{'s' if len(names) != 1 else ''} ({', '.join(names)})")
+    if as_json:
+        click.echo(json.dumps({"ok": True, "file": str(output), "keys": names}, indent=2))
+    else:
+        click.echo(f"{output}: {len(names)} key{'s' if len(names) != 1 else ''} ({', '.join(names)})")

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from synergyc.pipeline.single import ModelRequest
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+Value = TypeVar("Value")
 
 
 class Shape(click.ParamType[tuple[int, ...]]):
@@ -139,11 +140,20 @@ def request_of(
         weights,
         calibrate,
         AUTO if fit else int(bits),
-        dict(arguments),
-        layer_bits=dict(layer_bits),
+        _once("--arg", arguments),
+        layer_bits=_once("--layer-bits", layer_bits),
         devices=devices,
         network=network,
     )
+
+
+def _once(option: str, pairs: tuple[tuple[str, Value], ...]) -> dict[str, Value]:
+    """Return the pairs of an option as a table; fails if one name is given twice."""
+    names = [name for name, _ in pairs]
+    for name in names:
+        if names.count(name) > 1:
+            raise click.UsageError(f"{option} {name} is given {names.count(name)} times: which one counts?")
+    return dict(pairs)
 
 
 @contextmanager

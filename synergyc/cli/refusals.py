@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from synergyc.diagnostics import Diagnostic
 
 
+_NAMED = 4
+"""Layers that are named beside a hint."""
+
+
 def show(diagnostics: Sequence[Diagnostic]) -> None:
     """Print diagnostics to standard error, with their number where there are several."""
     layered = [item for item in diagnostics if item.layer]
@@ -30,12 +34,16 @@ def _table(diagnostics: Sequence[Diagnostic]) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    table = Table("layer", "line", "error", "need", "have", title="not possible on this chip")
+    numbers = any(item.need or item.have for item in diagnostics)
+    table = Table("layer", "line", "error", title="not possible on this chip")
+    for heading in ("need", "have") if numbers else ():
+        table.add_column(heading)
     for item in diagnostics:
-        place = str(item.location or "")
-        reason = escape(f"{item.message} [{item.rule}]")
-        table.add_row(escape(item.layer or ""), place, reason, item.need or "", item.have or "")
+        cells = [item.layer or "", str(item.location or ""), f"{item.message} [{item.rule}]"]
+        cells += [item.need or "", item.have or ""] if numbers else []
+        table.add_row(*map(escape, cells))
     table_console(stderr=True).print(table)
     for hint in dict.fromkeys(item.hint for item in diagnostics if item.hint):
-        rules = dict.fromkeys(item.rule for item in diagnostics if item.hint == hint)
-        click.echo(f"  hint ({', '.join(rules)}): {hint}", err=True)
+        layers = list(dict.fromkeys(item.layer or "" for item in diagnostics if item.hint == hint))
+        more = f" and {len(layers) - _NAMED} more" if len(layers) > _NAMED else ""
+        click.echo(f"  hint ({', '.join(layers[:_NAMED])}{more}): {hint}", err=True)

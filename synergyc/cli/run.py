@@ -26,6 +26,8 @@ def _inputs(_context: click.Context, _option: click.Parameter, values: tuple[str
         app, equals, path = value.partition("=")
         if not equals or not app or not path:
             raise click.BadParameter(f"{value!r} is not APP=FILE.npy")
+        if app in found:
+            raise click.BadParameter(f"{value!r}: each app may be named once")
         found[app] = Path(path)
     return found
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from synergyc.cli.model_options import model_options, request_of
+from synergyc.cli.model_options import model_options, refusal_as_json, request_of
 from synergyc.cli.option_types import FiniteRange, OutputFile
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ _FILE = click.Path(path_type=Path)
 @click.option("--seed", default=0, show_default=True, type=int)
 @click.option("--device", default="MAX78002", show_default=True, help="Chip or board that --fit is for.")
 @click.option("-o", "--output", required=True, type=OutputFile(), help="File.safetensors to write.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def command(
     data_file: Path,
     labels_file: Path,
@@ -48,6 +50,7 @@ def command(
     seed: int,
     device: str,
     output: Path,
+    as_json: bool,
     **model: Any,
 ) -> None:
     """Train MODEL with the chip's own arithmetic, and write its integers for an app file's `trained` key.
@@ -61,20 +64,38 @@ def command(
     from synergyc.pipeline.single import board_of, quantize_model
     from synergyc.pipeline.training import Schedule, train
 
-    request = request_of(**{**model, "calibrate": model["calibrate"] or data_file})
-    made = quantize_model(request, board_of(device))
-    held = (
-        None if validation_file is None or validation_labels is None else (validation_file, validation_labels)
-    )
-    data, validation = _samples((data_file, labels_file), held, validation_share, seed, made.graph.input)
-    found = train(
-        made.calibrated,
-        data,
-        validation,
-        Schedule(epochs, learning_rate, batch, seed),
-        lambda epoch, accuracy: click.echo(f"epoch {epoch}: validation {accuracy:.2%}", err=True),
-    )
+    epochs_seen: list[float] = []
+
+    def told(epoch: int, accuracy: float) -> None:
+        epochs_seen.append(accuracy)
+        click.echo(f"epoch {epoch}: validation {accuracy:.2%}", err=True)
+
+    with refusal_as_json(as_json):
+        request = request_of(**{**model, "calibrate": model["calibrate"] or data_file})
+        made = quantize_model(request, board_of(device))
+        for note in made.notes:
+            click.echo(f"note: {note}", err=True)
+        held = None
+        if validation_file is not None and validation_labels is not None:
+            held = validation_file, validation_labels
+        data, validation = _samples((data_file, labels_file), held, validation_share, seed, made.graph.input)
+        schedule = Schedule(epochs, learning_rate, batch, seed)
+        found = train(made.calibrated, data, validation, schedule, told)
     write_stored(found.integers, output)
+    if as_json:
+        document = {
+            "status": "ok",
+            "reasons": [],
+            "file": str(output),
+            "samples": len(validation.labels),
+            "calibrated": found.calibrated_accuracy,
+            "trained": found.accuracy,
+            "epoch": found.epoch,
+            "validation": epochs_seen,
+            "notes": list(made.notes),
+        }
+        click.echo(json.dumps(document, indent=2))
+        return
     click.echo(
         f"validation accuracy on {len(validation.labels)} samples:"
         f" calibrated {found.calibrated_accuracy:.2%}, trained {found.accuracy:.2%} (epoch {found.epoch});"

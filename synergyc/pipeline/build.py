@@ -27,7 +27,7 @@ from synergyc.pipeline.models import PreparedModel, prepare
 from synergyc.pipeline.planning import choose_plan, plan_alternatives, schedule_programs, segment_network
 from synergyc.pipeline.record import input_layout, output_layout, record_build
 from synergyc.pipeline.selftest import with_known_answers
-from synergyc.pipeline.staging import check_output, staging
+from synergyc.pipeline.staging import check_output, earlier_files, staging
 from synergyc.plan.problem import Objective
 from synergyc.plan.selector import PlanResult
 from synergyc.plan.selectors import find_selector
@@ -57,6 +57,7 @@ Progress = Callable[[str], None]
 def build(app_file: Path, output: Path, options: BuildOptions, progress: Progress) -> Manifest:
     """Build ``app_file`` into the folder ``output`` and return its manifest; see ``build_system``."""
     check_output(output, MANIFEST_NAME, "build")
+    earlier_files(output)
     find_cross_compiler()
     progress("read the app file")
     return build_system(config.load(app_file), app_file.name, output, options, progress)
@@ -68,10 +69,12 @@ def build_system(
     """Build a system, from the app file called ``name``, into the folder ``output``; return its manifest.
 
     The build happens in a temporary folder beside ``output``, which takes its place at the end: on any error
-    ``output`` stays as it was. Raises SynergyError for wrong input, for a plan that does not fit, for a
-    missing or failing cross-compiler, and if ``output`` holds something that is not a build.
+    ``output`` stays as it was. Files there that an earlier build did not write are kept. Raises SynergyError
+    for wrong input, for a plan that does not fit, for a missing or failing cross-compiler, and if ``output``
+    holds something that is not a build.
     """
     check_output(output, MANIFEST_NAME, "build")
+    replaced = earlier_files(output)
     compiler = find_cross_compiler()
     if options.port is Port.MSDK:
         find_sdk()
@@ -80,7 +83,7 @@ def build_system(
     programs = synthesize(system, models, result.plan, progress, generate)
     plan = schedule_programs(system, list(models.values()), result.plan, programs)
     result = replace(result, plan=plan)
-    with staging(output) as folder:
+    with staging(output, replaced) as folder:
         progress("plan for absent devices")
         others = plan_alternatives(system, list(models.values()), result.plan, options.objective)
         fallbacks = choose_fallbacks(system, models, FallbackPlan(plan, programs), others, generate)

@@ -79,6 +79,7 @@ def record_build(
         not_resident=tuple(reason.message for reason in result.resident_reasons),
         alternatives=tuple(_alternative(item) for item in fallbacks.taken),
         image_plans=tuple(_image_plans(system, FallbackPlan(plan, programs), fallbacks.plans)),
+        files=tuple(sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())),
     )
 
 

@@ -32,6 +32,8 @@ def build_report(folder: Path, runs: int) -> BuildReport:
     Raises SynergyError if the build is missing or damaged, or the run cannot be carried out.
     """
     manifest = read_manifest(folder)
+    for device in manifest.devices:
+        checked_bytes(folder, device.elf)
     networks = {}
     for app in manifest.apps:
         checked_bytes(folder, app.network)

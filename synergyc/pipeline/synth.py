@@ -18,7 +18,7 @@ from synergyc.synth.izer import PINNED_COMMIT, Izer, find_izer, warnings_in
 from synergyc.synth.izer.tool import FOLDER_VARIABLE
 from synergyc.synth.native import generate
 from synergyc.synth.program import Program
-from synergyc.synth.project import KnownAnswer, render_project
+from synergyc.synth.project import PROJECT_FILES, KnownAnswer, render_project
 from synergyc.synth.vendor import VendorNetwork, parse_options, read_vendor
 from synergyc.synth.vendor.checkpoint import load_checkpoint
 from synergyc.targets import Chip, load_chip
@@ -52,7 +52,7 @@ def synthesize_native(arguments: Sequence[str], device: str, output: Path) -> Sy
     check_output(output, _MARKER, _PROJECT)
     chip = load_chip(device)
     program, files = project_files(arguments, chip)
-    with staging(output) as folder:
+    with staging(output, PROJECT_FILES) as folder:
         for name, text in files.items():
             (folder / name).write_text(text, encoding="utf-8")
     return SynthResult(tuple(files), program)
@@ -70,7 +70,10 @@ def synthesize_izer(
         load_checkpoint(
             files["--checkpoint-file"]
         )  # the tool would execute what is pickled: here it must prove to be data
-    with tempfile.TemporaryDirectory(prefix="synergyc-izer-") as name, staging(output) as folder:
+    with (
+        tempfile.TemporaryDirectory(prefix="synergyc-izer-") as name,
+        staging(output, PROJECT_FILES) as folder,
+    ):
         said = izer.run(
             [
                 *_without_files(arguments),

@@ -131,3 +131,13 @@ def test_wrong_options_are_explained(small: str, changes: dict[str, str], said: 
     result = synergyc("check", small, *(part for item in options.items() for part in item))
     assert result.returncode in {1, 2}
     assert said in result.stderr
+
+
+@pytest.mark.parametrize("pair", [("--arg", "kernel=3", "kernel=5"), ("--layer-bits", "conv=4", "conv=2")])
+def test_a_name_that_is_given_twice_is_wrong_usage(small: str, pair: tuple[str, str, str]) -> None:
+    option, first, second = pair
+    result = synergyc(
+        *("check", small, "--input", "2,8,8", "--device", "MAX78000", option, first, option, second)
+    )
+    assert result.returncode == 2
+    assert f"{option} {first.split('=')[0]} is given 2 times" in result.stderr

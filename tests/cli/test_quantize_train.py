@@ -69,9 +69,13 @@ def test_train_writes_integers_that_an_app_can_name(files: dict[str, str]) -> No
     options = [f"--{key}={files[key]}" for key in ("weights", "labels")]
     text = run(
         *("train", *MODEL, *options, f"--data={files['test']}", "--bits", "2", "--epochs", "2"),
-        *("-o", files["out"]),
+        *("-o", files["out"], "--json"),
     )
-    assert "validation accuracy on 19 samples" in text
+    document = json.loads(text)
+    assert (document["status"], document["samples"], document["file"]) == ("ok", 19, files["out"])
+    assert len(document["validation"]) == 3  # before the first epoch, too
+    assert max(document["validation"]) == document["trained"] >= document["calibrated"]
+    assert document["validation"][document["epoch"]] == document["trained"]
     assert store.load(Path(files["out"]), Graph).fraction_bits
 
 

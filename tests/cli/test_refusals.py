@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from rich.table import Table
 
@@ -19,10 +21,18 @@ def test_several_layers_are_one_table_with_each_hint_once(capsys: pytest.Capture
     show(LAYERS)
     out, shown = capsys.readouterr()
     assert out == ""
-    (stem,) = [line for line in shown.splitlines() if "stem" in line]
-    assert all(part in stem for part in ("net.py:7", "kernel [conv2d-kernel]", "4x4", "1x1 or 3x3"))
+    (stem,) = [line for line in shown.splitlines() if "net.py:7" in line]
+    assert all(part in stem for part in ("stem", "kernel [conv2d-kernel]", "4x4", "1x1 or 3x3"))
     assert shown.count("use 3x3") == 1
+    assert "hint (stem, head): use 3x3" in shown
     assert shown.endswith("2 errors\n")
+
+
+def test_columns_of_numbers_are_there_only_if_there_are_some(capsys: pytest.CaptureFixture[str]) -> None:
+    show([replace(item, need=None, have=None) for item in LAYERS])
+    shown = capsys.readouterr().err
+    assert "kernel" in shown
+    assert "need" not in shown
 
 
 def test_pipes_get_tables_in_which_nothing_is_cut(

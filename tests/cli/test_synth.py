@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pickle
 import re
@@ -43,9 +44,11 @@ def _refused(network: SmallNetwork, *options: str, device: str = "MAX78000") -> 
 def test_synth_then_kat(network: SmallNetwork) -> None:
     device = "max78002"
     output = network.folder.parent / "deep" / "out"
-    result = synergyc("synth", *network.arguments, "--device", device, "-o", str(output))
+    result = synergyc("synth", *network.arguments, "--device", device, "-o", str(output), "--json")
     assert result.returncode == 0, result.stderr
-    assert "3 layers" in result.stdout
+    document = json.loads(result.stdout)
+    assert (document["ok"], document["engine"], document["layers"]) == (True, "native", 3)
+    assert sorted(document["files"]) == FILES
     assert sorted(path.name for path in output.iterdir()) == FILES
     checked = synergyc("kat", str(output), "--device", device)
     assert checked.returncode == 0, checked.stderr
@@ -55,8 +58,10 @@ def test_synth_then_kat(network: SmallNetwork) -> None:
 def test_its_own_folder_is_written_again_another_is_not(network: SmallNetwork) -> None:
     output = network.folder.parent / "out"
     command = ["synth", *network.arguments, "--device", "MAX78000", "-o", str(output)]
-    assert synergyc(*command).returncode == 0
+    assert "3 layers" in synergyc(*command).stdout
+    (output / "notes.txt").write_text("mine")
     assert synergyc(*command, "--no-kat").returncode == 0
+    assert (output / "notes.txt").read_text() == "mine"
     assert not (output / "sampleoutput.h").exists()
     (output / "cnn.c").unlink()
     result = synergyc(*command)

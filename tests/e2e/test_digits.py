@@ -67,6 +67,7 @@ def test_two_builds_are_byte_identical(digits_build: Path, tmp_path: Path) -> No
     assert names == sorted(path.relative_to(again) for path in again.rglob("*") if path.is_file())
     _, different, unreadable = filecmp.cmpfiles(digits_build, again, map(str, names), shallow=False)
     assert (different, unreadable) == ([], [])
+    assert _manifest(again)["files"] == [str(name) for name in names if name.name != "manifest.json"]
 
 
 def test_a_flipped_weight_in_an_image_makes_results_wrong(digits_copy: Path) -> None:
@@ -89,10 +90,11 @@ def test_a_flipped_weight_in_an_image_makes_results_wrong(digits_copy: Path) -> 
 def test_damaged_image_is_refused(digits_copy: Path) -> None:
     elf = digits_copy / "chest" / "chest.elf"
     elf.write_bytes(elf.read_bytes()[:-100])
-    result = synergyc("run", str(digits_copy), "--runs", "1")
-    assert result.returncode == 1
-    assert "[file-changed]" in result.stderr
-    assert "chest.elf" in result.stderr
+    for command in ("run", "--runs=1"), ("report", "--runs=0"):
+        result = synergyc(*command, str(digits_copy))
+        assert result.returncode == 1
+        assert "[file-changed]" in result.stderr
+        assert "chest.elf" in result.stderr
 
 
 def test_damaged_manifest_is_refused(digits_copy: Path) -> None:
@@ -148,8 +150,8 @@ def test_the_schedule_is_what_the_devices_do(digits_build: Path) -> None:
 
 def test_html_report_needs_nothing_else(digits_build: Path, tmp_path: Path) -> None:
     page = tmp_path / "report.html"
-    result = synergyc("report", str(digits_build), "--runs", "4", "-o", str(page), "-q")
-    assert result.returncode == 0, result.stderr
+    result = synergyc("report", str(digits_build), "--runs", "4", "-o", str(page), "-q", "--json")
+    assert json.loads(result.stdout) == {"ok": True, "file": str(page), "runs": 4, "right": True}
     text = page.read_text()
     for word in ("Timeline", "Memory of the accelerators", "When devices are away", "wrist.wrist-chest"):
         assert word in text

@@ -177,8 +177,9 @@ def _flash(elf: Path, address: int) -> bytes:
 
 def test_keys_are_made_once_and_put_into_copies_of_images(secure_build: Path, tmp_path: Path) -> None:
     file = tmp_path / "keys.json"
-    made = synergyc("keys", str(secure_build), "-o", str(file))
+    made = synergyc("keys", str(secure_build), "-o", str(file), "--json")
     assert made.returncode == 0, made.stderr
+    assert json.loads(made.stdout) == {"ok": True, "file": str(file), "keys": [_KEY]}
     assert file.stat().st_mode & 0o077 == 0
     again = synergyc("keys", str(secure_build), "-o", str(file))
     assert again.returncode == 1

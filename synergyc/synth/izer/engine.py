@@ -55,7 +55,7 @@ def generate(
             "izer-differs",
             f"the vendor's tool does not keep to the placement of {placed.name}: {differences[0]}",
             have=f"{len(differences)} differences, the tool's value first",
-            hint="use the native engine",
+            hint="it places weights as if a network were alone on the chip: use --synth auto or native",
         )
     return program
 
