@@ -198,11 +198,11 @@ def _read_checkpoint(path: Path) -> dict[str, torch.Tensor]:
     if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
         content = content["state_dict"]
     if not isinstance(content, dict) or not all(
-        isinstance(value, torch.Tensor) for value in content.values()
+        isinstance(key, str) and isinstance(value, torch.Tensor) for key, value in content.items()
     ):
         raise fail(
             "weights-file",
-            "checkpoint must hold a dictionary of tensors",
+            "checkpoint must hold a dictionary of tensors by name",
             location=file_location(path),
             hint="save it with torch.save(model.state_dict(), path)",
         )
@@ -217,6 +217,14 @@ def _why_unreadable(error: Exception) -> str:
     if isinstance(error, PermissionError):
         return str(error.strerror)
     return "damaged, or not written by torch.save"
+
+
+def _is_plain(tensor: torch.Tensor) -> bool:
+    """Return whether a tensor has a real value at each place: no sparse, quantized or complex one has."""
+    import torch
+
+    dense = tensor.layout is torch.strided and not tensor.is_meta
+    return dense and not tensor.is_quantized and not tensor.is_complex()
 
 
 def _weight_problems(
@@ -237,8 +245,13 @@ def _weight_problems(
                 need=str(tuple(wanted.shape)),
                 have=str(tuple(found[key].shape)),
             )
-        elif not found[key].isfinite().all():
-            yield Diagnostic("weights-value", f"tensor {key!r} must be finite, not NaN or infinite", place)
+        elif not _is_plain(found[key]):
+            kind = f"{found[key].dtype} ({found[key].layout}, on {found[key].device})"
+            message = f"tensor {key!r} must hold plain real numbers, not {kind}"
+            yield Diagnostic("weights-value", message, place)
+        elif not found[key].to(wanted.dtype).isfinite().all():
+            message = f"tensor {key!r} must be finite as {wanted.dtype}, not NaN or infinite"
+            yield Diagnostic("weights-value", message, place)
     for key in found:
         if key not in expected:
             yield Diagnostic(

@@ -208,6 +208,36 @@ def test_a_pickled_module_is_named_without_advice_to_execute_it(tmp_path: Path) 
     )
 
 
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (torch.full((2, 2), 1e300, dtype=torch.float64), "must be finite as torch.float32"),
+        (torch.ones(2, 2, dtype=torch.complex64), "must hold plain real numbers, not torch.complex64"),
+        (torch.ones(2, 2).to_sparse(), "must hold plain real numbers"),
+        (torch.ones(2, 2, device="meta"), "must hold plain real numbers"),
+    ],
+)
+def test_tensors_that_are_no_weights_are_refused(values: torch.Tensor, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "odd.pt"
+    torch.save({"weight": values, "bias": torch.zeros(2)}, path)
+    with pytest.raises(SynergyError, match=message):
+        load_weights(nn.Linear(2, 2), path)
+
+
+def test_eight_bit_floats_are_converted(tmp_path: Path) -> None:
+    module, path = nn.Linear(2, 2), tmp_path / "eight.pt"
+    torch.save({key: value.to(torch.float8_e4m3fn) for key, value in module.state_dict().items()}, path)
+    expected = module.weight.detach().to(torch.float8_e4m3fn).float()
+    load_weights(module, path)
+    assert torch.equal(module.weight, expected)
+
+
+def test_tensors_without_names_are_refused(tmp_path: Path) -> None:
+    torch.save({1: torch.zeros(2)}, tmp_path / "numbered.pt")
+    with pytest.raises(SynergyError, match="dictionary of tensors by name"):
+        load_weights(nn.Linear(2, 2), tmp_path / "numbered.pt")
+
+
 def test_a_checkpoint_without_tensors_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "numbers.pt"
     torch.save({"fc.weight": [1.0, 2.0]}, path)
