@@ -261,7 +261,18 @@ def _pad(call: Call) -> Value:
 
 
 def _upsample(call: Call) -> Value:
-    return shapes.upsample(call, source_of(call))
+    source = source_of(call)
+    axes = ("scales",) if len(source.shape) == 2 else ("scales_h", "scales_w")
+    scales = call.arguments.get("scale_factors") or [call.arguments.get(axis) for axis in axes]
+    sizes = zip(source.shape[1:], call.shape[1:], scales, strict=True)
+    return shapes.upsample(call, source, [_nearest(*axis) for axis in sizes])
+
+
+def _nearest(before: int, after: int, scale: float | None) -> Array:
+    """Return the pixel that torch takes for each new one: in single precision, by a given ``scale``."""
+    step = np.float32(1 / scale if scale else before / after)
+    places: Array = np.floor(np.arange(after, dtype=np.float32) * step).astype(np.int64)
+    return np.minimum(places, before - 1)
 
 
 def _unshuffle(call: Call) -> Value:

@@ -31,11 +31,11 @@ def _elementwise(op: EltwiseOp, *, swapped: bool = False) -> Reader:
         first = call.arguments.get("input", call.arguments.get("self"))
         second = call.arguments["other"]
         alpha = call.arguments.get("alpha", 1)
-        if alpha != 1 and not swapped:
+        if swapped:
+            first, second = second, first
+        if alpha != 1:
             second = weighted.scale(call, second, alpha, 0) if isinstance(second, Value) else second * alpha
-        elif alpha != 1:
-            first = weighted.scale(call, first, alpha, 0)
-        return weighted.combine(call, op, *((second, first) if swapped else (first, second)))
+        return weighted.combine(call, op, first, second)
 
     return read
 
@@ -67,14 +67,13 @@ def _clip(low_key: str | float | None, high_key: str | float | None) -> Reader:
     return lambda call: weighted.clamp(call, source_of(call), limit(call, low_key), limit(call, high_key))
 
 
-def _leaky(key: str) -> Reader:
-    def read(call: Call) -> Value:
-        slope = call.arguments.get(key, 0.01)
-        if isinstance(slope, Value):
-            raise UnsupportedOperatorError("the slope must be a parameter")
-        return weighted.leaky(call, source_of(call), slope)
+def _leaky(call: Call) -> Value:
+    return weighted.leaky(call, source_of(call), float(call.arguments.get("negative_slope", 0.01)))
 
-    return read
+
+def _leaky_by_channel(call: Call) -> Value:
+    slopes, source = call.constant("weight"), source_of(call)
+    return weighted.leaky(call, source, slopes.reshape(-1, *(1,) * (len(source.shape) - 1)))
 
 
 def _reduction(kind: PoolKind) -> Reader:
@@ -151,8 +150,8 @@ VALUE_READERS: dict[str, Reader] = {
     "minimum.default": _larger(maximum=False),
     "max.other": _larger(maximum=True),
     "min.other": _larger(maximum=False),
-    "leaky_relu.default": _leaky("negative_slope"),
-    "prelu.default": _leaky("weight"),
+    "leaky_relu.default": _leaky,
+    "prelu.default": _leaky_by_channel,
     "rrelu.default": _random_leaky,
     "add.Tensor": _elementwise(EltwiseOp.ADD),
     "add.Scalar": _elementwise(EltwiseOp.ADD),

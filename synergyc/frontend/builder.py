@@ -11,10 +11,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from synergyc.diagnostics import Diagnostic, SynergyError, fail
 from synergyc.frontend.layouts import layers_of
 from synergyc.frontend.normalization import normalized
-from synergyc.ir.graph import Graph, GraphInput, Node, Operator
+from synergyc.ir.graph import BatchNorm, Graph, GraphInput, Node, Operator
 from synergyc.ir.preparation import Preparation, Step
 from synergyc.ir.tail import Tail, behind
 from synergyc.ir.types import Array, Origin, Shape
@@ -120,7 +122,9 @@ class GraphBuilder:
             output = last.source
         kept = _needed(self._nodes, output.name)
         start, steps = self._head(kept)
-        problems = self.misplaced(kept, start, output)
+        problems = self.misplaced(kept, start, output) or [
+            problem for node in kept if (problem := _unusable(node)) is not None
+        ]
         if problems:
             raise SynergyError(problems)
         if not kept:
@@ -203,6 +207,20 @@ def _misplaced(item: _Aside) -> Diagnostic:
         location=item.origin.location,
         hint=item.hint,
     )
+
+
+def _unusable(node: Node) -> Diagnostic | None:
+    """Return what keeps a node's weights or statistics from being used; None if nothing does."""
+    operator = node.operator
+    arrays = [value for value in vars(operator).values() if isinstance(value, np.ndarray)]
+    message = None
+    if not all(np.isfinite(array).all() for array in arrays):
+        message = "weights, biases and statistics must be finite, not NaN or infinite"
+    elif isinstance(operator, BatchNorm) and not (operator.variance + operator.epsilon > 0).all():
+        message = "the variance of batch normalization must be more than 0"
+    if message is None:
+        return None
+    return Diagnostic("weight-value", message, node.origin.location, layer=node.origin.module)
 
 
 def _needed(nodes: list[Node], output: str) -> list[Node]:

@@ -41,6 +41,14 @@ class OnnxCall:
             raise UnsupportedOperatorError(f"its input {index} must be given")
         return found
 
+    @property
+    def operands(self) -> tuple[Value | Array, ...]:
+        """All inputs, none of which may be left out."""
+        found = tuple(item for item in self.inputs if item is not None)
+        if len(found) != len(self.inputs):
+            raise UnsupportedOperatorError("its operands must all be given")
+        return found
+
     def setting(self, name: str, index: int, default: Any = None) -> Any:
         """Return what is an attribute in old opsets and an input in new ones, as a list or number."""
         if name in self.attributes:

@@ -86,14 +86,28 @@ def _check_inference(model: onnx.ModelProto, path: Path, opset: int) -> None:
     for node in model.graph.node:
         mode = next((item.i for item in node.attribute if item.name == "training_mode"), 0)
         outputs = len([name for name in node.output if name])
+        message = ""
         if node.op_type == "BatchNormalization" and (mode or (opset < _ONE_NORM and outputs > 1)):
+            message = "it normalizes each batch by itself"
+        if node.op_type == "Dropout" and len(node.input) > 2 and _may_be_true(model.graph, node.input[2]):
+            message = "it drops values at random"
+        if message:
             raise fail(
                 "unsupported-operator",
-                "operator BatchNormalization: it normalizes each batch by itself, as in training",
+                f"operator {node.op_type}: {message}, as in training",
                 layer=node.name or node.output[0],
                 location=file_location(path),
                 hint="export the model in evaluation mode",
             )
+
+
+def _may_be_true(graph: onnx.GraphProto, name: str) -> bool:
+    """Return whether the truth value ``name`` is true, or computed; one that is left out is false."""
+    stored = {item.name: item for item in graph.initializer}
+    for node in graph.node:
+        if node.op_type == "Constant" and node.attribute[0].name == "value":
+            stored[node.output[0]] = node.attribute[0].t
+    return bool(name) and (name not in stored or bool(numpy_helper.to_array(stored[name]).any()))
 
 
 _ONE_NORM = 14
@@ -113,7 +127,7 @@ def _fix_input(model: onnx.ModelProto, path: Path, wanted: Shape | None) -> None
     """Set the input's batch axis to 1 and fill in sizes that the file leaves open."""
     source = _true_inputs(model)[0]
     dims = source.type.tensor_type.shape.dim
-    sizes = [dim.dim_value if dim.HasField("dim_value") else 0 for dim in dims]
+    sizes = [max(dim.dim_value, 0) for dim in dims]  # left out, named, 0 or -1: open
     if source.type.tensor_type.elem_type not in _INPUT_TYPES or not 2 <= len(sizes) <= 4:
         raise fail(
             "capture-input",
@@ -234,14 +248,19 @@ class _Reader:
         return self._builder.graph(output)
 
     def _read(self, node: onnx.NodeProto) -> None:
-        inputs = tuple(self._known.get(name) if name else None for name in node.input)
         try:
-            results = self._results(node, inputs)
+            results = self._results(node, tuple(map(self._input, node.input)))
         except UnsupportedOperatorError as error:
             self._refusals.add(self._refusal(node, error), error, node.input, node.output)
             results = tuple(Value(name, self._shapes.get(name, (1, 0))[1:]) for name in node.output)
         self._refusals.follow(node.input, node.output)
         self._known.update(zip(node.output, results, strict=False))
+
+    def _input(self, name: str) -> Any:
+        """Return the value or array that a node calls ``name``; None where it leaves an input out."""
+        if name and name not in self._known:
+            raise UnsupportedOperatorError(f"it reads {name!r}, of which there is nothing but a name")
+        return self._known[name] if name else None
 
     def _results(self, node: onnx.NodeProto, inputs: tuple[Any, ...]) -> tuple[Value, ...]:
         reader = READERS.get(node.op_type) if node.domain in {"", "ai.onnx"} else None
@@ -296,5 +315,5 @@ def _module(node: onnx.NodeProto) -> str:
 def _attribute(item: onnx.AttributeProto) -> Any:
     value = onnx.helper.get_attribute_value(item)
     if isinstance(value, bytes):
-        return value.decode()
+        return value.decode(errors="replace")
     return list(value) if isinstance(value, Iterable) and not isinstance(value, str) else value

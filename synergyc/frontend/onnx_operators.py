@@ -5,6 +5,7 @@ Spellings of opsets 7 to 24 are read: what became an input in a later opset is l
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -12,9 +13,10 @@ import numpy as np
 from synergyc.frontend import pools, shapes, weighted
 from synergyc.frontend.builder import BatchMixedError, UnsupportedOperatorError, Value
 from synergyc.frontend.onnx_call import OnnxCall
+from synergyc.frontend.onnx_resize import resize
 from synergyc.frontend.onnx_values import VALUE_READERS, Reader
 from synergyc.ir.graph import Abs, BatchNorm, Convolution, Operator, Relu
-from synergyc.ir.tail import TailOp
+from synergyc.ir.tail import Tail, TailOp
 from synergyc.ir.types import Array, PoolKind, Shape, frozen_array
 
 _FLOATS = (1, 10, 11, 16)
@@ -32,6 +34,8 @@ def _pads(node: OnnxCall, sizes: Shape, kernel: Shape, stride: Shape, dilation: 
     if mode in {"NOTSET", "VALID"}:
         both = node.attributes.get("pads", [0] * 2 * rank) if mode == "NOTSET" else [0] * 2 * rank
         return tuple(both[:rank]), tuple(both[rank:])
+    if mode not in {"SAME_UPPER", "SAME_LOWER"}:
+        raise UnsupportedOperatorError(f"there is no padding {mode!r} (auto_pad)")
     totals = [
         max(0, (-(-size // step) - 1) * step + (taps - 1) * gap + 1 - size)
         for size, taps, step, gap in zip(sizes, kernel, stride, dilation, strict=True)
@@ -185,6 +189,8 @@ def _slice(node: OnnxCall) -> Value:
         if axis == 0 and step < 0:
             source = shapes.pick(part, source, list(chosen))
             continue
+        if step < 0:
+            raise UnsupportedOperatorError("only the order of channels can be reversed")
         source = shapes.slice_axis(part, source, axis, chosen.start, chosen.stop, int(step))
     return source
 
@@ -232,27 +238,6 @@ def _pad(node: OnnxCall) -> Value:
     return weighted.pad(node.call, source, tuple(a for a, _ in sides), tuple(b for _, b in sides))
 
 
-def _resize(node: OnnxCall) -> Value:
-    source, target = node.source(), node.call.shape
-    mode = node.attributes.get("mode", "nearest")
-    old = node.opset < 11  # before it had attributes for the places of pixels
-    places = node.attributes.get("coordinate_transformation_mode", "asymmetric" if old else "half_pixel")
-    nearest = node.attributes.get("nearest_mode", "floor" if old else "round_prefer_floor")
-    scales = node.optional(2) if len(node.inputs) > 2 else None
-    whole = all(new % size == 0 for size, new in zip(source.shape, target, strict=True))
-    if mode == "nearest" and (whole or (places, nearest) == ("asymmetric", "floor")):
-        return shapes.upsample(node.call, source)
-    linear = mode == "linear" and places in {"half_pixel", "pytorch_half_pixel", "align_corners"}
-    exact = scales is None or not scales.size or np.array_equal(scales[1:] * source.shape, target)
-    if not linear or not exact or node.attributes.get("antialias", 0):
-        raise UnsupportedOperatorError(
-            "maps can be enlarged by nearest neighbours, or linearly (half_pixel or align_corners, without"
-            f" antialias, by what scales them exactly), not {mode} {places}",
-            "use nearest neighbours, or enlarge the result after inference",
-        )
-    return shapes.interpolate(node.call, source, corners=places == "align_corners")
-
-
 def _fold(node: OnnxCall) -> Value:
     if node.attributes["blocksize"] == 1:
         return node.source()
@@ -268,16 +253,28 @@ def _unfold(node: OnnxCall) -> Value:
     return shapes.unfold(node.call, node.source(), size, channels_first=mode != "DCR")
 
 
+_ONE_AXIS = 13
+"""Before this opset, softmax took its axis and all behind it as one."""
+
+
 def _finish(op: TailOp) -> Reader:
     def read(node: OnnxCall) -> Value:
         source = node.source()
         if op in {TailOp.SIGMOID, TailOp.TANH}:
             return shapes.finish(node.call, source, op)
-        default = -1 if node.opset >= 13 and op is not TailOp.ARGMAX else 1
+        default = -1 if node.opset >= _ONE_AXIS and op is not TailOp.ARGMAX else 1
         number = int(node.attributes.get("axis", 0 if op is TailOp.ARGMAX else default))
         axis = node.axis(number, len(source.shape) + 1)
         if op is TailOp.ARGMAX:
             return shapes.pick_largest(node.call, source, axis)
+        if node.opset < _ONE_AXIS:
+            flat = (*source.shape[:axis], math.prod(source.shape[axis:]))
+            work = (
+                Tail(TailOp.RESHAPE, sizes=flat),
+                Tail(op, axis),
+                Tail(TailOp.RESHAPE, sizes=source.shape),
+            )
+            return node.call.set_aside(work, source)
         return shapes.finish(node.call, source, op, axis)
 
     return read
@@ -316,8 +313,8 @@ READERS: dict[str, Reader] = {
     "Split": _split,
     "Gather": _gather,
     "Pad": _pad,
-    "Resize": _resize,
-    "Upsample": _resize,
+    "Resize": resize,
+    "Upsample": resize,
     "SpaceToDepth": _fold,
     "DepthToSpace": _unfold,
     "Softmax": _finish(TailOp.SOFTMAX),

@@ -58,11 +58,8 @@ def _leaky(node: OnnxCall) -> Value:
 
 def _elementwise(op: EltwiseOp) -> Reader:
     def read(node: OnnxCall) -> Value:
-        values = list(node.inputs)
-        result = values[0]
-        for value in values[1:]:
-            assert result is not None  # noqa: S101 - both operands of arithmetic are required
-            assert value is not None  # noqa: S101
+        result, *others = node.operands
+        for value in others:
             result = weighted.combine(node.call, op, result, value)
         if not isinstance(result, Value):
             raise UnsupportedOperatorError("operands must be computed from the model's input")
@@ -72,9 +69,7 @@ def _elementwise(op: EltwiseOp) -> Reader:
 
 
 def _product(node: OnnxCall) -> Value:
-    first, second = node.inputs
-    assert first is not None  # noqa: S101 - both operands of arithmetic are required
-    assert second is not None  # noqa: S101
+    first, second = node.operands
     return weighted.times(node.call, first, second)
 
 

@@ -14,7 +14,7 @@ from synergyc.frontend.weighted import pad
 from synergyc.ir.graph import Concatenation, Copy, Flatten, Pooling, Reshape, Thinning, doubling
 from synergyc.ir.preparation import PreparationStep, Step
 from synergyc.ir.tail import MOST_AXES, Tail, TailOp, unfolded
-from synergyc.ir.types import Pool, PoolKind, Shape, frozen_array
+from synergyc.ir.types import Array, Pool, PoolKind, Shape, frozen_array
 
 
 def reshape(call: Call, source: Value) -> Value:
@@ -136,7 +136,8 @@ def _joined_with_zeros(call: Call, operands: Sequence[object], axis: int) -> Val
             first = sum(number >= 0 for number in order)
             order += range(first, first + operand.shape[0])
         else:
-            order += [-1] * np.asarray(operand).shape[1]
+            zeros = np.asarray(operand)
+            order += [-1] * (zeros.shape[1] if zeros.size else 0)  # torch joins empty vectors, too
     return pick(call, joined, order)
 
 
@@ -199,20 +200,26 @@ def _thinned(call: Call, source: Value, axis: int, chosen: range) -> Value:
     return call.emit(Thinning(steps), source, shape=shape)
 
 
-def upsample(call: Call, source: Value) -> Value:
+def upsample(call: Call, source: Value, places: Sequence[Array]) -> Value:
     """Emit nearest neighbours: by powers of two in layers of repeated pixels, else by the CPU, at the end.
 
-    Maps that get smaller by one whole number keep every n-th pixel, anywhere.
+    Maps that get smaller by one whole number keep every n-th pixel, anywhere. ``places``, for each axis: the
+    old pixel that each new one takes in the model's format.
     """
     sizes = call.shape[1:]
+    for before, after, taken in zip(source.shape[1:], sizes, places, strict=True):
+        if not np.array_equal(taken, np.arange(after) * before // after):
+            raise UnsupportedOperatorError(
+                f"the nearest neighbours of {after} pixels among {before} must lie at the whole parts of"
+                f" n * {before} / {after}",
+                "give the new size in place of a factor; in ONNX files, asymmetric places rounded down",
+            )
     shrinks = _shrinks(source.shape[1:], sizes)
     if shrinks is not None and not call.builder.is_finished(source):
         return call.emit(Thinning((shrinks,) * len(sizes)), source)
     factors = [target / size for target, size in zip(sizes, source.shape[1:], strict=True)]
     if len(factors) not in {1, 2} or factors[0] not in {1, factors[-1]} or factors[-1] not in _ENLARGEMENTS:
         hint = "choose scale_factor=2: maps can be enlarged by 2, 4 or 8 in both axes between layers"
-        if not all(_is_nearest(size, target) for size, target in zip(source.shape[1:], sizes, strict=True)):
-            raise UnsupportedOperatorError("the place of a pixel is not that of its nearest neighbour", hint)
         return call.set_aside((Tail(TailOp.NEAREST, sizes=sizes),), source, hint)
     if call.builder.is_finished(source):
         return call.set_aside((Tail(TailOp.NEAREST, sizes=sizes),), source)
@@ -263,13 +270,6 @@ def _shrunk(call: Call, source: Value, factor: int) -> Value:
         return call.emit(Thinning((factor,) * rank), source)
     window = (2, 2 if rank == 2 else 1)
     return call.emit(Pooling(Pool(PoolKind.AVERAGE, window, factor)), source)
-
-
-def _is_nearest(before: int, after: int) -> bool:
-    """Return whether single precision, in which torch counts, gives the places that whole numbers give."""
-    target = np.arange(after)
-    places = np.floor(target.astype(np.float32) * np.float32(before / after))
-    return np.array_equal(places, target * before // after)
 
 
 def _shrinks(before: Shape, after: Shape) -> int | None:

@@ -18,8 +18,6 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from synergyc.diagnostics import Diagnostic, Location, SynergyError, fail, file_location
 from synergyc.frontend.aten import READERS
 from synergyc.frontend.builder import BatchMixedError, Call, GraphBuilder, UnsupportedOperatorError, Value
@@ -30,6 +28,7 @@ from synergyc.ir.graph import Graph
 from synergyc.ir.types import Array, Origin, Shape, frozen_array
 
 if TYPE_CHECKING:
+    import torch
     from torch import fx, nn
     from torch.export import ExportedProgram
 
@@ -51,7 +50,9 @@ def capture(module: nn.Module, input_shape: Shape, name: str) -> Graph:
         raise fail(
             "capture-input", f"input shape must be (C, H, W), (C, L) or (F,), not {tuple(input_shape)}"
         )
-    return _Reader(_export(module, input_shape), name, input_shape).graph()
+    program = _export(module, input_shape)
+    _check_one_tensor(program)
+    return _Reader(program, name, input_shape).graph()
 
 
 def read_exported(path: Path, name: str) -> Graph:
@@ -61,11 +62,8 @@ def read_exported(path: Path, name: str) -> Graph:
     other dynamic shapes, and as ``capture``.
     """
     program = _loaded(path)
-    (sizes,) = [
-        node.meta["val"].shape
-        for node in program.graph.nodes
-        if node.op == "placeholder" and node.name in program.graph_signature.user_inputs
-    ] or [()]
+    _check_one_tensor(program)
+    sizes = getattr(_input_value(program), "shape", ())
     if not sizes or not all(isinstance(size, int) for size in sizes[1:]) or sizes[0] != 1:
         raise fail(
             "capture-dynamic",
@@ -134,6 +132,25 @@ def _check_signature(module: nn.Module) -> None:
         )
 
 
+def _check_one_tensor(program: ExportedProgram) -> None:
+    """Refuse a program that does not make one tensor of one, or keeps state."""
+    signature = program.graph_signature
+    counts = len(signature.user_inputs), len(signature.user_outputs)
+    if counts != (1, 1) or signature.buffers_to_mutate:
+        raise fail(
+            "capture-signature",
+            f"the model must take one tensor and return one, not {counts[0]} and {counts[1]},"
+            " and must not change its own buffers",
+        )
+
+
+def _input_value(program: ExportedProgram) -> Any:
+    """Return torch's stand-in for the program's only input, of its shape and type."""
+    (name,) = program.graph_signature.user_inputs
+    (node,) = (item for item in program.graph.nodes if item.op == "placeholder" and item.name == str(name))
+    return node.meta.get("val")
+
+
 def _place_of(module: nn.Module) -> Location | None:
     code = getattr(type(module).forward, "__code__", None)
     return Location(code.co_filename, code.co_firstlineno) if code is not None else None
@@ -179,19 +196,13 @@ class _Reader:
 
     def __init__(self, program: ExportedProgram, name: str, input_shape: Shape) -> None:
         self._program = program
-        self._builder = GraphBuilder(name, input_shape, reads_bytes=_reads_bytes(program))
+        reads_bytes = str(getattr(_input_value(program), "dtype", "")) == "torch.uint8"
+        self._builder = GraphBuilder(name, input_shape, reads_bytes=reads_bytes)
         self._known: dict[str, Any] = dict(_constants(program))
         self._refusals = Refusals()
 
     def graph(self) -> Graph:
         signature = self._program.graph_signature
-        counts = len(signature.user_inputs), len(signature.user_outputs)
-        if counts != (1, 1) or signature.buffers_to_mutate:
-            raise fail(
-                "capture-signature",
-                f"the model must take one tensor and return one, not {counts[0]} and {counts[1]},"
-                " and must not change its own buffers",
-            )
         self._known[str(signature.user_inputs[0])] = self._builder.input
         for node in self._program.graph.nodes:
             if node.op == "call_function":
@@ -205,9 +216,8 @@ class _Reader:
         return self._builder.graph(output)
 
     def _read(self, node: fx.Node) -> None:
-        if node.target is operator.getitem:  # batch norm's and pooling's further results are never used
-            found, index = self._known.get(str(node.args[0])), node.args[1]
-            self._known[node.name] = found[int(str(index))] if isinstance(found, tuple) else found
+        if node.target is operator.getitem:
+            self._known[node.name] = self._result(node)
             return
         if not any(_is_computed(self._known.get(used.name)) for used in node.all_input_nodes):
             if _is_random(node):
@@ -224,7 +234,9 @@ class _Reader:
                     "it cannot be carried out by the accelerator", ATEN_HINTS.get(name)
                 )
             call = Call(self._builder, self._arguments(node), _fixed_shape(node), _origin(node))
-            self._known[node.name] = reader(call)
+            found = reader(call)
+            alone = isinstance(found, Value) and isinstance(node.meta["val"], tuple | list)
+            self._known[node.name] = (found,) if alone else found
         except UnsupportedOperatorError as error:
             self._refuse(node, error)
             # The graph is lost, but the operators that follow are still read, to report them all at once.
@@ -233,27 +245,28 @@ class _Reader:
     def _refuse(self, node: fx.Node, error: UnsupportedOperatorError) -> None:
         self._refusals.add(_refusal(node, error), error, _operands(node), [node.name])
 
+    def _result(self, node: fx.Node) -> Any:
+        """Return one of the results of an operator: of pools and normalization the first alone is known."""
+        source, index = node.all_input_nodes[0], int(str(node.args[1]))
+        found = self._known.get(source.name)
+        if not isinstance(found, tuple):  # refused before, or never read
+            return found
+        if index < len(found):
+            return found[index]
+        self._refuse(source, UnsupportedOperatorError("only its first result can be used"))
+        return Value(node.name, _sizes(node)[1:])
+
     def _fold_constant(self, node: fx.Node) -> None:
         """Compute what depends on parameters alone, such as a masked or normalized weight."""
-        import torch
         from torch import fx
 
-        def tensor(used: fx.Node) -> Any:
-            known = self._known[used.name]
-            return torch.from_numpy(np.array(known)) if isinstance(known, np.ndarray) else known
-
         try:
-            arguments, keywords = fx.map_arg((node.args, dict(node.kwargs)), tensor)
-            result = node.target(*arguments, **keywords)  # type: ignore[operator]
-        except KeyError:
+            known = fx.map_arg((node.args, dict(node.kwargs)), lambda used: self._known[used.name])
+        except KeyError:  # what was left out measures or checks, and computes nothing
             return
-        if isinstance(result, torch.Tensor):
-            self._known[node.name] = frozen_array(result.detach().numpy())
-        elif isinstance(result, tuple | list):
-            self._known[node.name] = tuple(
-                frozen_array(part.detach().numpy()) if isinstance(part, torch.Tensor) else part
-                for part in result
-            )
+        arguments, keywords = known
+        result = node.target(*arguments, **keywords)  # type: ignore[operator]
+        self._known[node.name] = tuple(result) if isinstance(result, list) else result
 
     def _arguments(self, node: fx.Node) -> dict[str, Any]:
         normalized = node.normalized_arguments(  # torch leaves trailing defaults out
@@ -264,21 +277,18 @@ class _Reader:
         return {key: self._resolved(argument) for key, argument in normalized.kwargs.items()}
 
     def _resolved(self, argument: Any) -> Any:
+        """Return an argument with values of the graph, or arrays, in place of what computes them."""
+        import torch
+
         if isinstance(argument, list | tuple):
             return [self._resolved(part) for part in argument]
         name = getattr(argument, "name", "")  # of the node that computes the argument
-        return self._known.get(name, argument)
+        known = self._known.get(name, argument)
+        return _array(known, name) if isinstance(known, torch.Tensor) else known
 
 
 def _operands(node: fx.Node) -> list[str]:
     return [used.name for used in node.all_input_nodes]
-
-
-def _reads_bytes(program: ExportedProgram) -> bool:
-    """Return whether the model was exported for an input of uint8."""
-    names = {str(name) for name in program.graph_signature.user_inputs}
-    inputs = (node for node in program.graph.nodes if node.op == "placeholder" and node.name in names)
-    return any(str(getattr(node.meta.get("val"), "dtype", "")) == "torch.uint8" for node in inputs)
 
 
 def _is_computed(known: object) -> bool:
@@ -293,7 +303,7 @@ def _is_random(node: fx.Node) -> bool:
     return torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ())
 
 
-def _constants(program: ExportedProgram) -> dict[str, Array]:
+def _constants(program: ExportedProgram) -> dict[str, torch.Tensor]:
     """Return parameters and buffers by the names of their placeholders."""
     signature = program.graph_signature
     stored = {**program.constants, **program.state_dict}
@@ -302,7 +312,17 @@ def _constants(program: ExportedProgram) -> dict[str, Array]:
         **signature.inputs_to_buffers,
         **signature.inputs_to_lifted_tensor_constants,
     }
-    return {name: frozen_array(stored[key].detach().cpu().numpy()) for name, key in keys.items()}
+    return {name: stored[key].detach() for name, key in keys.items()}
+
+
+def _array(tensor: torch.Tensor, name: str) -> Array:
+    """Return a tensor's values, real ones in single precision; ``name`` is shown if it has none to read."""
+    try:
+        tensor = tensor.detach().cpu()
+        return frozen_array((tensor.float() if tensor.is_floating_point() else tensor).numpy())
+    except (RuntimeError, TypeError) as error:  # without data, sparse, or of a type that NumPy lacks
+        kind = f"{tensor.dtype} on {tensor.device}, {tensor.layout}"
+        raise fail("weight-value", f"tensor {name!r} has no values that can be read: {kind}") from error
 
 
 def _sizes(node: fx.Node) -> tuple[Any, ...]:

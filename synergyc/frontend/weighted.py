@@ -55,6 +55,8 @@ def convolve(
     given = operator.weight.shape[0] if operator.transposed else operator.weight.shape[1] * operator.groups
     if source.shape[0] != given:
         raise UnsupportedOperatorError(f"its weights are for {given} channels, not {source.shape[0]}")
+    if operator.bias is not None and operator.bias.shape != call.shape[:1]:
+        raise UnsupportedOperatorError(f"its bias is for {operator.bias.size} channels, not {call.shape[0]}")
     if asymmetric is not None:
         source = pad(call, source, *asymmetric)
     if not operator.transposed and _outputs(operator, source) != call.shape[1:]:
@@ -96,6 +98,8 @@ def multiply(call: Call, source: Value, weight: Array, bias: Array | None) -> Va
     if source.shape[-1] != weight.shape[1]:
         raise UnsupportedOperatorError(f"it must read {weight.shape[1]} values, not shape {source.shape}")
     if bias is not None:
+        if bias.size not in {1, len(weight)}:
+            raise UnsupportedOperatorError(f"it adds {bias.size} values to {len(weight)}")
         bias = frozen_array(np.broadcast_to(bias.reshape(-1), (len(weight),)))
     found = moved(call, source)
     if math.prod(source.shape[:-1]) > 1:
@@ -180,6 +184,11 @@ def _by_channel(constant: Array | float, source: Value) -> Array:
             f"a constant of shape {array.shape} differs from pixel to pixel",
             "constants may differ from channel to channel only",
         )
+    if aligned.size not in {1, source.shape[0]}:
+        raise UnsupportedOperatorError(
+            f"a constant of shape {array.shape} makes {aligned.size} channels of {source.shape[0]}",
+            "repeat the channels first",
+        )
     return aligned.reshape(-1)
 
 
@@ -240,7 +249,7 @@ def clamp(call: Call, source: Value, low: float | None, high: float | None) -> V
     """Emit clipping to ``low``..``high``; None is no limit."""
     bottom = -math.inf if low is None else float(low)
     top = math.inf if high is None else float(high)
-    if bottom >= top:
+    if not bottom < top:  # or one of them is NaN
         raise UnsupportedOperatorError(f"it clips everything to a constant, {top:g}")
     if bottom == -math.inf and top == math.inf:
         return source
@@ -248,10 +257,10 @@ def clamp(call: Call, source: Value, low: float | None, high: float | None) -> V
 
 
 def leaky(call: Call, source: Value, slope: Array | float) -> Value:
-    """Emit an activation that multiplies negative values by ``slope``."""
+    """Emit an activation that multiplies negative values by ``slope``: a number, or as for ``scale``."""
     found = moved(call, source)
     start = source if found is None else found.start
-    if found is not None and np.asarray(slope).size > 1:
-        slope = _by_channel(found.constant(slope), start)
-    slopes = np.broadcast_to(np.asarray(slope, dtype=np.float64).reshape(-1), (start.shape[0],))
+    if found is not None:
+        slope = found.constant(slope)
+    slopes = np.broadcast_to(_by_channel(slope, start), (start.shape[0],))
     return activate(call, LeakyRelu(frozen_array(slopes, np.float32)), source)

@@ -112,5 +112,5 @@ def _per_output(operator: Convolution | Linear, factor: Array) -> Array:
         per_input = np.broadcast_to(spread, (operator.groups, inputs // operator.groups, outputs)).reshape(
             inputs, outputs
         )
-        return per_input[:, :, None, None]
+        return per_input.reshape(inputs, outputs, *(1,) * (operator.weight.ndim - 2))
     return factor.reshape(-1, *(1,) * (operator.weight.ndim - 1))

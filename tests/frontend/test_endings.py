@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -148,6 +149,26 @@ def test_endings_that_onnx_spells_itself(
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     (expected,) = session.run(None, {"x": data})
     np.testing.assert_allclose(floats(rewrite(read_onnx(path, "net")), data), expected, atol=2e-6)
+
+
+PLACES = ("asymmetric", "half_pixel", "pytorch_half_pixel", "align_corners")
+ROUNDINGS = ("floor", "ceil", "round_prefer_floor", "round_prefer_ceil")
+
+
+@pytest.mark.parametrize("places", PLACES)
+@pytest.mark.parametrize("factor", [2.0, 3.0, 1.15, 0.5, 0.55])
+def test_nearest_neighbours_are_onnxruntimes_or_refused(places: str, factor: float, tmp_path: Path) -> None:
+    read, data = [], images(SHAPE, count=1)
+    for rounding in ROUNDINGS:
+        attributes = {"coordinate_transformation_mode": places, "nearest_mode": rounding}
+        path = _written("Resize", {"mode": "nearest", **attributes}, ([], [1, 1, factor, factor]), tmp_path)
+        session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+        (expected,) = session.run(None, {"x": data})
+        with contextlib.suppress(SynergyError):
+            graph = rewrite(read_onnx(path, "net"))
+            read.append(rounding)
+            np.testing.assert_allclose(floats(graph, data), expected, atol=2e-6)
+    assert read or (places, factor) not in {("asymmetric", 2.0), ("half_pixel", 3.0), ("asymmetric", 0.5)}
 
 
 def test_places_of_pixels_that_are_not_torchs_are_refused(tmp_path: Path) -> None:

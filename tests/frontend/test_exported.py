@@ -5,12 +5,14 @@ from __future__ import annotations
 import pickle
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from synergyc.diagnostics import SynergyError
 from synergyc.frontend import capture, read_exported
+from synergyc.ir.graph import Linear
 from tests.frontend.test_capture import Image
 
 
@@ -36,6 +38,30 @@ def test_dynamic_shapes_are_refused(tmp_path: Path) -> None:
     with pytest.raises(SynergyError) as caught:
         read_exported(path, "net")
     assert [item.rule for item in caught.value.diagnostics] == ["capture-dynamic"]
+
+
+class Two(nn.Module):
+    """Takes two inputs."""
+
+    def forward(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        return x + y
+
+
+def test_programs_of_two_inputs_are_refused(tmp_path: Path) -> None:
+    example = torch.zeros(1, 3)
+    torch.export.save(torch.export.export(Two(), (example, example)), tmp_path / "net.pt2")
+    with pytest.raises(SynergyError, match="must take one tensor and return one, not 2 and 1"):
+        read_exported(tmp_path / "net.pt2", "net")
+
+
+@pytest.mark.parametrize("kind", [torch.float64, torch.float16, torch.bfloat16])
+def test_weights_of_other_precision_are_read_as_float32(kind: torch.dtype, tmp_path: Path) -> None:
+    module = nn.Linear(3, 2).to(kind)
+    path = saved(module, torch.zeros(1, 3, dtype=kind), tmp_path / "net.pt2")
+    (node,) = read_exported(path, "net")
+    assert isinstance(node.operator, Linear)
+    assert node.operator.weight.dtype == np.float32
+    np.testing.assert_array_equal(node.operator.weight, module.weight.detach().float().numpy())
 
 
 class Hostile:

@@ -154,6 +154,7 @@ def small_model(shape: tuple[int | str, ...], kind: str = "Relu", opset: int = 1
     ("model", "asked", "rule"),
     [
         (small_model((1, 3, "h", "w")), None, "capture-input"),
+        (small_model((1, 3, -1, -1)), None, "capture-input"),
         (small_model((1, 3, 8, 8)), (3, 9, 9), "capture-input"),
         (small_model((1, 3, 8, 8, 8)), None, "capture-input"),
         (small_model((1, 3, 8, 8), opset=6), None, "model-opset"),

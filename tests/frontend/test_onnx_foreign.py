@@ -113,6 +113,9 @@ CASES: dict[str, tuple[list[Node], list[onnx.TensorProto], tuple[int, ...], int]
         SHAPE,
         17,
     ),
+    "softmax of all behind its axis": ([CONV, ("Softmax", ["c"], ["y"], {"axis": 1})], [], SHAPE, 11),
+    "log-softmax of rows": ([CONV, ("LogSoftmax", ["c"], ["y"], {"axis": 2})], [], SHAPE, 12),
+    "slopes of channels": ([CONV, ("PRelu", ["c", "s"], ["y"], {})], tensors(s=(4, 1, 1)), SHAPE, 17),
     "one column": ([CONV, ("Gather", ["c", "n"], ["y"], {"axis": 3})], numbers(n=[-1]), SHAPE, 17),
 }
 
@@ -158,7 +161,49 @@ def test_other_floating_point_types_are_read_as_float32(dtype: type, kind: int, 
             9,
             "as in training",
         ),
+        (
+            [CONV, ("Dropout", ["c", "", "on"], ["y"], {})],
+            [numpy_helper.from_array(np.array(True), "on")],
+            17,
+            "as in training",
+        ),
         ([("Conv", ["x", "v"], ["y"], {})], tensors(v=(4, 5, 3, 3)), 17, "for 5 channels, not 3"),
+        ([("Conv", ["x", "v", "b"], ["y"], {})], tensors(v=(5, 3, 3, 3)), 17, "bias is for 4 channels"),
+        (
+            [("MaxPool", ["x"], ["y"], {"kernel_shape": [2, 2], "auto_pad": "SAME"})],
+            [],
+            17,
+            "no padding 'SAME'",
+        ),
+        (
+            [("Flatten", ["x"], ["f"], {}), ("Gemm", ["f", "v", "b"], ["y"], {})],
+            tensors(v=(192, 5)),
+            17,
+            "adds 4 values to 5",
+        ),
+        # as many columns as channels: the slopes belong to the last axis all the same
+        (
+            [CONV, ("MaxPool", ["c"], ["p"], {"kernel_shape": [3, 3]}), ("PRelu", ["p", "b"], ["y"], {})],
+            [],
+            17,
+            "differs from pixel to pixel",
+        ),
+        (
+            [
+                CONV,
+                ("MaxPool", ["c"], ["p", "i"], {"kernel_shape": [2, 2]}),
+                ("Cast", ["i"], ["y"], {"to": 1}),
+            ],
+            [],
+            17,
+            "nothing but a name",
+        ),
+        (
+            [CONV, ("Mul", ["c", "z"], ["y"], {})],
+            [numpy_helper.from_array(np.array(np.inf, np.float32), "z")],
+            17,
+            "must be finite",
+        ),
         (
             [CONV, ("Pad", ["c", "p"], ["y"], {})],
             numbers(p=[1, 0, 0, 0, 0, 0, 0, 0]),

@@ -82,6 +82,12 @@ def test_all_unsupported_operators_are_reported_at_once() -> None:
         (lambda x: x.repeat(1, 1, 2, 1), "only channels can be repeated"),
         (lambda x: torch.cat([x, torch.ones(1, 1, *x.shape[2:])], 1), "other than zeros"),
         (lambda x: torch.relu(torch.maximum(x, x[:, :1])), "are compared"),
+        (lambda x: functional.max_pool2d(x, 2, return_indices=True)[1], "only its first result"),
+        (lambda x: functional.interpolate(x, scale_factor=0.55), "nearest neighbours of 3 pixels among 6"),
+        (lambda x: x[:, :1].relu() + torch.ones(1, 3, 1, 1), "makes 3 channels of 1"),
+        (lambda x: x.relu() * torch.tensor(torch.nan), "must be finite"),
+        (lambda x: functional.batch_norm(x, torch.zeros(2), -torch.ones(2)), "variance"),
+        (lambda x: torch.clamp(x, float("nan"), 1.0), "clips everything"),
     ],
 )
 def test_unsupported_uses_say_why(function: Callable[[torch.Tensor], object], message: str) -> None:

@@ -207,6 +207,9 @@ CASES = {
     "transposed groups": Case((4, 4, 4), (up(4, 4, 4, stride=2, padding=1, groups=2),), chain),
     "transposed by four": Case((2, 3, 4), (up(2, 3, 4, stride=4), nn.ReLU, conv(3, 2, 1)), chain),
     "transposed line": Case((2, 9), (up1(2, 3, 2, stride=2), nn.ReLU, line(3, 2, 3)), chain),
+    "transposed line, normalized": Case(
+        (2, 9), (up1(2, 3, 2, stride=2), lambda: nn.BatchNorm1d(3), nn.ReLU), chain
+    ),
     "transposed line of 4": Case((2, 9), (up1(2, 3, 4, stride=2, padding=1),), chain),
     "transposed line of 8": Case((2, 9), (up1(2, 3, 8, stride=4, padding=2),), chain),
     "transposed line, no stride": Case((2, 9), (up1(2, 3, 3, padding=1),), chain),
@@ -261,6 +264,15 @@ CASES = {
     "input normalized": Case((3, 6, 6), (conv(3, 4, 3, padding=1),), lambda x, a: a((x - 0.25) / 0.5)),
     "arithmetic": Case(
         (3, 6, 6), (conv(3, 3, 1),), lambda x, a: 1.0 - 2 * a(x) / 3 + torch.ones(3, 1, 1) / 4 - (-x)
+    ),
+    "taken from a constant": Case(
+        (3, 6, 6), (conv(3, 3, 1),), lambda x, a: torch.rsub(torch.ones(1, 3, 6, 6), a(x), alpha=2)
+    ),
+    "constants of two bytes": Case(
+        (3, 6, 6), (), lambda x: f.conv2d(x, torch.ones(3, 3, 1, 1).bfloat16().float() / 4)
+    ),
+    "joined with nothing": Case(
+        (3, 6, 6), (conv(3, 3, 1),), lambda x, a: torch.cat([a(x), torch.empty(0)], 1)
     ),
     "doubled": Case((3, 6, 6), (conv(3, 3, 1),), doubled),
     "maximum padded": Case(
