@@ -4,6 +4,8 @@
 
 #include "port.h"
 
+_Static_assert(FRAME_DELIMITER == PORT_WAKE_BYTE && FRAME_GROUP_BYTES == PORT_GROUP_BYTES, "UARTs wait for frames");
+
 #define PLAN_ID_BYTES 4u
 /* While other frames are sent the view is repeated after so many times of a silent link's BEAT. */
 #define VIEW_BEATS 4u

@@ -6,8 +6,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Byte that wakes the main loop when a UART receives it; other bytes only fill the buffer. */
+/* Byte that wakes the main loop when a UART receives it; other bytes only fill the buffer. What it ends is a
+ * multiple of PORT_GROUP_BYTES long: a UART interrupts once for so many bytes, and not before. */
 #define PORT_WAKE_BYTE 0u
+#define PORT_GROUP_BYTES 4u
 
 /* Clocks, caches, timers, interrupts. Called once, before anything else. */
 void port_init(void);

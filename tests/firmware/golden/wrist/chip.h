@@ -76,7 +76,7 @@ typedef struct {
     uint32_t unused0[3];
     volatile uint32_t dma;
 } uart_registers_t;
-#define UART_CTRL_RX_THRESHOLD_4 4u
+#define UART_CTRL_RX_THRESHOLD_MASK 0xFu /* received bytes that call for an interrupt */
 #define UART_CTRL_TX_FLUSH (1u << 8)
 #define UART_CTRL_RX_FLUSH (1u << 9)
 #define UART_CTRL_8_BITS (3u << 10)
