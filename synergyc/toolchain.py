@@ -42,6 +42,11 @@ _COMPILE_FLAGS = (
     "-Wextra",
     "-Werror",
 )
+_HOST_VARIABLES = ("CPATH", "C_INCLUDE_PATH", "LIBRARY_PATH", "COMPILER_PATH", "GCC_EXEC_PREFIX")
+"""Variables that add folders to the search of any GCC: they are set for that of the host, if at all.
+
+Source: "Environment Variables Affecting GCC" of GCC's manual.
+"""
 _LIBRARY_FLAGS = ("-std=gnu11", "-w")
 """For code of others, after the other flags: it may use GNU C, and its warnings are not ours to mend."""
 
@@ -184,14 +189,13 @@ class CrossCompiler:
 
     def _run(self, arguments: Sequence[str], folder: Path) -> str | None:
         """Run the compiler; None for success, else what it said."""
-        environment = {**os.environ, "LC_ALL": "C"}
         try:
             done = subprocess.run(
                 [str(self.gcc), *arguments],
                 cwd=folder,
-                env=environment,
+                env=_environment(),
                 capture_output=True,
-                text=True,
+                encoding="utf-8",
                 errors="replace",
                 check=False,
             )
@@ -205,19 +209,36 @@ def find_cross_compiler() -> CrossCompiler:
 
     Raises SynergyError (``cross-compiler``) that says what was tried and how to get one.
     """
-    named = os.environ.get(PREFIX_VARIABLE)
-    tried = f"{named or _DEFAULT_PREFIX}gcc"
+    tried = cross_tool("gcc")
     found = shutil.which(tried)
     if found is None:
-        origin = f"named by {PREFIX_VARIABLE}" if named else "on PATH"
+        origin = f"named by {PREFIX_VARIABLE}" if os.environ.get(PREFIX_VARIABLE) else "on PATH"
         raise fail(
             "cross-compiler", f"no cross compiler: {tried} ({origin}) is not there", hint=_INSTALL_HINT
         )
     try:
-        answer = subprocess.run([found, "--version"], capture_output=True, text=True, check=True).stdout
+        done = subprocess.run(
+            [found, "--version"],
+            env=_environment(),
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            check=True,
+        )
     except (OSError, subprocess.CalledProcessError) as error:
         raise fail("cross-compiler", f"{found} does not run: {error}", hint=_INSTALL_HINT) from error
-    return CrossCompiler(Path(found), answer.splitlines()[0] if answer else "")
+    return CrossCompiler(Path(found), next(iter(done.stdout.splitlines()), ""))
+
+
+def cross_tool(name: str) -> str:
+    """Return the program of the cross tools called ``name`` (``gcc``, ``objcopy``), as a path or for PATH."""
+    return f"{os.environ.get(PREFIX_VARIABLE) or _DEFAULT_PREFIX}{name}"
+
+
+def _environment() -> dict[str, str]:
+    """Return the compiler's environment: messages in English, and nothing that names files of the host."""
+    kept = {name: value for name, value in os.environ.items() if name not in _HOST_VARIABLES}
+    return {**kept, "LC_ALL": "C"}
 
 
 def section_sizes(elf: Path) -> Sizes:

@@ -16,6 +16,7 @@ from typing import Literal
 
 from synergyc.diagnostics import fail
 from synergyc.targets import Chip
+from synergyc.toolchain import cross_tool
 
 Runner = Literal["openocd", "pyocd", "daplink"]
 RUNNERS: tuple[Runner, ...] = ("openocd", "pyocd", "daplink")
@@ -25,16 +26,18 @@ DETAILS = "DETAILS.TXT"
 
 _TIMEOUT_S = 180.0
 _FAULT_WORDS = ("error", "fault")
-"""What pyOCD says when memory cannot be read; its exit status does not tell."""
+"""What pyOCD says when memory cannot be read; not all of its versions tell by their exit status."""
+_PYOCD_NOT_CONNECTED = (3, 4)
+"""Exit status of ``pyocd commander`` without a probe, or with one that cannot be used."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """A command; ``must_fault``: it reads an address that the right chip does not have."""
+    """A command; ``readable``: whether it reads memory that the right chip has, or lacks; None: no check."""
 
     purpose: str
     command: tuple[str, ...]
-    must_fault: bool = False
+    readable: bool | None = None
 
     def __str__(self) -> str:
         return shlex.join(self.command)
@@ -93,12 +96,14 @@ def _openocd(target: Target) -> Iterator[Step]:
 
 def _pyocd(target: Target) -> Iterator[Step]:
     last, after = _sram_edge(target.chip)
-    probe = ("-u", target.probe) if target.probe else ()
+    probe = ("--no-wait", *(("-u", target.probe) if target.probe else ()))
     read = ("pyocd", "commander", "-t", "cortex_m", *probe, "-c")
     yield Step(
-        f"check that {target.device} has the SRAM of a {target.chip.part}", (*read, f"read32 {last:#010x}")
+        f"check that {target.device} has the SRAM of a {target.chip.part}",
+        (*read, f"read32 {last:#010x}"),
+        readable=True,
     )
-    yield Step("check that its SRAM ends there", (*read, f"read32 {after:#010x}"), must_fault=True)
+    yield Step("check that its SRAM ends there", (*read, f"read32 {after:#010x}"), readable=False)
     yield Step("write the image", ("pyocd", "load", "-t", target.chip.name, *probe, str(target.elf)))
     yield Step("start it", ("pyocd", "reset", "-t", target.chip.name, *probe))
 
@@ -111,9 +116,8 @@ def _daplink(target: Target) -> Iterator[Step]:
             hint="--drive /media/USER/DAPLINK",
         )
     image = target.elf.with_suffix(".hex")
-    yield Step(
-        "make a hexadecimal image", ("arm-none-eabi-objcopy", "-O", "ihex", str(target.elf), str(image))
-    )
+    convert = (cross_tool("objcopy"), "-O", "ihex", str(target.elf), str(image))
+    yield Step("make a hexadecimal image", convert)
     yield Step("copy it to the probe's drive", ("cp", str(image), str(target.drive)))
 
 
@@ -150,15 +154,14 @@ def _run(step: Step, target: Target) -> None:
     except subprocess.TimeoutExpired as error:
         raise fail("flash-failed", f"{step.command[0]} did not end within {_TIMEOUT_S:.0f} s") from error
     said = done.stdout + done.stderr
-    faulted = done.returncode != 0 or any(word in said.lower() for word in _FAULT_WORDS)
-    if step.must_fault:
-        if not faulted:
-            raise _wrong_chip(target)
-        return
     if f"not a {target.chip.part}" in said:
         raise _wrong_chip(target)
-    if done.returncode != 0:
+    connected = done.returncode not in _PYOCD_NOT_CONNECTED
+    faulted = step.readable is not None and connected and any(word in said.lower() for word in _FAULT_WORDS)
+    if done.returncode != 0 and not faulted:
         raise fail("flash-failed", f"{step.purpose}: {step.command[0]} failed\n{_last_lines(said)}")
+    if faulted == step.readable:
+        raise _wrong_chip(target)
 
 
 def _wrong_chip(target: Target) -> Exception:

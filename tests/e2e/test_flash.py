@@ -30,4 +30,4 @@ def test_the_commands_as_json(digits_build: Path) -> None:
     (chest,) = document["devices"]
     assert (document["ok"], document["written"], chest["device"]) == (True, False, "chest")
     assert [step["command"][:2] for step in chest["steps"]][-1] == ["pyocd", "reset"]
-    assert [step["must_fault"] for step in chest["steps"]] == [False, True, False, False]
+    assert [step["readable"] for step in chest["steps"]] == [True, False, None, None]

@@ -13,6 +13,7 @@ import pytest
 from synergyc.diagnostics import SynergyError
 from synergyc.firmware.flash import DETAILS, Target, flash, flash_steps
 from synergyc.targets import load_chip
+from synergyc.toolchain import PREFIX_VARIABLE
 
 
 def _target(**changes: object) -> Target:
@@ -39,7 +40,7 @@ def test_openocd_checks_where_the_sram_ends() -> None:
 
 def test_pyocd_reads_before_it_writes() -> None:
     steps = flash_steps("pyocd", _target())
-    assert [step.must_fault for step in steps] == [False, True, False, False]
+    assert [step.readable for step in steps] == [True, False, None, None]
     assert "read32 0x2001fffc" in steps[0].command
     assert steps[2].command[:4] == ("pyocd", "load", "-t", "max78000")
 
@@ -49,6 +50,12 @@ def test_daplink_needs_a_drive(tmp_path: Path) -> None:
         flash_steps("daplink", _target())
     steps = flash_steps("daplink", _target(drive=tmp_path))
     assert steps[-1].command == ("cp", "build/wrist/wrist.hex", str(tmp_path))
+
+
+def test_objcopy_is_of_the_compiler_that_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(PREFIX_VARIABLE, "/opt/arm/bin/arm-none-eabi-")
+    step = flash_steps("daplink", _target(drive=tmp_path))[0]
+    assert step.command[0] == "/opt/arm/bin/arm-none-eabi-objcopy"
 
 
 def test_a_folder_that_is_no_probe_is_refused(tmp_path: Path) -> None:
@@ -68,13 +75,30 @@ def _tool(folder: Path, name: str, script: str) -> None:
     path.chmod(path.stat().st_mode | stat.S_IEXEC)
 
 
-def test_the_wrong_chip_is_not_written_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    log = tmp_path / "log"
-    _tool(tmp_path, "pyocd", f'echo "$@" >> {log}; echo "20020000: 00000000"')
+_FAULT = "echo Error: memory transfer failed; exit {status}"
+"""What pyOCD does when memory cannot be read (pyocd/commands/commander.py); old versions exit with 0."""
+
+
+@pytest.mark.parametrize("status", [0, 2])
+@pytest.mark.parametrize(("needed", "end"), [("max78000", 0x20060000), ("max78002", 0x20020000)])
+def test_the_wrong_chip_is_not_written_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, needed: str, end: int, status: int
+) -> None:
+    """Its SRAM reaches further than that of the chip that the image is for, or less far."""
+    log, part = tmp_path / "log", load_chip(needed).part
+    script = f'echo "$@" >> {log}; for last; do :; done; [ $((${{last#* }})) -lt {end} ] && exit 0'
+    _tool(tmp_path, "pyocd", f"{script}; {_FAULT.format(status=status)}")
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
-    with pytest.raises(SynergyError, match="not the MAX78000"):
-        flash("pyocd", _target(), lambda _: None)
+    with pytest.raises(SynergyError, match=f"not the {part}"):
+        flash("pyocd", _target(chip=load_chip(needed)), lambda _: None)
     assert "load" not in log.read_text()
+
+
+def test_a_missing_probe_is_no_wrong_chip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _tool(tmp_path, "pyocd", "echo 'Error: no probe'; exit 3")
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    with pytest.raises(SynergyError, match="flash-failed"):
+        flash("pyocd", _target(), lambda _: None)
 
 
 def test_the_right_chip_is_written_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -84,7 +108,7 @@ def test_the_right_chip_is_written_to(tmp_path: Path, monkeypatch: pytest.Monkey
     said: list[str] = []
     flash("pyocd", _target(), said.append)
     assert len(said) == 4
-    assert "load -t max78000 build/wrist/wrist.elf" in log.read_text()
+    assert "load -t max78000 --no-wait build/wrist/wrist.elf" in log.read_text()
 
 
 def test_a_failing_tool_shows_what_it_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -79,6 +79,16 @@ def test_the_folder_leaves_no_trace(compiler: CrossCompiler, tmp_path: Path) -> 
     assert str(tmp_path).encode() not in results[0].elf.read_bytes()
 
 
+def test_folders_of_the_host_are_not_searched(
+    compiler: CrossCompiler, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "host").mkdir()
+    (tmp_path / "host" / "stdint.h").write_text("#error a header of the host\n", encoding="utf-8")
+    for name in ("CPATH", "C_INCLUDE_PATH"):
+        monkeypatch.setenv(name, str(tmp_path / "host"))
+    compile_text(compiler, tmp_path, f"#include <stdint.h>\n{_GOOD}")
+
+
 def test_compiler_errors_are_located(compiler: CrossCompiler, tmp_path: Path) -> None:
     with pytest.raises(SynergyError) as caught:
         compile_text(compiler, tmp_path, "int good;\nint bad(;\nvoid f(void) { int unused; }\n")
