@@ -58,6 +58,9 @@ class AcceleratorPort:
     def __init__(self, model: AcceleratorModel, block: targets.Peripheral, services: Services) -> None:
         self._model = model
         self._clock = services.cpu.clock
+        self._gates = services.clocks.gates
+        self._gate_register, gate_bit = block.clock_bit or ("", 0)
+        self._gate_mask = 1 << gate_bit
         self._block = block
         self._services = services
         self._cnn_hz = 0
@@ -113,8 +116,8 @@ class AcceleratorPort:
         self._cnn_hz = cnn_hz
 
     def _begin_access(self, address: int) -> None:
-        clocks = self._services.clocks
-        if not clocks.cnn_hz or clocks.is_gated(self._block.clock_bit):
+        gated = self._gates.get(self._gate_register, 0) & self._gate_mask
+        if gated or not self._services.clocks.cnn_hz:
             raise BusError(address, "the accelerator's clock is off")
         self._clock.cycles += self._stall_cycles
         self.accesses += 1

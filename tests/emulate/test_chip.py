@@ -243,6 +243,10 @@ def test_ctrl_c_during_an_access_ends_the_simulation(programs: Programs) -> None
         ("REG(0xE000ED10) = 4; WFI();", "deep sleep"),
         ("PCLKDIS0 &= ~(1u << 5); REG(0x40028110) = 1; REG(0x40028100) = 1u << 4 | 1;", "DMA request 0x01"),
         ("PCLKDIS0 &= ~(1u << 5); REG(0x40028180) = 1;", "dma register 0x180"),
+        (
+            "PCLKDIS0 &= ~(1u << 5); REG(0x40028110) = 4; REG(0x40028108) = 0x90000000; REG(0x40028100) = 1;",
+            r"dma channels .*0x90000000\): a transfer: no memory there",
+        ),
         ("*(volatile uint8_t *)0x40005800 = 1;", "gcfr .*write of 1 bytes"),
     ],
 )

@@ -317,3 +317,18 @@ int main(void) {
 """)
     run(board)
     assert board.console == b"00000000\n00000008\n"
+
+
+def test_dma_count_has_24_bits(programs: Programs) -> None:
+    """MSDK dma_regs.h: MXC_F_DMA_CNT_CNT."""
+    board = programs.board("""
+#define DMA(channel, offset) REG(0x40028100 + 0x20 * (channel) + (offset))
+int main(void) {
+  run_at_100_mhz(); uart_open(0, 54); PCLKDIS0 &= ~(1u << 5);
+  DMA(0, 8) = 0x20000000; DMA(0, 0xC) = 0x20000000; DMA(0, 0x10) = 0xff000004; put_hex(DMA(0, 0x10));
+  DMA(0, 0) = 1u << 18 | 1u << 22 | 1; put_hex(DMA(0, 0x10)); put_hex(DMA(0, 0) & 1);
+  return 0;
+}
+""")
+    run(board)
+    assert board.console == b"00000004\n00000000\n00000000\n"

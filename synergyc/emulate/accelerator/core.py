@@ -54,7 +54,8 @@ class Accelerator:
         """Where the last access was, as long as the power stays: the next one is mostly there, too."""
         self._express = [False] * cnn.quadrants
         """CTL of the quadrant selects express loading."""
-        self._irq = False
+        self.irq = False
+        """Level of the interrupt line."""
         self.early_reads = 0
         """Words of data memory that software read during runs, since power-up."""
 
@@ -67,11 +68,6 @@ class Accelerator:
     def paused(self) -> bool:
         """Whether software holds a run half-way: it cleared the run bit, and may set it again."""
         return self._sequencer.paused
-
-    @property
-    def irq(self) -> bool:
-        """Level of the interrupt line."""
-        return self._irq
 
     @property
     def layers(self) -> tuple[LayerRun, ...]:
@@ -103,7 +99,7 @@ class Accelerator:
         if any(lost >> quadrant & 1 for quadrant in self._sequencer.members):
             self._sequencer.reset()
         if lost >> self._sequencer.master & 1:
-            self._irq = False
+            self.irq = False
         for quadrant in range(self._cnn.quadrants):
             if quadrant_mask >> quadrant & 1 and not self._power >> quadrant & 1:
                 self._files[quadrant].clear()
@@ -189,7 +185,7 @@ class Accelerator:
             control = self._control(quadrant)
             ends = self._sequencer.one_shot and quadrant == self._sequencer.master
             self._files[quadrant].put("CTL", control.when_done(ends).value)
-        self._irq = True
+        self.irq = True
 
     def _find(self, address: int, size_bytes: int) -> Window:
         if size_bytes != 4 or address % 4:
@@ -297,7 +293,7 @@ class Accelerator:
         else:
             self._gatherers[quadrant].stop()
         if quadrant == sequencer.master and not new.done:
-            self._irq = False
+            self.irq = False
         if sequencer.running:
             if quadrant == sequencer.master and not new.run:
                 sequencer.stop()

@@ -11,7 +11,6 @@ import numpy.typing as npt
 from synergyc.emulate.accelerator import layers
 from synergyc.emulate.accelerator.compute import requantize
 from synergyc.emulate.accelerator.config import LayerConfig
-from synergyc.emulate.accelerator.hazards import check_layer
 from synergyc.emulate.accelerator.memory import Bytes, Memories
 from synergyc.targets import Cnn
 
@@ -98,7 +97,10 @@ def wrap(stream: Bytes, data: Bytes, base: int, ring_words: int, used: npt.NDArr
 
 
 class Run:
-    """The layers of one inference, one after the other."""
+    """The layers of one inference, one after the other.
+
+    That none overwrites what it reads later is not looked at here (``hazards.check_layer``).
+    """
 
     def __init__(
         self, cnn: Cnn, memories: Memories, kernels: Kernels, configs: Sequence[LayerConfig]
@@ -142,9 +144,7 @@ class Run:
         """Compute the next layer, write its output to data memory, and return it."""
         config = self._configs[self._done]
         source = self._memories.data
-        if not config.ring_words:
-            check_layer(self._cnn, config)
-        else:
+        if config.ring_words:
             if self._stream is None:
                 raise layers.OutOfReach("FMAX", "reads from a circular buffer that nothing fills")
             source = self._stream

@@ -81,6 +81,11 @@ class RegisterMap:
                 for layer in range(count):
                     self.offsets[name, layer] = family.address(name, layer)
         self.known = {offset: key for key, offset in self.offsets.items()}
+        self.layer_offsets = tuple(
+            tuple(self.offsets[name, layer] for name in self.layer_names if (name, layer) in self.offsets)
+            for layer in range(cnn.limits.layers)
+        )
+        """Of the registers that each layer has."""
 
     def describe(self, offset: int, quadrant: int) -> str:
         """Return what the register at ``offset`` is called."""
@@ -130,6 +135,10 @@ class RegisterFile:
     def put(self, name: str, value: int) -> None:
         """Store the quadrant register ``name``."""
         self._values[self._map.offsets[name, -1]] = value
+
+    def layer_values(self, layer: int) -> tuple[int, ...]:
+        """Return the values of all registers of hardware layer ``layer``: equal ones mean the same layer."""
+        return tuple([self._values.get(offset, 0) for offset in self._map.layer_offsets[layer]])
 
     def layer(self, layer: int) -> LayerWords:
         """Return the registers of hardware layer ``layer``."""

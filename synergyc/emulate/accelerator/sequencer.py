@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 from synergyc.emulate.accelerator import layers
 from synergyc.emulate.accelerator.config import LayerConfig
 from synergyc.emulate.accelerator.control import Control
@@ -10,12 +13,23 @@ from synergyc.emulate.accelerator.decode import Mode, decode
 from synergyc.emulate.accelerator.errors import NotModelled
 from synergyc.emulate.accelerator.fifo import FAST_QUADRANT, Fifos
 from synergyc.emulate.accelerator.formats import RegisterFormat
-from synergyc.emulate.accelerator.hazards import check_rings, touched
+from synergyc.emulate.accelerator.hazards import check_layer, check_rings, touched
 from synergyc.emulate.accelerator.memory import Memories
 from synergyc.emulate.accelerator.network import Kernels, LayerRun, Run
 from synergyc.emulate.accelerator.registers import RegisterFile
 from synergyc.emulate.accelerator.snoop import Lookahead, SnoopState, read_units, store
 from synergyc.targets import Cnn
+
+_MOST_KNOWN = 1024
+"""Decoded layers that are kept: those of some networks that a program changes between."""
+
+
+@dataclass(frozen=True)
+class _Decoded:
+    """A layer, and the one that follows it if a link is taken, or is not; None: it is the last one."""
+
+    config: LayerConfig
+    following: Mapping[bool, int | None]
 
 
 class Sequencer:
@@ -45,6 +59,10 @@ class Sequencer:
         self._control = 0
         self._written: list[tuple[int, int, int, int]] = []
         self._snooped: tuple[SnoopState, ...] = ()
+        self._known: dict[object, _Decoded] = {}
+        """Layers by all that decides about them: programs run the same ones again and again."""
+        self._checked: set[LayerConfig] = set()
+        """Layers that do not overwrite what they read later."""
         self.kernels = Kernels(cnn, memories)
         self.running = False
         self.paused = False
@@ -143,20 +161,33 @@ class Sequencer:
         configs: list[LayerConfig] = []
         number: int | None = first
         while number is not None:
-            words = {quadrant: self._files[quadrant].layer(number) for quadrant in self.members}
-            master = words[self.master]
-            following = {
-                linked: self._form.next_layer(master, last, linked=linked) for linked in (True, False)
-            }
-            configs.append(decode(self._cnn, self._form, mode, words))
-            linked, stopped = self._decide(lookahead, configs[-1])
-            number = following[linked]
+            decoded = self._decoded(mode, number, last)
+            configs.append(decoded.config)
+            linked, stopped = self._decide(lookahead, decoded.config)
+            number = decoded.following[linked]
             if len(configs) > self._cnn.limits.layers or (number or 0) >= self._cnn.limits.layers:
                 raise count.refuse("the sequence of layers never reaches the last one")
             if stopped:
                 break
         self._snooped = lookahead.states
         return tuple(configs)
+
+    def _decoded(self, mode: Mode, number: int, last: int) -> _Decoded:
+        """Return hardware layer ``number``, decoded again only if a register of it has changed."""
+        values = tuple(self._files[quadrant].layer_values(number) for quadrant in self.members)
+        key = (mode, number, last, self.members, values)
+        if key not in self._known:
+            if len(self._known) >= _MOST_KNOWN:
+                self._known.clear()
+                self._checked.clear()
+            self._known[key] = self._decode(mode, number, last)
+        return self._known[key]
+
+    def _decode(self, mode: Mode, number: int, last: int) -> _Decoded:
+        words = {quadrant: self._files[quadrant].layer(number) for quadrant in self.members}
+        master = words[self.master]
+        following = {linked: self._form.next_layer(master, last, linked=linked) for linked in (True, False)}
+        return _Decoded(decode(self._cnn, self._form, mode, words), following)
 
     def _lookahead(self, control: Control) -> Lookahead:
         """Return what decides about the way through the layers where snoop units do."""
@@ -231,6 +262,9 @@ class Sequencer:
     def _step(self, run: Run) -> LayerRun:
         config = run.left[0]
         try:
+            if not config.ring_words and config not in self._checked:
+                check_layer(self._cnn, config)
+                self._checked.add(config)
             result = run.step()
         except layers.OutOfReach as error:
             raise self._refused(config, error) from error

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from synergyc import targets
+from synergyc.emulate.accelerator.errors import BusError
 from synergyc.emulate.peripherals.base import Peripheral, Services
 from synergyc.emulate.peripherals.uart import Uart
 
@@ -44,7 +45,7 @@ class _Channel:
 class Dma(Peripheral):
     """The DMA controller; ``uarts`` are the UARTs it may serve, by name."""
 
-    registers: ClassVar[dict[int, str]] = {_INTEN: "INTEN", _INTFL: "INTFL"}
+    registers: ClassVar[dict[int, str]] = {_INTEN: "INTEN", _INTFL: "INTFL", _FIRST_CHANNEL: "channels"}
 
     def __init__(
         self, name: str, block: targets.Peripheral, services: Services, uarts: Callable[[], dict[str, Uart]]
@@ -83,7 +84,7 @@ class Dma(Peripheral):
             if register == _STATUS:
                 channel.flags &= ~value
             else:
-                channel.registers[register // 4] = value
+                channel.registers[register // 4] = value & _COUNT_MASK if register == _CNT else value
                 if register == _CTRL and value & _ENABLE:
                     self._check(channel, offset, value)
                     self._running = [item for item in self._channels if item.enabled]
@@ -96,15 +97,13 @@ class Dma(Peripheral):
             return  # a byte that is moved changes a FIFO, which calls this again
         self._moving = True
         try:
-            moved = True
-            while moved:
-                moved = False
-                for channel in self._running:
-                    moved |= channel.enabled and self._step(channel)
+            for channel in self._running:  # channels do not wait for each other
+                while channel.enabled and self._step(channel):
+                    pass
+        except BusError as error:
+            raise self.not_modelled(_FIRST_CHANNEL, error.address, f"a transfer: {error.reason}") from error
         finally:
             self._moving = False
-        if not all(channel.enabled for channel in self._running):
-            self._running = [channel for channel in self._channels if channel.enabled]
 
     def _locate(self, offset: int, value: int) -> tuple[_Channel, int]:
         index, register = divmod(offset - _FIRST_CHANNEL, _CHANNEL_BYTES)
@@ -123,10 +122,10 @@ class Dma(Peripheral):
             )
 
     def _step(self, channel: _Channel) -> bool:
-        """Move one byte, or a whole copy; return whether anything was moved."""
+        """Move what a FIFO has or has room for, or a whole copy; return whether there may be more to move."""
         control = channel.registers[_CTRL // 4]
         request = control >> 4 & 0x3F
-        count = channel.registers[_CNT // 4] & _COUNT_MASK
+        count = channel.registers[_CNT // 4]
         if not count:
             return False
         cpu = self.services.cpu
@@ -141,14 +140,14 @@ class Dma(Peripheral):
                 return False
             cpu.write_memory(target, bytes([uart.take() & 0xFF]))
             self._advance(channel, 1, 0, control & _DST_INCREMENT)
-            return True
+            return uart.rx_level > 0
         if not uart.tx_free or not uart.dma_control & _UART_TX_DMA:
             return False
         moved = min(count, uart.tx_free) if control & _SRC_INCREMENT else 1
         for value in cpu.read_memory(source, moved):
             uart.put(value)
         self._advance(channel, moved, control & _SRC_INCREMENT, 0)
-        return True
+        return uart.tx_free > 0
 
     def _uart(self, request: int) -> Uart:
         if request not in self._served:
@@ -174,6 +173,7 @@ class Dma(Peripheral):
             channel.flags |= _RELOADED
         else:
             registers[_CTRL // 4] &= ~_ENABLE
+            self._running = [item for item in self._running if item.enabled]
 
     def _update_irqs(self) -> None:
         for index, channel in enumerate(self._channels):
