@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from synergyc import reference
 from synergyc.diagnostics import fail
 from synergyc.firmware.layout import pack_elements
 from synergyc.ir import store
@@ -19,8 +20,8 @@ from synergyc.ir.network import Network
 from synergyc.ir.tail import TailOp
 from synergyc.ir.types import Array
 from synergyc.manifest import AppRecord, checked_bytes
-from synergyc.pipeline.accuracy import STAGES
-from synergyc.pipeline.models import read_samples, reference_outputs
+from synergyc.pipeline.accuracy import BATCH, STAGES
+from synergyc.pipeline.samples import read_samples
 from synergyc.reference.tail import finish
 
 
@@ -72,13 +73,20 @@ def expectation(folder: Path, app: AppRecord, runs: int, samples_file: Path | No
         network=network,
         sensed=sensed,
         samples=samples,
-        outputs=finish(network, reference_outputs(network, samples)),
+        outputs=finish(network, _reference_outputs(network, samples)),
         accuracy=_stage_accuracy(folder, app, labels),
         labels=labels,
         elements=_array(checked_bytes(folder, app.output_elements)).astype(np.int64),
         result_bytes=app.output_bytes,
         own_input=samples_file is not None,
     )
+
+
+def _reference_outputs(network: Network, samples: npt.NDArray[np.int8]) -> Array:
+    """Return the network's single output (N, *shape), int8 or int32, for int8 samples."""
+    name = network.inputs[0].name
+    batches = [samples[start : start + BATCH] for start in range(0, len(samples), BATCH)]
+    return np.concatenate([reference.run(network, {name: batch})[network.outputs[0]] for batch in batches])
 
 
 def _own_samples(path: Path, app: AppRecord, graph: Graph, used: int) -> npt.NDArray[np.int8]:

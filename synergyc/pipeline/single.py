@@ -19,7 +19,7 @@ from synergyc.ir.types import Shape
 from synergyc.legalize import legalize, outline, rewrite
 from synergyc.pipeline.accuracy import Accuracy, measure
 from synergyc.pipeline.fitting import Bits, quantize_for
-from synergyc.pipeline.models import read_calibration, read_labels, read_samples
+from synergyc.pipeline.samples import read_calibration, read_labels, read_samples
 from synergyc.pipeline.sources import Captured, check_shape, read_model, source_of
 from synergyc.quantize import Calibrated
 from synergyc.quantize.quantize import WEIGHT_BITS
