@@ -2,7 +2,7 @@
 
 The app file in Python: ``System``, ``Device``, ``Link``, ``App`` and what they hold, with the same names;
 ``load`` reads a file, ``check`` tells what is wrong with a system, ``choose`` plans it, ``build_system``
-builds it. All are imported when they are first used.
+builds it, ``run_build`` runs the build on emulated devices. All are imported when they are first used.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from synergyc.api import build_system, choose
+    from synergyc.api import build_system, choose, run_build
     from synergyc.config import (
         App,
         Device,
@@ -42,11 +42,14 @@ __all__ = [
     "check",
     "choose",
     "load",
+    "run_build",
 ]
 
 __version__ = "0.1.0"
 
-_HOMES = dict.fromkeys(__all__, "synergyc.config") | dict.fromkeys(("build_system", "choose"), "synergyc.api")
+_HOMES = dict.fromkeys(__all__, "synergyc.config") | dict.fromkeys(
+    ("build_system", "choose", "run_build"), "synergyc.api"
+)
 
 
 def __getattr__(name: str) -> object:

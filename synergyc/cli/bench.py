@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from synergyc.cli.groups import ToldGroup
 from synergyc.cli.option_types import FiniteRange, OutputFile
 from synergyc.cli.progress import stages
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from synergyc.ir.network import Network
 
 
-@click.group("bench")
+@click.group("bench", cls=ToldGroup)
 def command() -> None:
     """Evaluate planning on the paper's models and workloads."""
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import click
 
-from synergyc.cli.model_options import model_options, refusal_as_json, request_of
+from synergyc.cli.model_options import MODEL_HELP, model_options, refusal_as_json, request_of
 
 
-@click.command("check")
+@click.command("check", epilog=MODEL_HELP)
 @model_options
 @click.option("--device", required=True, help="Chip or board, such as MAX78000.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")

@@ -13,30 +13,32 @@ from typing import NoReturn
 import click
 
 import synergyc
+from synergyc.cli.groups import ToldGroup
 from synergyc.cli.refusals import show
 from synergyc.diagnostics import Diagnostic, SynergyError, file_location
 
-# Command name to the module that holds it as ``command``; the module imports little at its top.
+# Command name to the module that holds it as ``command``; the module imports little at its top. In the order
+# of use: a model, an app file, a build, boards; then the vendor's files, the paper, and tools.
 _COMMANDS = {
+    "check": "synergyc.cli.check",
+    "show": "synergyc.cli.show",
+    "quantize": "synergyc.cli.quantize",
+    "train": "synergyc.cli.train",
+    "verify": "synergyc.cli.verify",
+    "plan": "synergyc.cli.plan",
     "build": "synergyc.cli.build",
     "run": "synergyc.cli.run",
-    "flash": "synergyc.cli.flash",
-    "keys": "synergyc.cli.keys",
-    "plan": "synergyc.cli.plan",
-    "bench": "synergyc.cli.bench",
-    "kat": "synergyc.cli.kat",
-    "synth": "synergyc.cli.synth",
-    "verify": "synergyc.cli.verify",
-    "show": "synergyc.cli.show",
-    "check": "synergyc.cli.check",
-    "quantize": "synergyc.cli.quantize",
     "report": "synergyc.cli.report",
+    "keys": "synergyc.cli.keys",
+    "flash": "synergyc.cli.flash",
+    "synth": "synergyc.cli.synth",
+    "kat": "synergyc.cli.kat",
+    "bench": "synergyc.cli.bench",
     "toolchain": "synergyc.cli.toolchain",
-    "train": "synergyc.cli.train",
 }
 
 
-class _LazyGroup(click.Group):
+class _LazyGroup(ToldGroup):
     """A group that imports a command's module only when it is asked for."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:

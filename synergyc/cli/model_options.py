@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -15,6 +15,12 @@ from synergyc.diagnostics import SynergyError
 
 if TYPE_CHECKING:
     from synergyc.pipeline.single import ModelRequest
+
+MODEL_HELP = (
+    "MODEL is file.py:Class, package.module:Class, FILE.onnx, FILE.pt2 or a checkpoint of ai8x-training"
+    " (docs/models.md)."
+)
+"""What the help of commands with these options ends with."""
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 Value = TypeVar("Value")
@@ -154,6 +160,14 @@ def _once(option: str, pairs: tuple[tuple[str, Value], ...]) -> dict[str, Value]
         if names.count(name) > 1:
             raise click.UsageError(f"{option} {name} is given {names.count(name)} times: which one counts?")
     return dict(pairs)
+
+
+def spare_inputs(outputs: Iterable[Path], inputs: Iterable[Path | str | None]) -> None:
+    """Fail if a file that is written would take the place of one that is read: both are there afterwards."""
+    read = {Path(item).resolve() for item in inputs if item is not None}
+    for path in outputs:
+        if path.resolve() in read:
+            raise click.UsageError(f"{path} is read and would be written over: name another file with -o")
 
 
 @contextmanager

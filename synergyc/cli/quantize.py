@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from synergyc.cli.model_options import model_options, refusal_as_json, request_of
+from synergyc.cli.model_options import MODEL_HELP, model_options, refusal_as_json, request_of, spare_inputs
 from synergyc.cli.option_types import OutputFile
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from synergyc.pipeline.accuracy import Accuracy
 
 
-@click.command("quantize")
+@click.command("quantize", epilog=MODEL_HELP)
 @model_options
 @click.option("--device", default="MAX78002", show_default=True, help="Chip or board whose layers are made.")
 @click.option("-o", "--output", required=True, type=OutputFile(), help="File.safetensors to write.")
@@ -42,12 +42,14 @@ def command(
     integers, and where neighbouring stages begin to differ.
     """
     from synergyc.diagnostics import SynergyError
-    from synergyc.pipeline.integer_files import write_stored, write_vendor_files
+    from synergyc.pipeline.integer_files import vendor_files, write_stored, write_vendor_files
     from synergyc.pipeline.single import board_of, labelled_accuracy, network_for, quantize_model
     from synergyc.targets import load_chip
 
     if (test_file is None) != (labels_file is None):
         raise click.UsageError("--test and --labels belong together")
+    read = [*(model[name] for name in ("model", "network", "weights", "calibrate")), test_file, labels_file]
+    spare_inputs([output, *vendor_files(output)], read)
     accuracy = None
     with refusal_as_json(as_json):
         board = board_of(device)
@@ -56,16 +58,18 @@ def command(
         if test_file is not None and labels_file is not None:
             accuracy = labelled_accuracy(quantized, network, test_file, labels_file)
         write_stored(network, output)
-        notes = list(quantized.notes)
+        notes, files = list(quantized.notes), [output]
         try:
-            write_vendor_files(network, load_chip(board.chip), output)
+            files += write_vendor_files(network, load_chip(board.chip), output)
         except SynergyError as error:
             notes.append(f"no files for the vendor's tool: {error.diagnostics[0].message}")
     if as_json:
-        click.echo(json.dumps(_document(network, accuracy, notes), indent=2))
+        document = _document(network, accuracy, notes)
+        click.echo(json.dumps({**document, "files": list(map(str, files))}, indent=2))
     else:
         _tell(accuracy, notes)
-        click.echo(f"{network.name}: {len(network.layers)} layers ({_widths(network)}), written to {output}")
+        written = ", ".join(map(str, files))
+        click.echo(f"{network.name}: {len(network.layers)} layers ({_widths(network)}), written to {written}")
 
 
 def _tell(accuracy: Accuracy | None, notes: list[str]) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from synergyc.cli.console import table_console
-from synergyc.cli.model_options import model_options, refusal_as_json, request_of
+from synergyc.cli.model_options import MODEL_HELP, model_options, refusal_as_json, request_of
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from synergyc.pipeline.describe import LayerRow
 
 
-@click.command("show")
+@click.command("show", epilog=MODEL_HELP)
 @model_options
 @click.option("--device", default="MAX78002", show_default=True, help="Chip or board that counts the cycles.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")

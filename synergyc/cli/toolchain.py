@@ -8,8 +8,10 @@ import sys
 
 import click
 
+from synergyc.cli.groups import ToldGroup
 
-@click.group("toolchain")
+
+@click.group("toolchain", cls=ToldGroup)
 def command() -> None:
     """Show the tools that synergyc works with, and install the vendor's generator."""
 

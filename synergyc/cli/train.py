@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from synergyc.cli.model_options import model_options, refusal_as_json, request_of
+from synergyc.cli.model_options import MODEL_HELP, model_options, refusal_as_json, request_of, spare_inputs
 from synergyc.cli.option_types import FiniteRange, OutputFile
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _FILE = click.Path(path_type=Path)
 
 
-@click.command("train")
+@click.command("train", epilog=MODEL_HELP)
 @model_options
 @click.option("--data", "data_file", required=True, type=_FILE, help="Inputs .npy to train on.")
 @click.option("--labels", "labels_file", required=True, type=_FILE, help="Their class numbers .npy.")
@@ -60,6 +60,8 @@ def command(
     """
     if (validation_file is None) != (validation_labels is None):
         raise click.UsageError("--validation and --validation-labels belong together")
+    read = [*(model[name] for name in ("model", "network", "weights", "calibrate")), data_file, labels_file]
+    spare_inputs([output], [*read, validation_file, validation_labels])
     from synergyc.pipeline.integer_files import write_stored
     from synergyc.pipeline.single import board_of, quantize_model
     from synergyc.pipeline.training import Schedule, train

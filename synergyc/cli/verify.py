@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from synergyc.cli.model_options import model_options, refusal_as_json, request_of
+from synergyc.cli.model_options import MODEL_HELP, model_options, refusal_as_json, request_of
 from synergyc.cli.progress import stages
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from synergyc.report.outcome import DeviceOutcome
 
 
-@click.command("verify")
+@click.command("verify", epilog=MODEL_HELP)
 @model_options
 @click.option("--device", required=True, help="Chip or board, such as MAX78000.")
 @click.option(
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 @click.option("-q", "--quiet", is_flag=True, help="No progress messages.")
 def command(device: str, runs: int, as_json: bool, quiet: bool, **model: Any) -> None:
     """Quantize MODEL, build it for one device, or for --devices in a row, and emulate it.
-
-    MODEL is file.py:Class, package.module:Class, FILE.onnx, FILE.pt2 or a checkpoint of ai8x-training.
 
     Every result must equal the integer reference and onnxruntime, bit by bit; exit 0 only then.
     """

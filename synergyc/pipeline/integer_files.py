@@ -10,7 +10,7 @@ from synergyc.ir import store
 from synergyc.ir.graph import Convolution, Graph, Linear, Node
 from synergyc.ir.network import Network
 from synergyc.ir.types import describe_shape
-from synergyc.synth.izer.inputs import checkpoint_bytes, network_yaml
+from synergyc.synth.izer.inputs import DESCRIPTION_HEAD, checkpoint_bytes, network_yaml
 from synergyc.synth.placement import place
 from synergyc.targets import Chip
 
@@ -51,14 +51,21 @@ def _write(path: Path, content: bytes) -> None:
         ) from error
 
 
+def vendor_files(path: Path) -> tuple[Path, Path]:
+    """Return where checkpoint and YAML for the vendor's tool stand: beside ``path``, with its stem."""
+    return path.with_suffix(".pth.tar"), path.with_suffix(".yaml")
+
+
 def write_vendor_files(network: Network, chip: Chip, path: Path) -> tuple[Path, Path]:
     """Write ``network``, placed on ``chip``, as the vendor's tool reads it; return checkpoint and YAML.
 
-    They stand beside ``path``, with the same stem. Raises SynergyError if the network does not fit on the
-    chip, for the YAML says where everything lies.
+    They stand beside ``path`` (``vendor_files``). Raises SynergyError if the network does not fit on the
+    chip, for the YAML says where everything lies, or if a YAML file of another kind has that name.
     """
     placed = place(network, chip)
-    files = path.with_suffix(".pth.tar"), path.with_suffix(".yaml")
+    files = vendor_files(path)
+    if files[1].exists() and not files[1].read_bytes().startswith(DESCRIPTION_HEAD.encode()):
+        raise fail("output", f"{files[1]} is there already and was not written by synergyc")
     contents = checkpoint_bytes(placed), network_yaml(placed).encode()
     for file, content in zip(files, contents, strict=True):
         _write(file, content)

@@ -7,7 +7,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from synergyc.report.accuracy import STAGE_TITLES
-from synergyc.report.outcome import AppOutcome, RunOutcome, UnitOutcome
+from synergyc.report.outcome import AppOutcome, DeviceOutcome, RunOutcome, UnitOutcome
 
 
 def outcome_report(outcome: RunOutcome) -> RenderableType:
@@ -21,6 +21,8 @@ def outcome_report(outcome: RunOutcome) -> RenderableType:
         parts += [phases_table(outcome), changes_table(outcome)]
     if outcome.devices:
         parts.append(units_table(outcome))
+    if any(map(_was_troubled, outcome.devices)):
+        parts.append(trouble_table(outcome))
     if any(device.swap for device in outcome.devices):
         parts.append(swap_table(outcome))
     return Group(*parts, verdict(outcome))
@@ -106,7 +108,7 @@ def changes_table(outcome: RunOutcome) -> Table:
 
 def units_table(outcome: RunOutcome) -> Table:
     """Return the work of each unit for one run of every app, predicted and emulated."""
-    table = Table(title="Work of one run", title_justify="left")
+    table = Table(title="Work for each run, upkeep of links included", title_justify="left")
     for column in ("device", "unit"):
         table.add_column(column, overflow="fold")
     for column in ("predicted us", "emulated us", "predicted cycles", "emulated cycles", "busy"):
@@ -115,6 +117,23 @@ def units_table(outcome: RunOutcome) -> Table:
         for unit in device.units:
             table.add_row(escape(device.name), escape(unit.unit), *_unit_cells(unit))
     return table
+
+
+def trouble_table(outcome: RunOutcome) -> Table:
+    """Return what devices counted of links that lost or damaged frames, and of peers that went away."""
+    table = Table("device", title="What devices counted since they last booted", title_justify="left")
+    for column in ("frames sent", "sent again", "refused", "tensors dropped", "peers lost", "boots"):
+        table.add_column(column, justify="right", overflow="fold")
+    for device in outcome.devices:
+        frames = (device.sent_frames, device.resent_frames, device.refused_frames)
+        others = (device.dropped_tensors, device.lost_peers, device.boots)
+        table.add_row(escape(device.name), *(f"{count:,}" for count in (*frames, *others)))
+    return table
+
+
+def _was_troubled(device: DeviceOutcome) -> bool:
+    counts = (device.resent_frames, device.refused_frames, device.dropped_tensors, device.lost_peers)
+    return any(counts) or device.boots > 1
 
 
 def swap_table(outcome: RunOutcome) -> Table:

@@ -111,7 +111,7 @@ def _figures(result: PlanResult) -> tuple[str, str, str, str]:
 
 def plan_table(plan: Plan) -> Table:
     """Return where each app senses, runs, hands over and interacts, in the order of a run."""
-    title = f"Plan: best {plan.objective} of {plan.considered} ({plan.selector})"
+    title = f"Plan by {plan.selector}: best {plan.objective} among {plan.considered:,} candidates"
     table = _table(title, ("app", "task", "where", "what"), ("cycles", "bytes"))
     for app in plan.apps:
         table.add_row(app.app, "sense", app.sense_device)

@@ -136,3 +136,23 @@ def test_wrong_usage(arguments: list[str]) -> None:
 def test_a_layer_that_does_not_exist_is_named(files: dict[str, str]) -> None:
     with pytest.raises(SynergyError, match="no layer 'skop' has weights"):
         quantize(files, "--layer-bits", "skop=4")
+
+
+def test_no_input_is_written_over(files: dict[str, str]) -> None:
+    """The vendor's files beside `-o` have fixed endings: what is read may have the same name."""
+    before = Path(files["weights"]).read_bytes()
+    labelled = ["--data", files["test"], "--labels", files["labels"]]
+    cases = (
+        ["quantize", *MODEL, "--weights", files["weights"], "-o", files["weights"]],
+        ["quantize", "net.pth.tar", "--network", "net.yaml", "-o", "net.safetensors"],
+        ["train", *MODEL, "--weights", files["weights"], *labelled, "-o", files["weights"]],
+    )
+    app_file = Path(files["out"]).with_suffix(".yaml")
+    app_file.write_text("synergy: 1\n")
+    assert f"{app_file} is there already" in quantize(files)
+    assert app_file.read_text() == "synergy: 1\n"
+    for arguments in cases:
+        result = click.testing.CliRunner().invoke(cli, arguments)
+        assert result.exit_code == 2
+        assert "is read and would be written over" in result.stderr
+    assert Path(files["weights"]).read_bytes() == before

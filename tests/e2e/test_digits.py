@@ -16,6 +16,7 @@ import pytest
 from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import SymbolTableSection
 
+from synergyc import run_build
 from synergyc.manifest import record_file
 from tests.e2e.command import EXAMPLE, ROOT, fresh_synergyc, synergyc
 
@@ -102,6 +103,12 @@ def test_damaged_manifest_is_refused(digits_copy: Path) -> None:
     result = synergyc("run", str(digits_copy))
     assert result.returncode == 1
     assert "[manifest-damaged]" in result.stderr
+
+
+def test_a_build_is_run_from_python(digits_build: Path) -> None:
+    outcome = run_build(str(digits_build), runs=2)
+    assert outcome.ok
+    assert [(app.name, app.sent, app.right) for app in outcome.apps] == [("digits", 2, 2)]
 
 
 def test_too_short_a_limit_of_virtual_time_says_where_it_was(digits_build: Path) -> None:

@@ -18,6 +18,10 @@ _ARCH = "network"
 _ACTIVATIONS = {Activation.NONE: "None", Activation.RELU: "ReLU", Activation.ABS: "Abs"}
 
 
+DESCRIPTION_HEAD = f"arch: {_ARCH}\n"
+"""How each network description of ours begins."""
+
+
 def network_yaml(placed: PlacedNetwork) -> str:
     """Return the network description; everything is stated, nothing is left to the tool's defaults."""
     layers = [_layer(placed, index) for index in range(len(placed.layers))]
