@@ -71,7 +71,7 @@ def _check_capability(
         yield Diagnostic("unknown-device", f"no device {on!r}", place, hint=did_you_mean(on, offered))
     if not able:
         place = system.locate(*path, kind)
-        boards = [device for device in system.devices if device.board in known("boards")]
+        boards = [device for device in system.devices if device.board.lower() in known("boards")]
         lacking = [item.name for item in boards if wanted in getattr(item.board_data, f"{kind}s")]
         everything = {capability for has in offered.values() for capability in has}
         add = f"add it to the {kind}s of {' or '.join(map(repr, lacking)) or 'a device'}"
@@ -240,7 +240,19 @@ def _check_files(system: System, app: App) -> Iterator[Diagnostic]:
     files.append((("sense", "driver"), app.sense.driver_file))
     files += _model_files(app.model)
     for path, file in files:
-        if file is not None and not file.is_file():
-            what = "is not a file" if file.exists() else "does not exist"
+        reason = None if file is None else _not_a_file(file)
+        if reason is not None:
             place = system.locate("apps", app.name, *path)
-            yield Diagnostic("missing-file", f"{path[-1]} file {str(file)!r} {what}", place)
+            yield Diagnostic("missing-file", f"{path[-1]} file {str(file)!r} {reason}", place)
+
+
+def _not_a_file(path: object) -> str | None:
+    """Return why ``path`` names no file; None if it does."""
+    if not isinstance(path, Path):
+        return "must be a pathlib.Path"
+    try:
+        if path.is_file():
+            return None
+        return "is not a file" if path.exists() else "does not exist"
+    except OSError as error:  # such as a name that is too long
+        return f"cannot be found: {error.strerror}"

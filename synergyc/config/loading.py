@@ -82,7 +82,13 @@ def _objective(
 
 
 def _beside(folder: Path, file: str) -> Path:
-    return Path(os.path.normpath(folder / file))
+    """Return ``file`` as seen from ``folder``, without ``..`` where no symbolic link makes a difference."""
+    path = folder / file
+    short = Path(os.path.normpath(path))
+    try:
+        return short if short.resolve() == path.resolve() else path
+    except (OSError, RuntimeError, ValueError):  # a name that is too long, a loop of links, a NUL
+        return short
 
 
 def _link(table: LinkTable) -> Link:

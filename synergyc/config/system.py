@@ -49,6 +49,11 @@ class Link:
     secure: bool = False
     """Whether frames are encrypted and authenticated, with keys that boards get when they are flashed."""
 
+    def __post_init__(self) -> None:
+        """Keep any sequence of two names as a tuple."""
+        if not isinstance(self.between, str):
+            object.__setattr__(self, "between", tuple(self.between))
+
     @property
     def ends(self) -> tuple[str, ...]:
         """Names of the devices it joins, or ``("all",)``."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from synergyc.config import (
     ExportedModel,
     Interact,
     Link,
+    OnnxModel,
     Pin,
     PythonModel,
     Quantize,
@@ -270,6 +272,25 @@ def test_files_of_every_form_of_model_must_exist(tmp_path: Path, form: str, miss
     assert [item.message.split(" ", 1)[0] for item in found] == missing
 
 
+def test_a_name_that_is_too_long_for_a_file_is_named(tmp_path: Path) -> None:
+    (found,) = problems(tmp_path, changed(("samples: samples.npy", f"samples: {'s' * 5000}")))
+    assert (found.rule, found.message[-33:]) == ("missing-file", "cannot be found: File name too long"[-33:])
+
+
+def test_files_are_found_from_where_a_link_to_the_folder_leads(tmp_path: Path) -> None:
+    """As every other program finds them: ``..`` is the folder above the one that the link names."""
+    folder = tmp_path / "apps" / "digits"
+    folder.mkdir(parents=True)
+    samples = tmp_path / "apps" / "samples.npy"
+    samples.touch()
+    (tmp_path / "linked").symlink_to(folder)
+    direct = loaded(folder, changed(("samples.npy", "../samples.npy"))).app("digits").samples
+    linked = load(tmp_path / "linked" / "app.yaml").app("digits").samples
+    assert direct == samples
+    assert linked is not None
+    assert linked.samefile(samples)
+
+
 def test_all_mistakes_at_once(tmp_path: Path) -> None:
     text = changed(
         ("[ecg]", "[ekg]"),
@@ -335,12 +356,12 @@ def test_systems_made_in_python_are_checked(tmp_path: Path) -> None:
     wrong = replace(
         made,
         devices=(*made.devices, made.devices[0]),
-        links=(Link(("wrist", "chest"), "uart", -1.0),),
-        objective={"speed": 1.0, "latency": 0.0},
+        links=(Link(("wrist", "chest"), "uart", 1.0),),
+        objective=("latency", "latency"),
         apps=(
             replace(
                 app,
-                sense=Sense("imu", rate_hz=0),
+                sense=Sense("imu", rate_hz=1e-9),
                 model=ExportedModel(tmp_path / "a.pt2"),
                 pin=(Pin(3, 1, "chest"),),
                 labels=tmp_path / "none",
@@ -349,7 +370,6 @@ def test_systems_made_in_python_are_checked(tmp_path: Path) -> None:
     )
     assert [item.rule for item in check(wrong)] == [
         "objective",
-        "objective",
         "duplicate-name",
         "link-rate",
         "pin-range",
@@ -357,7 +377,57 @@ def test_systems_made_in_python_are_checked(tmp_path: Path) -> None:
         "missing-file",
         "missing-file",
     ]
-    assert [item.rule for item in check(System(devices=(), apps=()))] == ["no-device", "no-app"]
+
+
+def test_values_of_systems_made_in_python_are_those_of_app_files(tmp_path: Path) -> None:
+    made = system(tmp_path)
+    (app,) = made.apps
+    wrong = replace(
+        made,
+        devices=(replace(made.devices[0], name="left wrist", battery_mwh=-1), made.devices[1]),
+        links=(Link(("chest",), "uart", math.nan),),  # type: ignore[arg-type]
+        objective={"speed": 1.0, "latency": 0.0},
+        battery_h=0,
+        apps=(
+            replace(
+                app,
+                name="../digits",
+                model=OnnxModel(tmp_path / "a.onnx", (0, 28)),
+                quantize=Quantize(tmp_path / "calibration.npy", 3),
+                pin=(Pin(-1, 1, "chest"),),
+                deadline_ms=0,
+                split=0,
+            ),
+        ),
+    )
+    assert [item.message for item in check(wrong)] == [
+        "name must be 'throughput', 'ratio', 'latency', 'energy' or 'battery', not 'speed'",
+        "objective.latency must be more than 0, not 0.0",
+        "constraints.battery_h must be more than 0, not 0",
+        "name must be at most 32 letters, digits and underscores, with a letter first, not 'left wrist'",
+        "devices.left wrist.battery_mwh must be more than 0, not -1",
+        "links[0].between must be a list of at least 2, not 1",
+        "links[0].rate_kbps must be a finite number, not nan",
+        "name must be at most 32 letters, digits and underscores, with a letter first, not '../digits'",
+        "apps.../digits.model.input[0] must be at least 1, not 0",
+        "apps.../digits.quantize.bits must be 1, 2, 4 or 8, not 3",
+        "apps.../digits.split must be at least 1, not 0",
+        "apps.../digits.pin[0].layers must be a layer such as 3 or a range such as 0-3, not '-1-1'",
+        "apps.../digits.deadline_ms must be more than 0, not 0",
+    ]
+    few = check(System(devices=(), apps=()))
+    assert [item.message for item in few] == [
+        "devices must be a table of at least 1, not 0",
+        "apps must be a table of at least 1, not 0",
+    ]
+
+
+def test_a_path_in_python_is_no_text(tmp_path: Path) -> None:
+    made = system(tmp_path)
+    (app,) = made.apps
+    text = replace(made, apps=(replace(app, labels=str(tmp_path / "labels.npy")),))  # type: ignore[arg-type]
+    (found,) = check(text)
+    assert found.message.endswith("must be a pathlib.Path")
 
 
 @pytest.mark.parametrize("name", ["2nd.c", "a-b.c", "host.c", "replay.c", ".c"])
