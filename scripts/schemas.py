@@ -9,4 +9,4 @@ from synergyc.manifest import manifest_schema
 DOCS = Path(__file__).parent.parent / "docs"
 
 for name, schema in (("manifest-schema.json", manifest_schema()), ("app-schema.json", json_schema())):
-    (DOCS / name).write_text(json.dumps(schema, indent=2) + "\n")
+    (DOCS / name).write_text(json.dumps(schema, indent=2) + "\n", encoding="utf-8")

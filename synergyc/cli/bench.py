@@ -70,7 +70,7 @@ def paper(
             grids[name] = tuple(asked.rows())
     text = evaluation_markdown(grids, budget_s=budget)
     if output is not None:
-        output.write_text(text)
+        output.write_text(text, encoding="utf-8")
     if not as_json:
         click.echo(text)
         return
@@ -95,7 +95,7 @@ def cost(output: Path | None, as_json: bool) -> None:
     found = compare_with_measurements(_zoo_network)
     text = measurements_markdown(found)
     if output is not None:
-        output.write_text(text)
+        output.write_text(text, encoding="utf-8")
     rows = [asdict(item) | {"error": item.error} for item in found]
     click.echo(json.dumps({"rows": rows}, indent=2) if as_json else text)
 

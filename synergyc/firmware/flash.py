@@ -149,7 +149,12 @@ def _run(step: Step, target: Target) -> None:
         )
     try:
         done = subprocess.run(
-            step.command, capture_output=True, text=True, errors="replace", timeout=_TIMEOUT_S, check=False
+            step.command,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=_TIMEOUT_S,
+            check=False,
         )
     except subprocess.TimeoutExpired as error:
         raise fail("flash-failed", f"{step.command[0]} did not end within {_TIMEOUT_S:.0f} s") from error

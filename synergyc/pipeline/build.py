@@ -94,7 +94,7 @@ def build_system(
         images = compile_all(specs, folder, compiler, progress, options.port)
         progress("write the manifest")
         manifest = record_build(name, system, models, result, programs, specs, images, folder, fallbacks)
-        (folder / MANIFEST_NAME).write_text(manifest.to_text())
+        (folder / MANIFEST_NAME).write_text(manifest.to_text(), encoding="utf-8")
     return manifest
 
 
@@ -161,7 +161,7 @@ def write_app_files(models: Iterable[PreparedModel], specs: Sequence[FirmwareSpe
         target.mkdir(parents=True)
         (target / "graph.safetensors").write_bytes(store.dump(model.graph))
         (target / "network.safetensors").write_bytes(store.dump(model.network))
-        (target / "network.txt").write_text(str(model.network))
+        (target / "network.txt").write_text(str(model.network), encoding="utf-8")
         (target / "samples.npy").write_bytes(_npy(model.sensed))
         for name, layout in (("input", input_layout), ("output", output_layout)):
             elements = np.asarray(layout(specs, model.app).elements, dtype=np.int64)

@@ -98,7 +98,7 @@ def _answer(command: list[str]) -> str:
         done = subprocess.run(
             command,
             capture_output=True,
-            text=True,
+            encoding="utf-8",
             errors="replace",
             stdin=subprocess.DEVNULL,
             timeout=_ANSWER_TIMEOUT_S,

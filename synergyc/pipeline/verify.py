@@ -94,7 +94,7 @@ def verify(request: ModelRequest, device: str, runs: int, progress: Callable[[st
         manifest = record_build(
             Path(request.spec).name, system, models, result, programs, specs, images, folder
         )
-        (folder / MANIFEST_NAME).write_text(manifest.to_text())
+        (folder / MANIFEST_NAME).write_text(manifest.to_text(), encoding="utf-8")
         progress(f"emulate {runs} runs")
         outcome = run(folder, RunOptions(runs, limit_s=_limit_s(network, board, runs)))
     progress("compare with onnxruntime")

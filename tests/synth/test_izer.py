@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import subprocess
 import sys
 from pathlib import Path
 
@@ -160,6 +161,28 @@ def test_the_tool_is_found_by_its_folder(tmp_path: Path) -> None:
     assert found.python == Path("/usr/bin/python3")
 
 
+def test_a_relative_folder_is_found_from_where_the_tool_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "izer" / "venv" / "bin").mkdir(parents=True)
+    (tmp_path / "izer" / "venv" / "bin" / "python").symlink_to(sys.executable)
+    (tmp_path / "izer" / "ai8xize.py").write_text("print('here')\n", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    assert izer.find_izer({FOLDER_VARIABLE: "izer"}).run([], timeout_s=60) == "here\n"
+
+
+def test_the_version_is_not_that_of_another_repository(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a hook of git, which names its own repository in the environment."""
+    other = tmp_path / "other"
+    git = ["git", "-c", "user.name=n", "-c", "user.email=e@x", "-C", str(other)]
+    subprocess.run(["git", "init", "--quiet", str(other)], check=True)
+    subprocess.run([*git, "commit", "--quiet", "--allow-empty", "-m", "m"], check=True)
+    monkeypatch.setenv("GIT_DIR", str(other / ".git"))
+    assert izer.Izer(tmp_path, Path("python3")).version() == "unknown"
+
+
 CODE = """\
 int cnn_init(void)
 {
@@ -229,6 +252,7 @@ def test_c_is_read_back_as_steps(tmp_path: Path) -> None:
         ("int cnn_start", "int cnn_begin", "function cnn_start is missing"),
         ("= 0x0001001d", "|= 0x0001001d", "is not understood"),
         ("memcpy_8to32", "memcpy_16to32", "is not understood"),
+        ("bias_0,", "bias_9,", "array BIAS_9 is missing"),
     ],
 )
 def test_c_that_is_not_understood_is_refused(tmp_path: Path, old: str, new: str, message: str) -> None:

@@ -39,12 +39,14 @@ class Emitted:
 def read_emitted(folder: Path) -> Emitted:
     """Return what the C in ``folder`` does to the accelerator; raises SynergyError if it cannot be read."""
     try:
-        code = (folder / "cnn.c").read_text()
-        arrays = _arrays((folder / "weights.h").read_text())
+        code, header = (
+            (folder / name).read_text(encoding="utf-8", errors="replace") for name in ("cnn.c", "weights.h")
+        )
     except OSError as error:
         raise fail(
             "izer-output", f"cannot be read: {error.strerror}", location=file_location(folder)
         ) from error
+    arrays = _arrays(header)
     bodies = dict(_FUNCTION.findall(code))
     for name in ("cnn_init", "cnn_load_weights", "cnn_load_bias", "cnn_configure", "cnn_start"):
         if name not in bodies:
@@ -82,6 +84,8 @@ def _bias(body: str, arrays: Mapping[str, tuple[int, ...]]) -> Iterator[Write]:
     for line in body.splitlines():
         if copy := _COPY_BYTES.search(line):
             address, name, count = copy.groups()
+            if name.upper() not in arrays:
+                raise fail("izer-output", f"array {name.upper()} is missing in weights.h")
             yield Write(int(address, 16), arrays[name.upper()][: int(count)], name)
         elif "volatile" in line or "memcpy" in line:
             raise fail("izer-output", f"the tool's C is not understood: {line.strip()!r}")

@@ -71,7 +71,7 @@ def run_izer(
     """Run the tool in a temporary folder and return what its C does."""
     with tempfile.TemporaryDirectory(prefix="synergyc-izer-") as name:
         folder = Path(name)
-        (folder / "network.yaml").write_text(network_yaml(placed))
+        (folder / "network.yaml").write_text(network_yaml(placed), encoding="utf-8")
         (folder / "network.pth.tar").write_bytes(checkpoint_bytes(placed))
         (folder / "network.npy").write_bytes(sample_bytes(placed))
         izer.run(list(_arguments(placed, chip, control, folder)), timeout_s=timeout_s)

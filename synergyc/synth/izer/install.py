@@ -6,7 +6,6 @@ Installing again goes on where an earlier attempt stopped, and repairs what is d
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import shutil
 import subprocess
@@ -15,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from synergyc.diagnostics import fail
-from synergyc.synth.izer.tool import ENTRY, Izer, commit_of, installed_folder
+from synergyc.synth.izer.tool import ENTRY, Izer, commit_of, git_environment, installed_folder
 
 PUBLIC_SOURCE = "https://github.com/analogdevicesinc/ai8x-synthesis.git"
 PINNED_COMMIT = "ab4f4c01f205c7d9f0233c4438425144c433f44b"
@@ -57,13 +56,13 @@ def install(
     environment = folder / ".venv"
     wanted = hashlib.sha256(requirements.read_bytes()).hexdigest()
     complete = environment / _COMPLETE
-    if not complete.is_file() or complete.read_text() != wanted:
+    if not complete.is_file() or complete.read_text(encoding="utf-8", errors="replace") != wanted:
         progress("make its environment")
         _make_environment(environment, python, requirements)
     izer = Izer(folder, environment / "bin" / "python")
     progress("try it")
     izer.run(["--help"], timeout_s=_PROBE_TIMEOUT_S)
-    complete.write_text(wanted)
+    complete.write_text(wanted, encoding="utf-8")
     return izer
 
 
@@ -108,8 +107,7 @@ def _git(folder: Path, *arguments: str, may_fail: bool = False) -> str:
     """Run git in ``folder`` and return what it says; raises CalledProcessError, or returns nothing."""
     if shutil.which("git") is None:
         raise fail("toolchain-fetch", "git is not installed")
-    environment = {**os.environ, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
-    environment.pop("GIT_DIR", None)
+    environment = git_environment(GIT_TERMINAL_PROMPT="0", LC_ALL="C")
     done = _run(["git", "-C", str(folder), *arguments], _FETCH_TIMEOUT_S, environment)
     if done.returncode and not may_fail:
         raise subprocess.CalledProcessError(done.returncode, "git", done.stdout, done.stderr)
@@ -144,7 +142,7 @@ def _run(
         return subprocess.run(
             command,
             capture_output=True,
-            text=True,
+            encoding="utf-8",
             errors="replace",
             stdin=subprocess.DEVNULL,
             timeout=timeout_s,

@@ -19,6 +19,7 @@ ENTRY = "ai8xize.py"
 HOME_VARIABLE = "SYNERGYC_HOME"
 _LAYER = re.compile(r"ERROR:? Layer (?P<number>\d+)(?: \((?P<name>[^)]*)\))?:")
 _WARNING = "WARNING: "
+_GIT_PLACES = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE")
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -72,7 +73,7 @@ class Izer:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,
-                text=True,
+                encoding="utf-8",
                 errors="replace",
                 start_new_session=True,
                 env={**os.environ, **environment},
@@ -87,13 +88,23 @@ def commit_of(folder: Path) -> str | None:
         process = subprocess.run(
             ["git", "-C", str(folder), "rev-parse", "HEAD"],
             capture_output=True,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
             check=False,
-            env={**os.environ, "GIT_CEILING_DIRECTORIES": str(folder.parent.resolve())},
+            env=git_environment(GIT_CEILING_DIRECTORIES=str(folder.parent.resolve())),
         )
     except OSError:
         return None
     return process.stdout.strip() or None
+
+
+def git_environment(**variables: str) -> dict[str, str]:
+    """Return the environment for git in a folder of its own, with more ``variables``.
+
+    Within a hook of another repository git's own variables name that one, whatever the folder is.
+    """
+    others = {name: value for name, value in os.environ.items() if name not in _GIT_PLACES}
+    return {**others, **variables}
 
 
 def installed_folder(environment: Mapping[str, str] | None = None) -> Path:
@@ -104,7 +115,7 @@ def installed_folder(environment: Mapping[str, str] | None = None) -> Path:
     variables = os.environ if environment is None else environment
     home = variables.get(HOME_VARIABLE)
     if home:
-        return Path(home) / "ai8x-synthesis"
+        return Path(home).absolute() / "ai8x-synthesis"
     data = variables.get("XDG_DATA_HOME") or str(Path.home() / ".local" / "share")
     return Path(data) / "synergyc" / "ai8x-synthesis"
 
@@ -113,11 +124,12 @@ def find_izer(environment: Mapping[str, str] | None = None) -> Izer:
     """Return the tool: the one that ``AI8X_SYNTHESIS_DIR`` names, else the one that was installed.
 
     Raises SynergyError if there is none. The interpreter is ``AI8X_SYNTHESIS_PYTHON``, else the one of a
-    virtual environment in the tool's folder, else ``python3`` on PATH.
+    virtual environment in the tool's folder, else ``python3`` on PATH. Paths are absolute: the tool runs in
+    its own folder.
     """
     variables = os.environ if environment is None else environment
     name = variables.get(FOLDER_VARIABLE)
-    folder = Path(name) if name else installed_folder(variables)
+    folder = Path(name).absolute() if name else installed_folder(variables)
     if not name and not (folder / ENTRY).is_file():
         raise fail(
             "izer-missing",
@@ -130,15 +142,13 @@ def find_izer(environment: Mapping[str, str] | None = None) -> Izer:
     python = variables.get(PYTHON_VARIABLE) or next(
         (str(path) for path in inside if path.is_file()), "python3"
     )
-    return Izer(folder, Path(python))
+    return Izer(folder, Path(python).absolute() if os.sep in python else Path(python))
 
 
 def warnings_in(output: str) -> tuple[str, ...]:
     """Return the tool's warnings, each once, in the order in which it printed them."""
     lines = (line.strip() for line in output.splitlines())
-    return tuple(
-        dict.fromkeys(line.removeprefix("WARNING: ") for line in lines if line.startswith("WARNING: "))
-    )
+    return tuple(dict.fromkeys(line.removeprefix(_WARNING) for line in lines if line.startswith(_WARNING)))
 
 
 def _problems(output: str) -> list[Diagnostic]:
