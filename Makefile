@@ -18,23 +18,23 @@ help:            ## show the targets
 
 # The stamps depend on what decides the contents of the environment, so that a change reinstalls.
 $(VENV)/.base: pyproject.toml constraints.txt scripts/setup.sh hatch_build.py
-	PYTHON=$(PYTHON) scripts/setup.sh $(VENV) base
+	PYTHON="$(PYTHON)" scripts/setup.sh $(VENV) base
 
 $(VENV)/.dev: pyproject.toml constraints.txt scripts/setup.sh hatch_build.py
-	PYTHON=$(PYTHON) scripts/setup.sh $(VENV) dev
+	PYTHON="$(PYTHON)" scripts/setup.sh $(VENV) dev
 
 demo: $(VENV)/.base  ## build examples/digits.yaml and run it on two emulated devices
-	$(BIN)/synergyc build examples/digits.yaml -o $(BUILD)
-	$(BIN)/synergyc run $(BUILD) --runs $(RUNS)
+	$(BIN)/synergyc build examples/digits.yaml -o "$(BUILD)"
+	$(BIN)/synergyc run "$(BUILD)" --runs $(RUNS)
 
 flash: $(VENV)/.base  ## write the image of DEVICE in BUILD to the board that is connected
-	$(BIN)/synergyc flash $(BUILD) --device $(DEVICE) --runner $(RUNNER)
+	$(BIN)/synergyc flash "$(BUILD)" --device "$(DEVICE)" --runner $(RUNNER)
 
 flash-all: $(VENV)/.base  ## write all images of BUILD, asking for one board after the other
-	$(BIN)/synergyc flash $(BUILD) --runner $(RUNNER)
+	$(BIN)/synergyc flash "$(BUILD)" --runner $(RUNNER)
 
 monitor: $(VENV)/.base  ## show the console of the board at PORT
-	$(BIN)/python -m serial.tools.miniterm $(PORT) 921600
+	$(BIN)/python -m serial.tools.miniterm "$(PORT)" 921600
 
 test: $(VENV)/.dev  ## run the whole test suite with the linters
 	$(BIN)/ruff check .

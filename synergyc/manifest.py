@@ -19,7 +19,6 @@ from synergyc.diagnostics import did_you_mean, fail, file_location
 MANIFEST_NAME = "manifest.json"
 REPORT_NAME = "report.html"
 """What `synergyc report` writes into a build, unless another file is named."""
-SCHEMA_VERSION = 1
 
 
 class _Record(BaseModel):

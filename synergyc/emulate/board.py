@@ -37,7 +37,6 @@ class UnitStatistics:
     accelerator_accesses: int
     """Words that the CPU moved to or from the accelerator, registers included."""
     uart_busy_ps: dict[str, int]
-    uart_sent_bytes: dict[str, int]
     uart_received_bytes: dict[str, int]
 
     @property
@@ -186,7 +185,6 @@ class Board:
             accelerator_runs=chip.accelerator_port.runs,
             accelerator_accesses=chip.accelerator_port.accesses,
             uart_busy_ps={name: uart.busy_ps for name, uart in uarts.items()},
-            uart_sent_bytes={name: uart.sent_bytes for name, uart in uarts.items()},
             uart_received_bytes={name: uart.received_bytes for name, uart in uarts.items()},
         )
 

@@ -371,9 +371,9 @@ def _wire_values(spec: FirmwareSpec, plans: Sequence[Mapping[str, Any]]) -> list
 def _link_values(spec: FirmwareSpec, link: Link, plans: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     times_us = {
         "call": load_runtime().call_us,
-        "answer": sizing.answer_us(spec, link),
-        "beat": sizing.beat_us(spec, link),
-        "lost": sizing.lost_us(spec, link),
+        "answer": sizing.answer_us(link),
+        "beat": sizing.beat_us(link),
+        "lost": sizing.lost_us(link),
     }
     values: dict[str, Any] = {
         "name": link.name,

@@ -116,7 +116,7 @@ def uarts(spec: FirmwareSpec) -> tuple[str, ...]:
     return (spec.board.console_uart, *dict.fromkeys(link.uart for link in spec.links))
 
 
-def answer_us(spec: FirmwareSpec, link: Link) -> float:
+def answer_us(link: Link) -> float:
     """Return how long a sender waits for an answer: what is before it on the way, and a peer that is busy.
 
     That is a full sending buffer in both directions; on a shared channel the windows of all its streams,
@@ -128,14 +128,14 @@ def answer_us(spec: FirmwareSpec, link: Link) -> float:
     return frames * frame_us + _PEER_BUSY_US
 
 
-def beat_us(spec: FirmwareSpec, link: Link) -> float:
+def beat_us(link: Link) -> float:
     """Return how often a silent device shows that it lives."""
-    return max(_BEAT_US, answer_us(spec, link))
+    return max(_BEAT_US, answer_us(link))
 
 
-def lost_us(spec: FirmwareSpec, link: Link) -> float:
+def lost_us(link: Link) -> float:
     """Return after how long a silence a peer counts as lost."""
-    return _BEATS * beat_us(spec, link)
+    return _BEATS * beat_us(link)
 
 
 def answer_every(link: Link) -> int:

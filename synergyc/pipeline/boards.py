@@ -61,7 +61,7 @@ def run_on_boards(
         ]
         for console in consoles:
             console.identify(manifest.plan_id, options.silence_s)
-        listener = _Listener(watches, feed(folder, manifest, expected), _Sensors(manifest))
+        listener = _Listener(watches, feed(manifest, expected), _Sensors(manifest))
         elapsed_s = _converse(consoles, listener, options, progress)
     silent = [name for name, watch in watches.items() if not watch.results]
     if silent:

@@ -70,8 +70,8 @@ def is_fed(app: AppRecord) -> bool:
     return app.sense.get("driver") == SENSOR_DRIVER
 
 
-def feed(folder: Path, manifest: Manifest, expected: Mapping[str, Expected]) -> Feed:
-    """Return the feed of a build's apps; raises SynergyError for damaged files."""
+def feed(manifest: Manifest, expected: Mapping[str, Expected]) -> Feed:
+    """Return the feed of a build's apps."""
     return Feed(
         manifest.plan_id,
         {

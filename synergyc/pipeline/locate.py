@@ -21,7 +21,7 @@ from synergyc.pipeline.replacing import placed_segments
 from synergyc.pipeline.run import RunOptions, Session
 from synergyc.report.outcome import AppOutcome, FirstDifference, RunOutcome
 from synergyc.synth.placed import PlacedNetwork
-from synergyc.targets import Chip, load_chip
+from synergyc.targets import Chip, Cnn, load_chip
 
 LayerRuns = tuple[LayerRun, ...]
 
@@ -71,13 +71,13 @@ def _located(
 class _Recorder(Accelerator):
     """An accelerator that keeps what the layers of every run computed."""
 
-    runs: list[LayerRuns]
+    def __init__(self, cnn: Cnn) -> None:
+        super().__init__(cnn)
+        self.runs: list[LayerRuns] = []
 
     def finish(self) -> None:
         """Compute the run's results, and keep those of its layers."""
         super().finish()
-        if not hasattr(self, "runs"):
-            self.runs = []
         self.runs.append(self.layers)
 
 

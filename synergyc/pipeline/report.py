@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from synergyc.plan.space import Candidate
 from synergyc.plan.timeline import schedule
 from synergyc.plan.types import Schedule
 from synergyc.report.html import Block, BuildReport, MemoryMap
+from synergyc.synth.geometry import set_bits
 from synergyc.synth.occupancy import weight_slots
 from synergyc.synth.placed import PlacedNetwork
 from synergyc.targets import Chip, link_medium, load_board, load_chip
@@ -125,7 +125,7 @@ def _memory_map(
             if layer.stores_weights:
                 slots = weight_slots(layer, cnn)
                 span = (int(slots.min()), int(slots.max()) + 1)
-                weights += [Block(record.name, label, row, *span) for row in _bits(layer.processors)]
+                weights += [Block(record.name, label, row, *span) for row in set_bits(layer.processors)]
         data += _data_blocks(record.name, network, cnn.processors_per_instance)
     slots_limit = max(cnn.slots(processor) for processor in range(cnn.processors))
     return MemoryMap(
@@ -144,14 +144,10 @@ def _data_blocks(segment: str, network: PlacedNetwork, per_instance: int) -> Ite
     """Yield each layer's output in the memory instances that it lies in."""
     for layer in network:
         tensor = layer.layer.output
-        processors = _bits(layer.output_processors)
+        processors = set_bits(layer.output_processors)
         passes = -(-tensor.shape[0] // len(processors))
         words = math.prod(tensor.shape[1:]) * passes * (4 if tensor.width_bits > 8 else 1)
         begin = layer.out_offset_bytes
         end = begin + 4 * words * (1 + layer.write_gap)
         for row in sorted({processor // per_instance for processor in processors}):
             yield Block(segment, f"{segment}: {tensor.name}", row, begin, end)
-
-
-def _bits(mask: int) -> list[int]:
-    return [match.start() for match in re.finditer("1", bin(mask)[:1:-1])]

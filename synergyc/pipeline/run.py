@@ -93,9 +93,8 @@ def run(folder: Path, options: RunOptions, *, progress: Callable[[int], None] = 
         options.trace.write_text(session.tracer.to_text(), encoding="utf-8")
     outcome = session.outcome()
     if any(app.wrong_run is not None for app in outcome.apps):
-        from synergyc.pipeline.locate import (
-            located,  # places the networks again: only where something is wrong
-        )
+        # places the networks again: only where something is wrong
+        from synergyc.pipeline.locate import located
 
         outcome = located(folder, manifest, options, expected, outcome)
     return outcome
@@ -136,7 +135,7 @@ class Session:
             )
             for app in manifest.apps
         }
-        self._feed = feed(folder, manifest, expected)
+        self._feed = feed(manifest, expected)
         self._heard: Counter[str] = Counter()
         """Console lines that were looked at for requests, by device."""
         self._gates: Counter[str] = Counter()
@@ -299,14 +298,13 @@ class Session:
         """Let the next run begin when all that were begun are delivered."""
         results = sum(console.counts["R"] for console in self._consoles.values())
         apps = [app.name for app in self._manifest.apps]
-        if results != sum(self._gates.values()) or results >= self._options.runs * len(apps):
-            if results >= self._options.runs * len(apps):
-                for app in apps:  # the end mark is behind the last run
-                    self._open(app, self._options.runs + 1)
-            return
-        app = apps[results % len(apps)]
-        self._gates[app] += 1
-        self._open(app, self._gates[app])
+        if results >= self._options.runs * len(apps):
+            for app in apps:  # the end mark is behind the last run
+                self._open(app, self._options.runs + 1)
+        elif results == sum(self._gates.values()):
+            app = apps[results % len(apps)]
+            self._gates[app] += 1
+            self._open(app, self._gates[app])
 
 
 def simulation(

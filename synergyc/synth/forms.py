@@ -14,6 +14,7 @@ from synergyc.synth.geometry import passes_of
 from synergyc.synth.lowering import hardware_form
 from synergyc.synth.native import generate
 from synergyc.synth.placed import PlacedLayer, PlacedNetwork
+from synergyc.synth.program import Write
 from synergyc.targets import Chip, Cnn
 
 _FIRST_QUADRANT = 0
@@ -66,7 +67,8 @@ def _rings(layers: tuple[Layer, ...], big: bool, chip: Chip) -> tuple[int, ...] 
     """Return the words of the circular buffers that ``layers`` read; None: a register cannot hold a value."""
     cnn, limits = chip.cnn, chip.cnn.limits.streaming
     program = generate(_skeleton(layers, big, chip), chip)
-    registers = {write.address: write.words[0] for write in program.configure if hasattr(write, "words")}
+    writes = (step for step in program.configure if isinstance(step, Write))
+    registers = {write.address: write.words[0] for write in writes}
 
     def value(name: str, layer: int) -> int:
         return registers.get(cnn.layer_register_address(_FIRST_QUADRANT, name, layer), 0)

@@ -166,7 +166,7 @@ def run_fallback(system: FallbackSystem, folder: Path, *, loss: float = 0.0, cor
 
 def _noticed_ns(spec: FirmwareSpec) -> int:
     """Return after how long another plan is in force: a lost peer counts as lost, and for long enough."""
-    lost_us = max((sizing.lost_us(spec, link) for link in spec.links), default=0.0)
+    lost_us = max((sizing.lost_us(link) for link in spec.links), default=0.0)
     return round(1000 * (lost_us + sizing.SETTLE_US))
 
 

@@ -145,5 +145,5 @@ def test_only_devices_that_ask_a_host_have_room_for_its_samples() -> None:
 def test_slow_links_wait_longer() -> None:
     fast, slow = (two_devices(rate_kbps=rate)["chest"] for rate in (921.6, 9.6))
     full_frame_us = 270 * 10 * 1000 / 9.6
-    assert sizing.answer_us(slow, slow.links[0]) > 4 * full_frame_us > sizing.answer_us(fast, fast.links[0])
-    assert sizing.lost_us(slow, slow.links[0]) > 5 * sizing.answer_us(slow, slow.links[0])
+    assert sizing.answer_us(slow.links[0]) > 4 * full_frame_us > sizing.answer_us(fast.links[0])
+    assert sizing.lost_us(slow.links[0]) > 5 * sizing.answer_us(slow.links[0])

@@ -93,7 +93,6 @@ class Uart(Peripheral):
     """Called when a FIFO gains or loses a byte; the DMA controller listens."""
     busy_ps = 0
     """Time in which bits were sent."""
-    sent_bytes = 0
     received_bytes = 0
 
     def reset(self) -> None:
@@ -259,7 +258,6 @@ class Uart(Peripheral):
         frame = Frame(start_ps, form.duration_ps, self._encode(self._tx.popleft(), form), form.bits)
         self._shift_done = self.services.timeline.schedule(frame.end_ps, self._on_sent)
         self.busy_ps += frame.duration_ps
-        self.sent_bytes += 1
         if len(self._tx) <= FIFO_BYTES // 2:
             self._raise_flag(TX_HALF_EMPTY)
         self._fifo_changed()

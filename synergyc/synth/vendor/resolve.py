@@ -239,7 +239,7 @@ def _ir_layer(
     bare = Layer(
         name=name,
         op=entry.op,
-        inputs=_operands(walk, number, entry, sources),
+        inputs=_operands(number, entry, sources),
         output=Tensor(name, (out_channels,), FRACTION_BITS, _width(walk, number, entry)),
         in_shape=shape,
         kernel=entry.kernel[:1] if flat else entry.kernel,
@@ -302,7 +302,7 @@ def _bias(parameters: Parameters, layer: Layer, entry: LayerConfig) -> Array | N
     return frozen_array(parameters.bias, np.int8)
 
 
-def _operands(walk: _Walk, number: int, entry: LayerConfig, sources: Sequence[int]) -> tuple[str, ...]:
+def _operands(number: int, entry: LayerConfig, sources: Sequence[int]) -> tuple[str, ...]:
     names = [f"layer{source}" if source != INPUT else "input" for source in sources]
     if entry.eltwise is None or len(names) == entry.operands:
         return tuple(names)
