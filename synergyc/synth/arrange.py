@@ -113,6 +113,15 @@ class Problem:
 
     def slots_by_processor(self, group: Group) -> npt.NDArray[np.int64]:
         """Return the weight slots that readers of a group need, from its first processor on."""
+        if group not in self._slots_of_groups:
+            self._slots_of_groups[group] = self._slots_by_processor(group)
+        return self._slots_of_groups[group]
+
+    @cached_property
+    def _slots_of_groups(self) -> dict[Group, npt.NDArray[np.int64]]:
+        return {}
+
+    def _slots_by_processor(self, group: Group) -> npt.NDArray[np.int64]:
         deltas = dict(group)
         found = np.zeros(self.cnn.processors, dtype=np.int64)
         for demand in self.demands:
@@ -164,20 +173,30 @@ class _State:
 
 
 Order = Callable[[Problem, Group], tuple[int, ...]]
-Score = Callable[[int, int, int, int], tuple[int, ...]]
-"""From cycles, first processor, fullest processor's slots and highest byte to a key: smaller is better."""
+
+
+@dataclass(frozen=True)
+class _Taste:
+    """Which place of a group is best: the smallest ``key`` of cycles, first processor, fullest one's slots.
+
+    ``low``: before that, the one whose highest byte is lowest, for which all places must be known.
+    """
+
+    key: Callable[[int, int, int], tuple[int, ...]]
+    low: bool = False
+
 
 _ORDERS: tuple[Order, ...] = (
     lambda problem, group: (min(problem.buffers[buffer].first for buffer, _ in group),),
     lambda problem, group: (-problem.slots_of(group), -problem.bytes_of(group)),
     lambda problem, group: (-problem.bytes_of(group), -problem.slots_of(group)),
 )
-_SCORES: tuple[Score, ...] = (
-    lambda cycles, base, fill, top: (cycles, base, fill, top),
-    lambda cycles, base, fill, top: (cycles, fill, base, top),
-    lambda _cycles, base, fill, top: (base, fill, top),
-    lambda _cycles, base, fill, top: (fill, base, top),
-    lambda _cycles, base, fill, top: (top, fill, base),
+_TASTES: tuple[_Taste, ...] = (
+    _Taste(lambda cycles, base, fill: (cycles, base, fill)),
+    _Taste(lambda cycles, base, fill: (cycles, fill, base)),
+    _Taste(lambda _cycles, base, fill: (base, fill)),
+    _Taste(lambda _cycles, base, fill: (fill, base)),
+    _Taste(lambda _cycles, base, fill: (fill, base), low=True),
 )
 
 
@@ -185,9 +204,9 @@ def arrangements(problem: Problem) -> Iterator[Arrangement | Diagnostic]:
     """Yield what the strategies find, one after the other: a new arrangement, or what stopped it."""
     groups = tied(problem)
     found: list[Arrangement] = []
-    for score in _SCORES:
+    for taste in _TASTES:
         for order in _ORDERS:
-            result = _arrange(problem, sorted(groups, key=partial(order, problem)), score)
+            result = _arrange(problem, sorted(groups, key=partial(order, problem)), taste)
             if isinstance(result, Diagnostic):
                 yield result
             elif result not in found:
@@ -195,43 +214,47 @@ def arrangements(problem: Problem) -> Iterator[Arrangement | Diagnostic]:
                 yield result
 
 
-def _arrange(problem: Problem, groups: Sequence[Group], score: Score) -> Arrangement | Diagnostic:
+def _arrange(problem: Problem, groups: Sequence[Group], taste: _Taste) -> Arrangement | Diagnostic:
     state = _State(problem, _filled_by_others(problem))
     for group in groups:
-        best = min(
-            (candidate for candidate in _candidates(state, group)),
-            key=lambda item: score(problem.cycles_of(group, item[0]), item[0], item[1], item[2]),
-            default=None,
-        )
+        places = _places(state, group, taste)
+        best = min(places, key=lambda place: place.top, default=None) if taste.low else next(places, None)
         if best is None:
             return _stopped(state, group)
-        base, _, _, fill, offsets = best
-        state.fill = fill
-        state.offsets.update(offsets)
-        state.bases.update({buffer: base + delta for buffer, delta in group})
+        state.fill = best.fill
+        state.offsets.update(best.offsets)
+        state.bases.update({buffer: best.base + delta for buffer, delta in group})
     order = range(len(problem.buffers))
     return Arrangement(
         tuple(state.bases[index] for index in order), tuple(state.offsets[index] for index in order)
     )
 
 
-_Candidate = tuple[int, int, int, npt.NDArray[np.int64], Mapping[int, int]]
+@dataclass(frozen=True)
+class _Place:
+    """A place of a group that fits: first processor, highest byte, slots by processor, offsets of buffers."""
+
+    base: int
+    top: int
+    fill: npt.NDArray[np.int64]
+    offsets: Mapping[int, int]
 
 
-def _candidates(state: _State, group: Group) -> list[_Candidate]:
-    """Return base, fullest processor, highest byte, slots by processor, offsets of each place that fits."""
+def _places(state: _State, group: Group, taste: _Taste) -> Iterator[_Place]:
+    """Yield the places of ``group`` that fit, the best by the key of ``taste`` first."""
     problem = state.problem
-    found: list[_Candidate] = []
     slots = problem.slots_by_processor(group)
-    for base in problem.bases_of(group):
-        fill = _filled(state, slots, base)
-        if fill is None:
-            continue
+    fills = ((base, _filled(state, slots, base)) for base in problem.bases_of(group))
+    room = [
+        (taste.key(problem.cycles_of(group, base), base, int(fill.max())), base, fill)
+        for base, fill in fills
+        if fill is not None
+    ]
+    for _, base, fill in sorted(room, key=lambda item: item[0]):
         offsets = _offsets(state, group, base)
         if offsets is not None:
             top = max(offset + problem.buffers[buffer].size_bytes for buffer, offset in offsets.items())
-            found.append((base, int(fill.max()), top, fill, offsets))
-    return found
+            yield _Place(base, top, fill, offsets)
 
 
 def _filled_by_others(problem: Problem) -> npt.NDArray[np.int64]:
@@ -245,9 +268,11 @@ def _filled_by_others(problem: Problem) -> npt.NDArray[np.int64]:
 
 def _filled(state: _State, slots: npt.NDArray[np.int64], base: int) -> npt.NDArray[np.int64] | None:
     """Return the weight slots by processor with a group's ``slots`` from ``base`` on; None without room."""
-    fill = state.fill.copy()
-    fill[base : base + len(slots)] += slots
-    return None if (fill > state.problem.slot_limits).any() else fill
+    end = base + len(slots)
+    part = state.fill[base:end] + slots
+    if (part > state.problem.slot_limits[base:end]).any():
+        return None
+    return np.concatenate([state.fill[:base], part, state.fill[end:]])
 
 
 def _offsets(state: _State, group: Group, base: int) -> dict[int, int] | None:

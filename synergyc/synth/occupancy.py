@@ -53,14 +53,27 @@ def weight_slots(placed: PlacedLayer, cnn: Cnn) -> npt.NDArray[np.int64]:
     return image.slots + placed.weight_slot // FOURFOLD
 
 
+_TAKEN: WeakKeyDictionary[PlacedNetwork, npt.NDArray[np.bool_]] = WeakKeyDictionary()
+"""Weight slots by network: others are placed beside the same one many times."""
+
+
 def weight_memory_beside(beside: Sequence[PlacedNetwork], cnn: Cnn) -> WeightMemory:
     """Return the weight memory with the slots of all networks ``beside`` taken."""
     memory = WeightMemory(cnn)
     for network in beside:
-        for placed in network:
-            if placed.stores_weights:
-                memory.take(placed.processors, weight_slots(placed, cnn))
+        if network not in _TAKEN:
+            _TAKEN[network] = _taken_by(network, cnn)
+        memory.taken |= _TAKEN[network]
     return memory
+
+
+def _taken_by(network: PlacedNetwork, cnn: Cnn) -> npt.NDArray[np.bool_]:
+    """Return the weight slots of ``network``, (processors, slots), and those that the chip does not have."""
+    memory = WeightMemory(cnn)
+    for placed in network:
+        if placed.stores_weights:
+            memory.take(placed.processors, weight_slots(placed, cnn))
+    return memory.taken
 
 
 def taken_slots(beside: Sequence[PlacedNetwork], cnn: Cnn) -> tuple[Taken, ...]:

@@ -10,11 +10,10 @@ import math
 from collections.abc import Iterator
 
 import numpy as np
-import numpy.typing as npt
 
 from synergyc.diagnostics import Diagnostic
 from synergyc.synth.placed import PlacedLayer, PlacedNetwork, PlacedTensor
-from synergyc.synth.verify_order import overwrites_input
+from synergyc.synth.verify_order import Numbers, Places, overwrites_input
 from synergyc.synth.verify_streams import stream_problems, streaming_layers
 from synergyc.targets import Cnn
 
@@ -22,12 +21,13 @@ _EMPTY = -1
 _TENSOR_STEP = 1 << 32
 """A label is the number of the tensor times this, plus the index of the element."""
 
-Labels = npt.NDArray[np.int64]
+Labels = Numbers
+"""What each byte holds."""
 
 
 def data_problems(placed: PlacedNetwork, cnn: Cnn) -> Iterator[Diagnostic]:
     """Yield reads of bytes that are not there any more, overlaps, and accesses beyond an instance."""
-    memory = np.full((cnn.instances, cnn.instance_bytes), _EMPTY, dtype=np.int64)
+    memory = np.full(cnn.instances * cnn.instance_bytes, _EMPTY, dtype=np.int64)
     numbers: dict[str, int] = {}
     shapes: dict[str, tuple[int, ...]] = {}
     streams = streaming_layers(placed)
@@ -42,7 +42,7 @@ def data_problems(placed: PlacedNetwork, cnn: Cnn) -> Iterator[Diagnostic]:
         if (problem := _outside(tensor.tensor.name, places, cnn)) is not None:
             yield problem
             return
-        if (memory[places] != _EMPTY).any():
+        if (memory[places.bytes] != _EMPTY).any():
             yield Diagnostic("data-overlap", "two inputs overlap in data memory", layer=tensor.tensor.name)
         _mark(memory, places, numbers, tensor.tensor.name)
     for layer in streams[-1:]:  # what is left of a stream is its last output
@@ -59,7 +59,7 @@ def data_problems(placed: PlacedNetwork, cnn: Cnn) -> Iterator[Diagnostic]:
             return  # labels are wrong from here on
     for tensor in placed.outputs:
         places = _tensor_bytes(tensor, cnn)
-        if _lost(memory, places, _labels(numbers, tensor.tensor.name, places[0].shape)):
+        if _lost(memory, places, _labels(numbers, tensor.tensor.name, places.bytes.shape)):
             yield Diagnostic("data-lost", "an output is not where it is said to be", layer=tensor.tensor.name)
 
 
@@ -72,28 +72,32 @@ def _layer_problems(
 ) -> Iterator[Diagnostic]:
     """Check the reads of one layer, then do its writes."""
     name = layer.layer.name
+    form = layer.form.layer
     reads = _read_bytes(layer, cnn)
     writes = _written_bytes(layer, cnn)
-    around = _read_bytes(layer, cnn, math.prod(layer.form.layer.in_shape[1:]))
+    around = reads
+    if form.in_shape[1:] != layer.layer.in_shape[1:]:
+        around = _read_bytes(layer, cnn, math.prod(form.in_shape[1:]))
     for side, places in (("input", around), ("output", writes)):
         if (problem := _outside(f"{name} ({side})", places, cnn)) is not None:
             yield problem
             return
     expected = _expected(layer, numbers, shapes)
-    if expected.size != reads[0].size:
+    if expected.size != reads.bytes.size:
         yield Diagnostic("data-shape", "the operands do not have the shape that the layer reads", layer=name)
         return
-    if _lost(memory, reads, expected.reshape(reads[0].shape)):
+    if _lost(memory, reads, expected.reshape(reads.bytes.shape)):
         yield Diagnostic(
             "data-lost", f"not all of {', '.join(layer.layer.inputs)} is where the layer reads", layer=name
         )
-    stray = _stray_bytes(layer, cnn)
+    stray = writes if form.output.shape == layer.layer.output.shape else _stray_bytes(layer, cnn)
     if (problem := _outside(f"{name} (stray output)", stray, cnn)) is not None:
         yield problem
         return
-    if overwrites_input(layer, around, writes, stray, memory.shape):
+    if overwrites_input(layer, around, writes, stray, memory.size):
         yield Diagnostic("data-overlap", "the output overwrites input that is still to be read", layer=name)
-    memory[stray] = _EMPTY
+    if stray is not writes:
+        memory[stray.bytes] = _EMPTY
     shapes[layer.layer.output.name] = layer.layer.output.shape
     _mark(memory, writes, numbers, layer.layer.output.name)
 
@@ -106,10 +110,6 @@ def _expected(layer: PlacedLayer, numbers: dict[str, int], shapes: dict[str, tup
         labels = np.arange(math.prod(shapes[name]), dtype=np.int64) + numbers[name] * _TENSOR_STEP
         parts.append(labels.reshape(channels, -1))
     return np.concatenate([part.reshape(-1) for part in parts])
-
-
-Places = tuple[Labels, Labels]
-"""Instance and byte inside the instance, of equal shape (channels, pixels, bytes of a value)."""
 
 
 def _read_bytes(layer: PlacedLayer, cnn: Cnn, pixels: int | None = None) -> Places:
@@ -136,7 +136,7 @@ def _read_bytes(layer: PlacedLayer, cnn: Cnn, pixels: int | None = None) -> Plac
                 big=layer.big,
             )
         )
-    return np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
+    return parts[0] if len(parts) == 1 else _joined(parts)
 
 
 def _written_bytes(layer: PlacedLayer, cnn: Cnn) -> Places:
@@ -157,15 +157,12 @@ def _written_bytes(layer: PlacedLayer, cnn: Cnn) -> Places:
 
 
 def _stray_bytes(layer: PlacedLayer, cnn: Cnn) -> Places:
-    """Return all bytes that the hardware writes, also before and behind the output (section 5.7)."""
-    form = layer.form
-    output = form.layer.output
+    """Return all bytes that the hardware writes where they are not just the output (section 5.7)."""
+    output = layer.form.layer.output
     passes = -(-output.shape[0] // cnn.processors)
-    if form.layer.output.shape == layer.layer.output.shape:
-        return _written_bytes(layer, cnn)
     return _bytes(
         layer.output_processors,
-        layer.out_offset_bytes - 4 * form.skipped_pixels * passes * (layer.write_gap + 1),
+        layer.out_offset_bytes - 4 * layer.form.skipped_pixels * passes * (layer.write_gap + 1),
         output.shape[0],
         math.prod(output.shape[1:]),
         cnn,
@@ -201,33 +198,48 @@ def _bytes(
     big: bool = False,
     value_bytes: int = 1,
 ) -> Places:
+    """Return the bytes of a tensor, (channels, pixels, bytes of a value).
+
+    Each is the sum of what its channel, its pixel and its place in the value add.
+    """
     order = [processor for processor in range(cnn.processors) if processors >> processor & 1]
     channel = np.arange(channels)
-    processor = np.array(order)[channel % len(order)][:, np.newaxis, np.newaxis]
-    index = (channel // len(order))[:, np.newaxis, np.newaxis]
-    pixel = np.arange(pixels)[np.newaxis, :, np.newaxis]
-    part = np.arange(value_bytes)[np.newaxis, np.newaxis, :]
+    processor = np.array(order)[channel % len(order)]
     lane = processor % cnn.processors_per_instance
-    word = pixel * pixel_words + index * pass_words
+    word = channel // len(order) * pass_words
+    step = 4 * pixel_words
     if big:
-        position = offset_bytes + pixel + 0 * processor
+        of_channel, step = np.full(channels, offset_bytes), 1
     elif value_bytes == 1:
-        position = offset_bytes + 4 * word + lane
+        of_channel = offset_bytes + 4 * word + lane
     else:
-        position = offset_bytes + 4 * (word + lane) + part
-    instance = np.broadcast_to(processor // cnn.processors_per_instance, position.shape)
-    return instance.astype(np.int64), position.astype(np.int64)
+        of_channel = offset_bytes + 4 * (word + lane)
+    instance = processor // cnn.processors_per_instance
+    first = (instance * cnn.instance_bytes + of_channel)[:, np.newaxis, np.newaxis]
+    behind = (step * np.arange(pixels)[:, np.newaxis] + np.arange(value_bytes))[np.newaxis]
+    last = step * (pixels - 1) + value_bytes - 1
+    lowest, highest = int(of_channel.min()), int(of_channel.max()) + last
+    return Places(first + behind, lowest, highest, frozenset(instance.tolist()))
+
+
+def _joined(parts: list[Places]) -> Places:
+    """Return the bytes of all operands, one behind the other."""
+    return Places(
+        np.concatenate([part.bytes for part in parts]),
+        min(part.lowest for part in parts),
+        max(part.highest for part in parts),
+        frozenset().union(*(part.instances for part in parts)),
+    )
 
 
 def _outside(name: str, places: Places, cnn: Cnn) -> Diagnostic | None:
-    need = int(places[1].max()) + 1
-    if need <= cnn.instance_bytes and int(places[1].min()) >= 0:
+    if places.lowest >= 0 and places.highest < cnn.instance_bytes:
         return None
     return Diagnostic(
         "data-memory",
         "the tensor does not fit a memory instance at its offset",
         layer=name,
-        need=f"{need} bytes",
+        need=f"{places.highest + 1} bytes",
         have=f"{cnn.instance_bytes} bytes",
     )
 
@@ -239,9 +251,9 @@ def _labels(numbers: dict[str, int], name: str, shape: tuple[int, ...]) -> Label
 
 
 def _lost(memory: Labels, places: Places, labels: Labels) -> bool:
-    return bool((memory[places] != labels).any())
+    return bool((memory[places.bytes] != labels).any())
 
 
 def _mark(memory: Labels, places: Places, numbers: dict[str, int], name: str) -> None:
     numbers[name] = len(numbers)
-    memory[places] = _labels(numbers, name, places[0].shape)
+    memory[places.bytes] = _labels(numbers, name, places.bytes.shape)

@@ -9,6 +9,8 @@ form read in an order of their own: they must not overlap at all.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 
@@ -16,34 +18,54 @@ from synergyc.ir.network import Layer, LayerOp
 from synergyc.synth.placed import PlacedLayer
 
 Numbers = npt.NDArray[np.int64]
-Places = tuple[Numbers, Numbers]
-"""Instance and byte inside the instance, of equal shape (channels, pixels, bytes of a value)."""
+
+
+@dataclass(frozen=True)
+class Places:
+    """Bytes of data memory: ``bytes`` (channels, pixels, bytes of a value) counts them through all instances.
+
+    ``lowest`` and ``highest`` are the first and the last one inside an instance, ``instances`` those in use.
+    """
+
+    bytes: Numbers
+    lowest: int
+    highest: int
+    instances: frozenset[int]
+
+    def apart(self, other: Places) -> bool:
+        """Tell whether no byte can be common to both: other instances, or other bytes of them."""
+        return (
+            self.instances.isdisjoint(other.instances)
+            or self.highest < other.lowest
+            or other.highest < self.lowest
+        )
+
 
 _NEVER = -1
 
 
-def overwrites_input(
-    placed: PlacedLayer, reads: Places, writes: Places, stray: Places, size: tuple[int, ...]
-) -> bool:
+def overwrites_input(placed: PlacedLayer, reads: Places, writes: Places, stray: Places, size: int) -> bool:
     """Tell whether a layer may write a byte that it still has to read.
 
-    ``reads``, ``writes`` and ``stray`` (all that is written, also outside of the output) are bytes in the
-    order channel, pixel, byte of a value; ``size`` is that of the memory (instances, bytes).
+    ``stray`` is all that is written, also outside of the output ``writes``; ``size`` is the bytes of the
+    memory.
     """
+    if reads.apart(stray) and reads.apart(writes):
+        return False
     touched = np.zeros(size, dtype=np.bool_)
-    touched[reads] = True
-    if not touched[stray].any() and not touched[writes].any():
+    touched[reads.bytes] = True
+    if not touched[stray.bytes].any() and not touched[writes.bytes].any():
         return False
     layer = placed.layer
     in_order = not layer.flatten and placed.form.layer is layer and not _passes_come_last(placed)
-    if not in_order or not _same(writes, stray):
+    if not in_order or not np.array_equal(writes.bytes, stray.bytes):
         return True
     last_read = np.full(size, _NEVER, dtype=np.int64)
-    times = np.broadcast_to(_read_times(layer)[np.newaxis, :, np.newaxis], reads[0].shape)
-    np.maximum.at(last_read, reads, times)
-    written = np.broadcast_to(_write_times(layer)[np.newaxis, :, np.newaxis], writes[0].shape)
+    times = np.broadcast_to(_read_times(layer)[np.newaxis, :, np.newaxis], reads.bytes.shape)
+    np.maximum.at(last_read, reads.bytes, times)
+    written = np.broadcast_to(_write_times(layer)[np.newaxis, :, np.newaxis], writes.bytes.shape)
     # A word is written as a whole in its lanes; a byte beside a channel's own may be read by a neighbour.
-    return bool((last_read[writes] >= written).any())
+    return bool((last_read[writes.bytes] >= written).any())
 
 
 def _passes_come_last(placed: PlacedLayer) -> bool:
@@ -53,10 +75,6 @@ def _passes_come_last(placed: PlacedLayer) -> bool:
         and placed.operands > 1
         and placed.layer.in_shape[0] > placed.processors.bit_count()
     )
-
-
-def _same(one: Places, two: Places) -> bool:
-    return all(np.array_equal(a, b) for a, b in zip(one, two, strict=True))
 
 
 def _plane(shape: tuple[int, ...]) -> tuple[int, int]:
