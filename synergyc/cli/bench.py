@@ -12,7 +12,7 @@ import click
 
 from synergyc.cli.groups import ToldGroup
 from synergyc.cli.option_types import FiniteRange, OutputFile
-from synergyc.cli.progress import stages
+from synergyc.cli.progress import parts
 
 if TYPE_CHECKING:
     from synergyc.ir.network import Network
@@ -32,13 +32,6 @@ def command() -> None:
     help="CPU seconds that one search may take.",
 )
 @click.option(
-    "--setting",
-    "names",
-    multiple=True,
-    type=click.Choice(["shared", "exclusive", "wide"]),
-    help="Assumptions of the runtime, the first one for the summary (default: shared).",
-)
-@click.option(
     "--workload",
     "numbers",
     multiple=True,
@@ -50,7 +43,6 @@ def command() -> None:
 @click.option("-q", "--quiet", is_flag=True, help="No progress messages.")
 def paper(
     budget: float,
-    names: tuple[str, ...],
     numbers: tuple[int, ...],
     output: Path | None,
     as_json: bool,
@@ -58,29 +50,23 @@ def paper(
 ) -> None:
     """Compare all selectors on workloads, fleets and link rates."""
     from synergyc.pipeline.evaluation import Evaluation
-    from synergyc.pipeline.evaluation_cases import SETTINGS, WORKLOADS
+    from synergyc.pipeline.evaluation_cases import WORKLOADS
     from synergyc.pipeline.evaluation_compare import sensitivity, summary
     from synergyc.pipeline.evaluation_tables import evaluation_markdown, evaluation_rows
 
     workloads = tuple(name for i, name in enumerate(WORKLOADS, 1) if not numbers or i in numbers)
-    grids = {}
-    with stages(quiet=quiet) as progress:
-        for name in names or ("shared",):
-            asked = Evaluation(_zoo_network, SETTINGS[name], budget, progress, workloads)
-            grids[name] = tuple(asked.rows())
-    text = evaluation_markdown(grids, budget_s=budget)
+    with parts(quiet=quiet) as progress:
+        rows = tuple(Evaluation(_zoo_network, budget, progress, workloads).rows())
+    text = evaluation_markdown(rows, budget_s=budget)
     if output is not None:
         output.write_text(text, encoding="utf-8")
     if not as_json:
         click.echo(text)
         return
-    summaries = {name: summary(rows) for name, rows in grids.items()}
-    first = next(iter(grids))
     document = {
-        "summary": summaries[first],
-        "settings": summaries,
-        "sensitivity": {name: dict(sensitivity(rows)) for name, rows in grids.items()},
-        "rows": [line for name, rows in grids.items() for line in evaluation_rows(name, rows)],
+        "summary": summary(rows),
+        "sensitivity": dict(sensitivity(rows)),
+        "rows": list(evaluation_rows(rows)),
     }
     click.echo(json.dumps(document, indent=2))
 

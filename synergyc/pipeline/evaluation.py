@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, partial
+from functools import partial
 from itertools import product
 
 from synergyc.diagnostics import Diagnostic, SynergyError
@@ -21,21 +21,21 @@ from synergyc.pipeline.evaluation_cases import (
     SMALL,
     WORKLOADS,
     Placement,
-    Setting,
     make_problem,
 )
-from synergyc.pipeline.planning import fits, remembered
+from synergyc.pipeline.planning import remembered
 from synergyc.plan.checks import Fits
 from synergyc.plan.cost import weight_bytes
-from synergyc.plan.costing import app_plans
 from synergyc.plan.goals import Scorer
 from synergyc.plan.instance import Instance, make_instance
 from synergyc.plan.problem import Goal
+from synergyc.plan.selector import found_or_swapping
 from synergyc.plan.selectors import BASELINES, Budget, Selector, baselines, find_selector
 from synergyc.plan.selectors.base import ConflictError, Selection
 from synergyc.plan.selectors.baselines import Tie
+from synergyc.plan.selectors.loading import loading
 from synergyc.plan.types import AppPlan
-from synergyc.synth.resident import place_resident
+from synergyc.synth.resident import Known, place_beside
 from synergyc.targets import Chip
 
 SELECTORS = ("exact", "progressive", *BASELINES, "Neurosurgeon", "DADS")
@@ -49,12 +49,6 @@ TYPICAL: Mapping[str, Callable[..., Selection]] = {
     "JointModel": baselines.joint_model,
 }
 """Selectors that do not look at all of a plan: also tried with a typical one of those they find equal."""
-
-_ORDERS = 2
-"""Orders in which networks are placed for one chip: a grid asks about thousands of sets."""
-
-_SOLVER_S = 30.0
-"""CPU seconds of placement by the solver, for one workload on one fleet."""
 
 NetworkSource = Callable[[str, str], Network]
 """Gives the network of a name in its form for a chip."""
@@ -108,144 +102,136 @@ class Row:
 
 
 @dataclass(frozen=True)
-class _Way:
-    """How apps can run together: form of the networks, check of residency, whether plans may swap weights."""
+class _Question:
+    """One system, with all weights in place and with plans that may load them in turn."""
 
-    form: str
-    check: Fits
-    swap: bool
+    resident: Instance
+    swapping: Instance
+
+    def of(self, goal: Goal) -> _Question:
+        """Return the question for another objective."""
+        both = (self.resident, self.swapping)
+        resident, swapping = (replace(i, scorer=Scorer(goal, i.scorer.best)) for i in both)
+        return _Question(resident, swapping)
+
+    def ask(self, swap: bool) -> Instance:
+        """Return one of both; True: where plans may load weights in turn."""
+        return self.swapping if swap else self.resident
+
+
+Outcome = tuple[tuple[AppPlan, ...], str, bool, bool]
+"""Plans, why there are none, whether they are proven best, and whether they load weights in turn."""
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The grid of some workloads under one setting; ``budget_s`` is for one search."""
+    """The grid of some workloads; ``budget_s`` is for one search.
+
+    ``progress`` is called with what comes next, and how many of how many parts are done.
+    """
 
     networks: NetworkSource
-    setting: Setting
     budget_s: float
-    progress: Callable[[str], None]
+    progress: Callable[[str, int, int], None]
     workloads: tuple[str, ...] = tuple(WORKLOADS)
 
     def rows(self) -> Iterator[Row]:
         """Yield the results of all cases."""
-        grid = list(product(self.workloads, FLEETS.items()))
-        for number, (workload, (fleet, chips)) in enumerate(grid, 1):
-            self.progress(f"{self.setting.name}, {number} of {len(grid)}: {workload} on {fleet}")
-            names = WORKLOADS[workload]
-            way = self._way(names, chips)
-            for placement in PLACEMENTS:
-                for rate in RATES_OF[placement]:
-                    for goal, name, tie, found in self._case(names, chips, rate, placement, way):
-                        yield Row(workload, fleet, placement, rate, goal, name, tie, *found)
+        checks = {form: quick_check() for form in (SMALL, LARGE)}
+        systems = [(placement, rate) for placement in PLACEMENTS for rate in RATES_OF[placement]]
+        grid = list(product(self.workloads, FLEETS))
+        for number, (workload, fleet) in enumerate(grid):
+            form = self._form(workload, fleet, checks)
+            for step, (placement, rate) in enumerate(systems, number * len(systems)):
+                self.progress(
+                    f"{workload} on {fleet}, {rate:g} kB/s, {placement}", step, len(grid) * len(systems)
+                )
+                case = (workload, fleet, placement, rate)
+                question = form and self._question(*case, form, checks[form])
+                for goal, name, tie, found in self._answers(question or None):
+                    yield Row(*case, goal, name, tie, *found)
 
-    def _way(self, names: Sequence[str], chips: Sequence[str]) -> _Way | None:
-        """Return the first way in which ``exact`` finds a plan: rates of links do not matter for that."""
-        for form in (form for form in (SMALL, LARGE) if form in chips):
-            quick = _quick_check(form)
-            for check, swap in ((quick, False), (_with_solver(quick), False), (quick, True)):
-                way = _Way(form, check, swap)
-                try:
-                    instance = self._instance(names, chips, RATES_KBYTE_S[-1], "neighbour", way)
-                    find_selector("exact")(instance, Budget.of(self.budget_s))
-                except SynergyError as error:
-                    if error.diagnostics[0].rule == "plan-fits-nowhere" or not self.setting.shared:
-                        break
-                    continue
-                return way
+    def _form(self, workload: str, fleet: str, checks: Mapping[str, Fits]) -> str | None:
+        """Return the first form of the networks with which there is a plan, whatever the rate of links."""
+        for form in (form for form in (SMALL, LARGE) if form in FLEETS[fleet]):
+            try:
+                question = self._question(workload, fleet, "neighbour", RATES_KBYTE_S[-1], form, checks[form])
+                found_or_swapping(question.ask, find_selector("exact"), self.budget_s)
+            except SynergyError:
+                continue
+            return form
         return None
 
-    def _instance(
-        self, names: Sequence[str], chips: Sequence[str], rate: float, placement: Placement, way: _Way
-    ) -> Instance:
-        problem = make_problem(names, chips, rate, self.setting, placement, swap=way.swap)
-        used = {name: self.networks(name, way.form) for name in names}
-        return make_instance(problem, used, way.check, "throughput")
+    def _question(
+        self, workload: str, fleet: str, placement: Placement, rate: float, form: str, check: Fits
+    ) -> _Question:
+        names = WORKLOADS[workload]
+        used = {name: self.networks(name, form) for name in names}
+        resident, swapping = (
+            make_problem(names, FLEETS[fleet], rate, placement, swap=swap) for swap in (False, True)
+        )
+        return _Question(
+            make_instance(resident, used, check, "throughput"),
+            make_instance(swapping, used, check, "throughput"),
+        )
 
-    def _case(
-        self,
-        names: Sequence[str],
-        chips: Sequence[str],
-        rate: float,
-        placement: Placement,
-        way: _Way | None,
-    ) -> Iterator[tuple[Goal, str, Tie, tuple[tuple[AppPlan, ...], str, bool, bool]]]:
-        asked: list[tuple[str, Tie, Selector]] = [(name, "best", find_selector(name)) for name in SELECTORS]
-        asked += [(name, "typical", partial(run, tie="typical")) for name, run in TYPICAL.items()]
-        instance = self._instance(names, chips, rate, placement, way) if way else None
+    def _answers(self, question: _Question | None) -> Iterator[tuple[Goal, str, Tie, Outcome]]:
+        others: list[tuple[str, Tie, Selector]] = [
+            (name, "best", find_selector(name)) for name in SELECTORS[1:]
+        ]
+        others += [(name, "typical", partial(run, tie="typical")) for name, run in TYPICAL.items()]
         for goal in GOALS:
-            for name, tie, selector in asked:
-                if instance is None:
-                    yield goal, name, tie, ((), "no plan on these devices", False, False)
-                    continue
-                of_goal = replace(instance, scorer=Scorer(goal, instance.scorer.best))
-                yield goal, name, tie, _selected(of_goal, selector, self.budget_s)
+            asked = question and question.of(goal)
+            yield goal, "exact", "best", _chosen_by_builds(asked, self.budget_s) if asked else _NO_PLAN
+            for name, tie, selector in others:
+                found = _selected(asked.swapping, selector, self.budget_s) if asked else _NO_PLAN
+                yield goal, name, tie, found
 
 
-def _selected(
-    instance: Instance, selector: Selector, budget_s: float
-) -> tuple[tuple[AppPlan, ...], str, bool, bool]:
-    """Return plans, why there are none, whether they are proven best, and whether they need weight swap."""
+_NO_PLAN: Outcome = ((), "no plan on these devices", False, False)
+
+
+def _chosen_by_builds(question: _Question, budget_s: float) -> Outcome:
+    """Return what ``exact`` chooses as builds ask it: with resident weights, or with weights in turn."""
+    try:
+        found = found_or_swapping(question.ask, find_selector("exact"), budget_s)
+    except SynergyError as error:
+        return (), error.diagnostics[-1].message, False, False
+    return found.instance.plans(found.selection.rows), "", found.selection.optimal, found.swaps
+
+
+def _selected(instance: Instance, selector: Selector, budget_s: float) -> Outcome:
+    """Return what another selector chooses; plans that do not fit together as they can run."""
     try:
         selection = selector(instance, Budget.of(budget_s))
     except ConflictError as error:
-        plans = swapped(instance, error.rows)
-        return plans, "" if plans else error.diagnostics[-1].message, False, True
+        running = loading(instance, error.rows)
+        if running is None:
+            return (), error.diagnostics[-1].message, False, True
+        larger, rows = running
+        return larger.plans(rows), "", False, True
     except SynergyError as error:
         return (), error.diagnostics[-1].message, False, False
-    return (selection.grown or instance).plans(selection.rows), "", selection.optimal, False
+    return instance.plans(selection.rows), "", selection.optimal, False
 
 
-def swapped(instance: Instance, rows: Sequence[int]) -> tuple[AppPlan, ...]:
-    """Return plans that do not fit together as they can still run; none if they cannot.
+def quick_check() -> Fits:
+    """Return the check by the quick ways of placement alone, with a memory.
 
-    Where segments do not fit an accelerator together, it loads the weights for every run of each.
+    A grid asks about thousands of sets. Networks are placed one after the other, those with the most weights
+    first; a set that begins as another one did is placed from there on.
     """
-    chosen = [instance.candidate(j, row) for j, row in enumerate(rows)]
-    segments = [segment for candidate in chosen for segment in candidate.segments]
-    crowded = {
-        device
-        for device in {segment.device for segment in segments}
-        if len(parts := [segment for segment in segments if segment.device == device]) > 1
-        and not instance.checks.resident(parts)
-    }
-    loading = [replace(c, swapped=tuple(device in crowded for device in c.devices)) for c in chosen]
-    if instance.checks.reasons(loading):
-        return ()
-    return app_plans([table.model.cost(c) for table, c in zip(instance.tables, loading, strict=True)])
-
-
-@cache
-def _quick_check(form: str) -> Fits:
-    """Return the check by the quick ways of placement, with a memory for the networks of ``form``."""
-    return remembered(_placed_quickly)
-
-
-def _placed_quickly(networks: Sequence[Network], chip: Chip) -> tuple[Diagnostic, ...]:
-    """Return what stands against ``networks`` resident on ``chip``: those with the most weights go first."""
-    problems = tuple(problem for network in networks for problem in check_limits(network, chip))
-    problems = problems or check_together(networks, chip)
-    if problems:
-        return problems
-    largest_first = sorted(networks, key=lambda network: -weight_bytes(network.layers))
-    try:
-        place_resident(largest_first, chip, budget_s=0, most_orders=_ORDERS)
-    except SynergyError as error:
-        return error.diagnostics
-    return ()
-
-
-def _with_solver(quick: Fits) -> Fits:
-    """Return the check by placement as builds do it, with its solver for as long as ``_SOLVER_S`` says."""
-    spent_s = 0.0
+    placed: defaultdict[str, Known] = defaultdict(dict)
 
     def check(networks: Sequence[Network], chip: Chip) -> tuple[Diagnostic, ...]:
-        nonlocal spent_s
-        refusal = quick(networks, chip)
-        if not refusal or spent_s > _SOLVER_S:
-            return refusal
-        started_s = time.process_time()
-        refusal = fits(networks, chip)
-        spent_s += time.process_time() - started_s
-        return refusal
+        problems = tuple(problem for network in networks for problem in check_limits(network, chip))
+        problems = problems or check_together(networks, chip)
+        if problems:
+            return problems
+        largest_first = sorted(networks, key=lambda network: -weight_bytes(network.layers))
+        if place_beside(largest_first, (), chip, most_orders=1, known=placed[chip.name]) is not None:
+            return ()
+        names = ", ".join(network.name for network in largest_first)
+        return (Diagnostic("no-room", f"{names}: no room found in the memories of one {chip.name}"),)
 
     return remembered(check)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 from synergyc.plan.problem import Goal, PlanApp, PlanDevice, PlanLink, PlanProblem
@@ -55,34 +54,18 @@ _SEND_MW, _RECEIVE_MW = 478.5, 201.3
 """ESP8266 at 3.3 V: 145 mA sending (802.11g), 61 mA receiving (Espressif's datasheet)."""
 
 
-@dataclass(frozen=True)
-class Setting:
-    """What is assumed of the runtime: segments that share an accelerator; weight swap and replicas."""
-
-    name: str
-    shared: bool = True
-    wide: bool = False
-
-
-SETTINGS: Mapping[str, Setting] = {
-    "shared": Setting("shared"),
-    "exclusive": Setting("exclusive", shared=False),
-    "wide": Setting("wide", wide=True),
-}
-"""``shared``: weights stay resident, and are swapped only where no plan keeps them so.
-``wide``: plans may always swap weights, and replicate models, as in builds."""
-
-
 def make_problem(
     names: Sequence[str],
     chips: Sequence[str],
     rate_kbyte_s: float,
-    setting: Setting,
     placement: Placement = "neighbour",
     *,
     swap: bool = False,
 ) -> PlanProblem:
-    """Return one app for each name; one radio channel joins all. ``swap``: plans may swap weights."""
+    """Return one app for each name, as builds plan them; one radio channel joins all.
+
+    ``swap``: plans may load weights in turn.
+    """
     count, shift = len(chips), PLACEMENTS[placement]
     devices = tuple(
         PlanDevice(
@@ -94,15 +77,9 @@ def make_problem(
         for i, chip in enumerate(chips)
     )
     link = PlanLink("all", tuple(device.name for device in devices), _radio(), 8 * rate_kbyte_s)
-    replicas = None if setting.wide else 1
-    apps = tuple(PlanApp(name, f"{name}_in", f"{name}_out", replicas=replicas) for name in names)
-    return PlanProblem(
-        devices,
-        (link,) if count > 1 else (),
-        apps,
-        shared_accelerators=setting.shared,
-        weight_swap=swap or setting.wide,
-    )
+    apps = tuple(PlanApp(name, f"{name}_in", f"{name}_out", replicas=None) for name in names)
+    links = (link,) if count > 1 else ()
+    return PlanProblem(devices, links, apps, shared_accelerators=True, weight_swap=swap)
 
 
 def _radio() -> Medium:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from statistics import geometric_mean
 
 from synergyc.pipeline.evaluation import SELECTORS, Row
@@ -32,11 +32,10 @@ _VARIED = (
 )
 
 
-def evaluation_rows(setting: str, rows: Sequence[Row]) -> Iterator[dict[str, object]]:
+def evaluation_rows(rows: Sequence[Row]) -> Iterator[dict[str, object]]:
     """Yield what each selector gave for each case, JSON-ready, with how ``exact`` compares."""
     for row, compared in gains(rows):
         yield {
-            "setting": setting,
             "workload": row.workload,
             "fleet": row.fleet,
             "placement": row.placement,
@@ -57,34 +56,31 @@ def evaluation_rows(setting: str, rows: Sequence[Row]) -> Iterator[dict[str, obj
         }
 
 
-def evaluation_markdown(grids: Mapping[str, Sequence[Row]], *, budget_s: float) -> str:
-    """Return the page of all settings; the first one in full."""
-    first = next(iter(grids))
-    parts = [
-        "# The paper's evaluation, by the cost model",
-        "",
-        f"Made by `synergyc bench paper` with {budget_s:g} s of CPU time for each search. Workloads:",
-        f"{'; '.join(dict.fromkeys(row.workload for row in grids[first]))}.",
-        "[selectors.md](selectors.md) has the definitions, and says why the first line of the sensitivity",
-        "table is the one that is believed. Failed: no plan that can run, although `exact` has one; such",
-        "cases are in no average. Proven: cases in which the search ended within its time.",
-        "",
-    ]
-    for name, rows in grids.items():
-        averages = summary(rows, BELIEVED)
-        parts += [
-            f"## Setting `{name}`",
+def evaluation_markdown(rows: Sequence[Row], *, budget_s: float) -> str:
+    """Return the page."""
+    workloads = "; ".join(dict.fromkeys(row.workload for row in rows))
+    return "\n".join(
+        [
+            "# The paper's evaluation, by the cost model",
             "",
-            markdown_table(("over the seven baselines", "value"), averages.items()),
-            "### Each selector, as believed",
+            f"Made by `synergyc bench paper` with {budget_s:g} s of CPU time for each search. Workloads:",
+            f"{workloads}.",
+            "[selectors.md](selectors.md) has the definitions, and says why the first line of the second",
+            "table is the one that is believed. Failed: no plan that can run, although `exact` has one; such",
+            "cases are in no average. Proven: cases in which the search ended within its time.",
+            "",
+            markdown_table(("over the seven baselines", "value"), summary(rows).items()),
+            "## Each selector, as believed",
             "",
             _comparison(rows),
-            "### What the averages depend on",
+            "## What the averages depend on",
             "",
             markdown_table(_VARIED, _varied(rows)),
+            "## Runs a second",
+            "",
+            _throughputs(rows),
         ]
-    parts += [f"## Runs a second, setting `{first}`", "", _throughputs(grids[first])]
-    return "\n".join(parts)
+    )
 
 
 def _varied(rows: Sequence[Row]) -> Iterator[tuple[object, ...]]:

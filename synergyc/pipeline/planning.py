@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import cast
@@ -23,7 +24,7 @@ from synergyc.plan.selector import PlanResult, choose_or_swap
 from synergyc.plan.timeline import schedule
 from synergyc.plan.types import Plan
 from synergyc.synth.program import Program
-from synergyc.synth.resident import place_resident
+from synergyc.synth.resident import Known, place_resident
 from synergyc.synth.switch import switch_steps
 from synergyc.targets import Chip
 
@@ -41,7 +42,7 @@ def choose_plan(
     """Return the best plan for all apps; ``objective`` None: what the app file says."""
     networks = {model.app: model.network for model in models}
     goal = objective or _objective(system)
-    return choose_or_swap(plan_problem(system), networks, remembered(fits), goal, selector)
+    return choose_or_swap(plan_problem(system), networks, placement_check(), goal, selector)
 
 
 def compare_selectors(
@@ -53,7 +54,7 @@ def compare_selectors(
     """Return what each selector in ``names`` gives: a plan, or the error that says why it has none."""
     found: dict[str, PlanResult | SynergyError] = {}
     networks = {model.app: model.network for model in models}
-    check, goal = remembered(fits), objective or _objective(system)
+    check, goal = placement_check(), objective or _objective(system)
     for name in names:
         try:
             found[name] = choose_or_swap(plan_problem(system), networks, check, goal, name)
@@ -90,8 +91,14 @@ def plan_alternatives(
     """Return the best plan for each set of devices that can still serve an app when others are away."""
     networks = {model.app: model.network for model in models}
     return alternatives(
-        plan_problem(system), networks, remembered(fits), objective or _objective(system), chosen
+        plan_problem(system), networks, placement_check(), objective or _objective(system), chosen
     )
+
+
+def placement_check() -> Fits:
+    """Return the planner's check by placement, with a memory of what was asked and of what was placed."""
+    placed: defaultdict[str, Known] = defaultdict(dict)
+    return remembered(lambda networks, chip: fits(networks, chip, placed[chip.name]))
 
 
 def remembered(check: Fits) -> Fits:
@@ -110,18 +117,21 @@ def remembered(check: Fits) -> Fits:
 def find_front(system: System, models: Sequence[PreparedModel]) -> tuple[PlanResult, ...]:
     """Return the plans between which only a preference can choose."""
     return pareto_front(
-        plan_problem(system), {model.app: model.network for model in models}, remembered(fits)
+        plan_problem(system), {model.app: model.network for model in models}, placement_check()
     )
 
 
-def fits(networks: Sequence[Network], chip: Chip) -> tuple[Diagnostic, ...]:
-    """Return what stands against ``networks`` resident on ``chip``: bounds first, then actual placement."""
+def fits(networks: Sequence[Network], chip: Chip, known: Known | None = None) -> tuple[Diagnostic, ...]:
+    """Return what stands against ``networks`` resident on ``chip``: bounds first, then actual placement.
+
+    ``known`` is what was placed on that kind of chip before.
+    """
     problems = tuple(problem for network in networks for problem in check_limits(network, chip))
     problems = problems or check_together(networks, chip)
     if problems:
         return problems
     try:
-        place_resident(networks, chip, budget_s=_PLACEMENT_BUDGET_S)
+        place_resident(networks, chip, budget_s=_PLACEMENT_BUDGET_S, known=known)
     except SynergyError as error:
         return in_model_terms(error.diagnostics, networks)
     return ()

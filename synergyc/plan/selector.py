@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -14,7 +14,7 @@ from synergyc.plan.checks import MIXED_RESIDENCY, Fits
 from synergyc.plan.goals import Score
 from synergyc.plan.instance import Instance, make_instance
 from synergyc.plan.problem import Objective, PlanApp, PlanProblem, objective_name
-from synergyc.plan.selectors import Budget, Selection, find_selector
+from synergyc.plan.selectors import Budget, Selection, Selector, find_selector
 from synergyc.plan.types import AppPlan, Plan
 
 __all__ = ["ALTERNATIVES", "Fits", "PlanResult", "Rejected", "choose", "choose_or_swap"]
@@ -73,27 +73,39 @@ def choose_or_swap(
     Plans that swap are searched only if segments were refused beside each other: else none can be better.
     Raises SynergyError if swap does not help either; it then says what stands against that.
     """
-    started, budget = time.perf_counter(), Budget.of(time_budget_s)
-    swapping = replace(problem, weight_swap=True)
+    started, select = time.perf_counter(), find_selector(selector)
+    _check_question(problem, networks)
+
+    def ask(swap: bool) -> Instance:
+        return make_instance(replace(problem, weight_swap=swap), networks, fits, objective)
+
+    if problem.weight_swap:
+        return choose(problem, networks, fits, objective, selector, time_budget_s)
+    found = found_or_swapping(ask, select, time_budget_s)
+    return _result(found, selector, started)
+
+
+def found_or_swapping(ask: Callable[[bool], Instance], select: Selector, time_budget_s: float) -> Found:
+    """Return what ``select`` chooses with resident weights or, where that is better, with weights in turn.
+
+    ``ask`` returns the question; True: where plans may load weights in turn.
+    """
+    budget = Budget.of(time_budget_s)
     try:
-        resident = _search(problem, networks, fits, objective, selector, time_budget_s)
+        resident = _search(ask(False), select, time_budget_s)
     except SynergyError as error:
-        if problem.weight_swap or error.diagnostics[0].rule not in _SWAP_MAY_HELP:
+        if error.diagnostics[0].rule not in _SWAP_MAY_HELP:
             raise
-        found = _search(swapping, networks, fits, objective, selector, time_budget_s)
-        return replace(_result(found, selector, started), resident_reasons=error.diagnostics)
-    if problem.weight_swap or not resident.instance.checks.crowded:
-        return _result(resident, selector, started)
-    left_s = max(budget.left_s, time_budget_s / 2)
+        return replace(_search(ask(True), select, time_budget_s), resident_reasons=error.diagnostics)
+    if not resident.instance.checks.crowded:
+        return resident
     try:
-        either = _search(swapping, networks, fits, objective, selector, left_s)
+        either = _search(ask(True), select, max(budget.left_s, time_budget_s / 2))
     except SynergyError:  # no time to find again what is known
-        return _result(resident.unproven, selector, started)
+        return resident.unproven
     if either.score >= resident.score:
-        return _result(resident.bounded_by(either), selector, started)
-    result = _result(either, selector, started)
-    swaps = any(segment.swapped for app in result.plan.apps for segment in app.segments)
-    return replace(result, resident_reasons=(_worse_resident(resident, either),)) if swaps else result
+        return resident.bounded_by(either)
+    return replace(either, resident_reasons=(_worse_resident(resident, either),)) if either.swaps else either
 
 
 _SWAP_MAY_HELP = ("apps-conflict", "no-place-left", "no-plan-in-time", "rate-missed")
@@ -113,17 +125,20 @@ def choose(
     Raises SynergyError if the selector is unknown, a pin lies outside its network, no candidate honours
     what the app file asks, or none fits.
     """
-    started = time.perf_counter()
-    found = _search(problem, networks, fits, objective, selector, time_budget_s)
-    return _result(found, selector, started)
+    started, select = time.perf_counter(), find_selector(selector)
+    _check_question(problem, networks)
+    instance = make_instance(problem, networks, fits, objective)
+    return _result(_search(instance, select, time_budget_s), selector, started)
 
 
 @dataclass(frozen=True)
-class _Found:
+class Found:
     """A question with all candidates that were looked at, and what a selector chose."""
 
     instance: Instance
     selection: Selection
+    resident_reasons: tuple[Diagnostic, ...] = ()
+    """Why no plan that keeps all weights in place was taken, for one that loads them in turn."""
 
     @cached_property
     def score(self) -> Score:
@@ -134,39 +149,40 @@ class _Found:
         return self.instance.scorer.value(self.score[0])
 
     @property
-    def unproven(self) -> _Found:
+    def swaps(self) -> bool:
+        """Whether any accelerator loads weights in turn."""
+        rows = enumerate(self.selection.rows)
+        return any(any(self.instance.candidate(j, row).swapped) for j, row in rows)
+
+    @property
+    def unproven(self) -> Found:
+        """The same choice, with nothing proven."""
         return replace(self, selection=replace(self.selection, bound=None, optimal=False))
 
-    def bounded_by(self, other: _Found) -> _Found:
+    def bounded_by(self, other: Found) -> Found:
         """Return the same choice with what is proven of ``other``, whose candidates include these."""
         bound, optimal = other.selection.bound, other.selection.optimal
         return replace(self, selection=replace(self.selection, bound=bound, optimal=optimal))
 
 
-def _search(
-    problem: PlanProblem,
-    networks: Mapping[str, Network],
-    fits: Fits,
-    objective: Objective,
-    selector: str,
-    time_budget_s: float,
-) -> _Found:
-    select_rows = find_selector(selector)
+def _search(instance: Instance, select: Selector, time_budget_s: float) -> Found:
+    selection = select(instance, Budget.of(time_budget_s))
+    return Found(selection.grown or instance, selection)
+
+
+def _check_question(problem: PlanProblem, networks: Mapping[str, Network]) -> None:
     outside = [item for app in problem.apps for item in _check_pins(app, networks[app.name])]
     if outside:
         raise SynergyError(outside)
-    instance = make_instance(problem, networks, fits, objective)
-    selection = select_rows(instance, Budget.of(time_budget_s))
-    return _Found(selection.grown or instance, selection)
 
 
-def _worse_resident(resident: _Found, chosen: _Found) -> Diagnostic:
+def _worse_resident(resident: Found, chosen: Found) -> Diagnostic:
     goal = objective_name(resident.instance.objective)
     message = f"the best plan found that keeps all weights in place is worse by the objective, {goal}"
     return Diagnostic("resident-worse", message, need=f"{chosen.value:.4g}", have=f"{resident.value:.4g}")
 
 
-def _result(found: _Found, selector: str, started: float) -> PlanResult:
+def _result(found: Found, selector: str, started: float) -> PlanResult:
     instance, selection = found.instance, found.selection
     alternatives, rejected = _neighbours(instance, selection.rows)
     goal = objective_name(instance.objective)
@@ -187,6 +203,7 @@ def _result(found: _Found, selector: str, started: float) -> PlanResult:
             for table in instance.tables
             if table.unlisted and not table.model.app.split
         },
+        resident_reasons=found.resident_reasons,
     )
 
 

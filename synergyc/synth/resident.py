@@ -12,7 +12,7 @@ from dataclasses import replace
 from itertools import islice, permutations
 
 from synergyc.diagnostics import SynergyError
-from synergyc.ir.network import Network
+from synergyc.ir.network import Layer, Network
 from synergyc.synth.geometry import set_bits
 from synergyc.synth.placed import PlacedNetwork, PlacedTensor
 from synergyc.synth.placement import DEFAULT_BUDGET_S, hardware_layers, place, place_together, refuse_weights
@@ -28,26 +28,33 @@ _FIFO_WORDS = 2
 """Size of the input frame, and FIFO control, by quadrant at most."""
 
 
+Known = dict[tuple[tuple[str, tuple[Layer, ...]], ...], PlacedNetwork | None]
+"""Where the last network of a begin of an order lies, beside those before it; None: it finds no room.
+
+Networks are those of one chip, told by their name and layers, and all placed beside the same others.
+"""
+
+
 def place_resident(
     networks: Sequence[Network],
     chip: Chip,
     *,
     budget_s: float = DEFAULT_BUDGET_S,
-    most_orders: int = MOST_ORDERS,
+    known: Known | None = None,
 ) -> tuple[PlacedNetwork, ...]:
     """Return ``networks``, in their order, placed so that all can stay on ``chip`` at once.
 
     Weights and biases of all lie side by side. Where the chip can start at any layer, each network has layer
     registers of its own as long as there are enough; else networks share them, and a switch rewrites those
-    that differ (see ``synth.switch``). First one network is placed after the other, in ``most_orders`` orders
-    unless their weights are proven not to fit; then all at once, if need be by the constraint solver. Raises
-    SynergyError if they do not fit together; the message says whether that is proven or the solver's
-    budget ran out.
+    that differ (see ``synth.switch``). First one network is placed after the other, in ``MOST_ORDERS`` orders
+    unless their weights are proven not to fit; then all at once, if need be by the constraint solver. What is
+    ``known`` of orders that begin alike is not placed again. Raises SynergyError if they do not fit together;
+    the message says whether that is proven or the solver's budget ran out.
     """
     if len(networks) < 2:
         return tuple(place(network, chip, budget_s=budget_s) for network in networks)
-    first, *others = islice(permutations(range(len(networks))), most_orders)
-    known: Known = {}
+    first, *others = islice(permutations(range(len(networks))), MOST_ORDERS)
+    known = {} if known is None else known
     found = _place_in_order(networks, first, chip, known)
     if found is not None:
         return found
@@ -65,22 +72,24 @@ def place_resident(
 
 
 def place_beside(
-    networks: Sequence[Network], there: Sequence[PlacedNetwork], chip: Chip
+    networks: Sequence[Network],
+    there: Sequence[PlacedNetwork],
+    chip: Chip,
+    *,
+    most_orders: int = MOST_ORDERS,
+    known: Known | None = None,
 ) -> tuple[PlacedNetwork, ...] | None:
     """Return ``networks`` placed so that they can stay on ``chip`` beside those that are ``there``.
 
-    None if greedy strategies do not find room; the constraint solver is not asked.
+    They are placed one after the other, in ``most_orders`` orders. None if greedy strategies do not find
+    room; the constraint solver is not asked.
     """
-    known: Known = {}
-    for order in islice(permutations(range(len(networks))), MOST_ORDERS):
+    known = {} if known is None else known
+    for order in islice(permutations(range(len(networks))), most_orders):
         found = _place_in_order(networks, order, chip, known, there)
         if found is not None:
             return found
     return None
-
-
-Known = dict[tuple[int, ...], PlacedNetwork | None]
-"""Where the last network of a begin of an order lies, beside those before it; None: it finds no room."""
 
 
 def _place_in_order(
@@ -92,11 +101,11 @@ def _place_in_order(
 ) -> tuple[PlacedNetwork, ...] | None:
     """Return the networks placed one after the other by greedy strategies; None if one does not fit.
 
-    What is ``known`` of other orders that begin alike is not placed again.
+    What is ``known`` of orders that begin alike is not placed again.
     """
     found: dict[int, PlacedNetwork] = {}
     for place_number, index in enumerate(order, 1):
-        begin = tuple(order[:place_number])
+        begin = tuple((networks[i].name, networks[i].layers) for i in order[:place_number])
         if begin not in known:
             known[begin] = _place_next(networks[index], (*there, *found.values()), chip)
         placed = known[begin]

@@ -9,12 +9,13 @@ import pytest
 
 from synergyc.ir.network import Network
 from synergyc.pipeline import evaluation, evaluation_cases
-from synergyc.pipeline.evaluation import Evaluation, Row, swapped
-from synergyc.pipeline.evaluation_cases import SETTINGS, make_problem
+from synergyc.pipeline.evaluation import Evaluation, Row
+from synergyc.pipeline.evaluation_cases import make_problem
 from synergyc.pipeline.evaluation_compare import BELIEVED, compare, gain, power_mw, sensitivity, summary
 from synergyc.pipeline.evaluation_tables import evaluation_markdown, evaluation_rows
 from synergyc.plan.instance import make_instance
 from synergyc.plan.selectors import BASELINES
+from synergyc.plan.selectors.loading import loading
 from synergyc.plan.types import AppPlan, Prediction
 from synergyc.targets import load_chip
 from tests.plan.instances import at_most_together
@@ -34,7 +35,7 @@ def rows() -> tuple[Row, ...]:
         patch.setattr(evaluation, "WORKLOADS", {"both": ("small", "large")})
         patch.setattr(evaluation, "FLEETS", {"1 MAX78000 + 1 MAX78002": FLEET, "1 MAX78002": FLEET[1:]})
         patch.setattr(evaluation, "RATES_KBYTE_S", (7.0, 1000.0))
-        asked = Evaluation(network, SETTINGS["shared"], 5.0, lambda _: None, ("both",))
+        asked = Evaluation(network, 5.0, lambda *_: None, ("both",))
         return tuple(asked.rows())
 
 
@@ -76,12 +77,12 @@ def test_a_single_device_leaves_no_choice(rows: tuple[Row, ...]) -> None:
 
 
 def test_document_and_page(rows: tuple[Row, ...]) -> None:
-    lines = json.loads(json.dumps(list(evaluation_rows("shared", rows))))
+    lines = json.loads(json.dumps(list(evaluation_rows(rows))))
     assert len(lines) == len(rows)
     found = summary(rows)
     wanted = {"throughput_x", "throughput_x_geomean", "latency_reduction", "power_reduction"}
     assert found.keys() >= wanted | {"exact_over_progressive"}
-    page = evaluation_markdown({"shared": rows}, budget_s=5.0)
+    page = evaluation_markdown(rows, budget_s=5.0)
     for name, _ in sensitivity(rows):
         assert f"| {name} |" in page
 
@@ -108,10 +109,13 @@ def test_gains_by_hand() -> None:
 
 
 def test_plans_that_conflict_load_weights() -> None:
-    problem = make_problem(("small", "large"), FLEET[1:], 7.0, SETTINGS["shared"])
+    problem = make_problem(("small", "large"), FLEET[1:], 7.0, swap=True)
     for layers, loads in ((4, True), (6, False)):
         instance = make_instance(problem, NETWORKS, at_most_together(layers, frozenset()), "throughput")
-        plans = swapped(instance, (0, 0))
+        running = loading(instance, (0, 0))
+        assert running is not None
+        larger, rows = running
+        plans = larger.plans(rows)
         tasks = {term.task for plan in plans for term in plan.predicted.terms}
         assert ("weights" in tasks) is loads
         assert all(segment.swapped is loads for plan in plans for segment in plan.segments)
@@ -119,7 +123,7 @@ def test_plans_that_conflict_load_weights() -> None:
 
 def test_where_apps_sense_and_interact() -> None:
     for placement, shift in evaluation_cases.PLACEMENTS.items():
-        problem = make_problem(("small", "large"), FLEET, 7.0, SETTINGS["shared"], placement)
+        problem = make_problem(("small", "large"), FLEET, 7.0, placement)
         for k, app in enumerate(problem.apps):
             assert app.sensor in problem.devices[k % 2].sensors
             assert app.actuator in problem.devices[(k + shift) % 2].actuators

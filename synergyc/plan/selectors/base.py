@@ -105,8 +105,8 @@ def one_by_one(
 ) -> tuple[int, ...]:
     """Return the plan where each app in turn takes what is best beside those before it.
 
-    ``allowed`` gives the candidates of an app that count, None: all. Raises SynergyError for the first app
-    that finds no place.
+    ``allowed`` gives the candidates of an app that count, None: all. Raises ConflictError for the first app
+    that finds no place: this and the later ones then have what is best for them alone.
     """
     chosen: dict[int, int] = {}
     for j in order:
@@ -116,9 +116,25 @@ def one_by_one(
         rows = ranking(instance.scores(j, chosen), possible)
         row = first_that_fits(instance, j, rows, chosen)
         if row is None:
-            raise no_place_left(instance, j, chosen)
+            raise _conflict(instance, j, chosen, allowed)
         chosen[j] = row
     return tuple(chosen[j] for j in range(len(instance.tables)))
+
+
+def _conflict(
+    instance: Instance, j: int, chosen: Choice, allowed: Callable[[Instance, int], Mask] | None
+) -> SynergyError:
+    """Return the error for app ``j``, which finds no place, with plans of all apps not ``chosen`` alone."""
+    error = no_place_left(instance, j, chosen)
+    rows = dict(chosen)
+    for i in range(len(instance.tables)):
+        if i not in rows:
+            ranked = ranking(instance.scores(i, {}), None if allowed is None else allowed(instance, i))
+            row = first_that_fits(instance, i, ranked, {})
+            if row is None:
+                return error
+            rows[i] = row
+    return ConflictError(error.diagnostics, [rows[i] for i in range(len(rows))])
 
 
 def no_place_left(instance: Instance, j: int, chosen: Choice) -> SynergyError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from heapq import heapify, heappop, heappush
 from itertools import combinations, count, cycle
@@ -14,6 +14,7 @@ from synergyc.plan.instance import Bracket, Choice, Instance
 from synergyc.plan.selectors import baselines
 from synergyc.plan.selectors.base import (
     Budget,
+    ConflictError,
     Selection,
     first_that_fits,
     improved,
@@ -21,6 +22,7 @@ from synergyc.plan.selectors.base import (
     ranking,
 )
 from synergyc.plan.selectors.growth import grown, with_begins
+from synergyc.plan.selectors.loading import loading
 from synergyc.plan.selectors.multipliers import load_bound
 from synergyc.plan.selectors.progressive import progressive
 from synergyc.plan.selectors.reduction import Part, around, by_added, halves, reduced, splits, whole
@@ -144,8 +146,9 @@ def _each_fits_alone(instance: Instance) -> bool:
 
 def _started(instance: Instance, budget: Budget) -> Search:
     """Return a search that has the best plan of the quick selectors, improved; none if they find none."""
+    instance, found = _starts(instance, budget)
     search = Search(instance, budget)
-    starts = sorted({rows: instance.score(rows) for rows in _starts(instance, budget)}.items(), key=_score_of)
+    starts = sorted({rows: instance.score(rows) for rows in found}.items(), key=_score_of)
     for rows, _ in starts[:_IMPROVED]:
         search.offer(rows)
         search.offer(improved(instance, rows, Budget.of(budget.left_s * _START_SHARE)))
@@ -241,16 +244,27 @@ def _score_of(item: tuple[tuple[int, ...], Score]) -> Score:
     return item[1]
 
 
-def _starts(instance: Instance, budget: Budget) -> Iterator[tuple[int, ...]]:
-    for selector in _QUICK:
+def _starts(instance: Instance, budget: Budget) -> tuple[Instance, list[tuple[int, ...]]]:
+    """Return the plans of the quick selectors, and the instance with candidates that only these have.
+
+    Where plans may swap weights, those that do not fit together count as they can run.
+    """
+    found: list[tuple[int, ...]] = []
+
+    def in_turn(instance: Instance, budget: Budget) -> Selection:
+        return Selection(one_by_one(instance, instance.order))
+
+    for selector in (*_QUICK, in_turn):
         try:
-            yield selector(instance, Budget.of(budget.left_s * _START_SHARE)).rows
+            found.append(selector(instance, Budget.of(budget.left_s * _START_SHARE)).rows)
+        except ConflictError as error:
+            running = loading(instance, error.rows) if instance.problem.weight_swap else None
+            if running is not None:
+                instance, rows = running
+                found.append(rows)
         except SynergyError:
             continue
-    try:
-        yield one_by_one(instance, instance.order)
-    except SynergyError:
-        return
+    return instance, found
 
 
 @dataclass

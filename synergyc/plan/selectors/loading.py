@@ -1,0 +1,78 @@
+"""Plans that do not fit together as they can still run: with weights loaded for each run."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from synergyc.plan.columns import ChainCosts
+from synergyc.plan.instance import Instance
+from synergyc.plan.space import Candidate, Chain
+from synergyc.plan.table import CandidateTable, unit_index, with_blocks
+from synergyc.plan.types import Segment
+
+
+def loading(instance: Instance, rows: Sequence[int]) -> tuple[Instance, tuple[int, ...]] | None:
+    """Return plan ``rows`` with weights loaded for each run where segments do not fit their chip together.
+
+    Candidates that the tables do not list are added at their ends. None if such a plan cannot run either:
+    flash is too small, or a deadline is missed.
+    """
+    chosen = [instance.candidate(j, row) for j, row in enumerate(rows)]
+    crowded = _crowded(instance, chosen)
+    wanted = [replace(c, swapped=tuple(device in crowded for device in c.devices)) for c in chosen]
+    if instance.checks.reasons(wanted):
+        return None
+    tables, found = [], []
+    for j, (table, candidate) in enumerate(zip(instance.tables, wanted, strict=True)):
+        row = rows[j] if not any(candidate.swapped) else _row_of(table, candidate)
+        if row is None:
+            row, table = len(table), _added(instance, table, candidate)
+        if row == len(table):
+            return None
+        tables.append(table)
+        found.append(row)
+    return replace(instance, tables=tuple(tables)), tuple(found)
+
+
+def _crowded(instance: Instance, chosen: Sequence[Candidate]) -> set[str]:
+    """Return the devices on which the segments of ``chosen`` do not fit together."""
+    parts: defaultdict[str, list[Segment]] = defaultdict(list)
+    for candidate in chosen:
+        for segment in candidate.segments:
+            parts[segment.device].append(segment)
+    return {
+        device for device, found in parts.items() if len(found) > 1 and not instance.checks.resident(found)
+    }
+
+
+def _chain_of(candidate: Candidate) -> Chain:
+    return Chain(
+        candidate.devices,
+        candidate.sense_device,
+        candidate.interact_device,
+        candidate.swapped,
+        candidate.replicated,
+    )
+
+
+def _row_of(table: CandidateTable, candidate: Candidate) -> int | None:
+    """Return the row of ``candidate``; None if ``table`` does not list it."""
+    chain = _chain_of(candidate)
+    if chain not in table.chain_list:
+        return None
+    rows = np.flatnonzero(table.chain == table.chain_list.index(chain))
+    for i, cut in enumerate(candidate.cuts):
+        rows = rows[table.cuts[rows, i] == cut]
+    return int(rows[0]) if len(rows) else None
+
+
+def _added(instance: Instance, table: CandidateTable, candidate: Candidate) -> CandidateTable:
+    """Return ``table`` with ``candidate`` at its end, if that keeps its deadline."""
+    costs = ChainCosts(table.model, unit_index(instance.problem))
+    boundaries = [0, *(costs.lasts.index(cut) for cut in candidate.cuts), len(costs.lasts) - 1]
+    chain = _chain_of(candidate)
+    return with_blocks(table, [costs.block(chain, np.array([boundaries], dtype=np.intp))], [chain])
