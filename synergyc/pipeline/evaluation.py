@@ -23,6 +23,7 @@ from synergyc.pipeline.evaluation_cases import (
     Placement,
     make_problem,
 )
+from synergyc.pipeline.evaluation_rounds import Rounds
 from synergyc.pipeline.planning import remembered
 from synergyc.plan.checks import Fits
 from synergyc.plan.cost import weight_bytes
@@ -34,11 +35,15 @@ from synergyc.plan.selectors import BASELINES, Budget, Selector, baselines, find
 from synergyc.plan.selectors.base import ConflictError, Selection
 from synergyc.plan.selectors.baselines import Tie
 from synergyc.plan.selectors.loading import loading
+from synergyc.plan.space import Candidate
 from synergyc.plan.types import AppPlan
 from synergyc.synth.resident import Known, place_beside
 from synergyc.targets import Chip
 
 SELECTORS = ("exact", "progressive", *BASELINES, "Neurosurgeon", "DADS")
+
+OVERLAPPING = ("exact", "progressive")
+"""Selectors of systems in which runs overlap: ours, and the paper's."""
 
 TYPICAL: Mapping[str, Callable[..., Selection]] = {
     "MinDev": baselines.min_dev,
@@ -58,7 +63,8 @@ NetworkSource = Callable[[str, str], Network]
 class Row:
     """What one selector gave for one case; ``apps`` is empty where it has no plan that can run.
 
-    ``swaps``: its plans do not fit together, weights are loaded for each run where they do not.
+    ``swaps``: its plans do not fit together, weights are loaded for each run where they do not. ``round_ms``
+    is the latency of one run of every app, all begun together; known where the objective is latency.
     """
 
     workload: str
@@ -72,6 +78,7 @@ class Row:
     reason: str
     optimal: bool
     swaps: bool = False
+    round_ms: float = 0.0
 
     @property
     def case(self) -> tuple[str, str, str, float, Goal]:
@@ -119,8 +126,23 @@ class _Question:
         return self.swapping if swap else self.resident
 
 
-Outcome = tuple[tuple[AppPlan, ...], str, bool, bool]
-"""Plans, why there are none, whether they are proven best, and whether they load weights in turn."""
+@dataclass(frozen=True)
+class _Outcome:
+    """Plans, why there are none, whether they are proven best, and whether they load weights in turn."""
+
+    candidates: tuple[Candidate, ...] = ()
+    apps: tuple[AppPlan, ...] = ()
+    reason: str = ""
+    optimal: bool = False
+    swaps: bool = False
+
+    @staticmethod
+    def of(
+        instance: Instance, rows: Sequence[int], *, optimal: bool = False, swaps: bool = False
+    ) -> _Outcome:
+        """Return the plan ``rows`` of ``instance``."""
+        candidates = tuple(instance.candidate(j, row) for j, row in enumerate(rows))
+        return _Outcome(candidates, instance.plans(rows), "", optimal, swaps)
 
 
 @dataclass(frozen=True)
@@ -147,9 +169,31 @@ class Evaluation:
                     f"{workload} on {fleet}, {rate:g} kB/s, {placement}", step, len(grid) * len(systems)
                 )
                 case = (workload, fleet, placement, rate)
-                question = form and self._question(*case, form, checks[form])
-                for goal, name, tie, found in self._answers(question or None):
-                    yield Row(*case, goal, name, tie, *found)
+                if form is None:
+                    yield from self._no_plan(*case)
+                    continue
+                question = self._question(*case, form, checks[form])
+                rounds = Rounds(question.swapping)
+                for goal, name, tie, found in self._answers(question):
+                    round_ms = _round_ms(rounds, name, found) if goal == "latency" else 0.0
+                    yield Row(
+                        *case,
+                        goal,
+                        name,
+                        tie,
+                        found.apps,
+                        found.reason,
+                        found.optimal,
+                        found.swaps,
+                        round_ms,
+                    )
+
+    def _no_plan(self, workload: str, fleet: str, placement: Placement, rate: float) -> Iterator[Row]:
+        asked: list[tuple[str, Tie]] = [(name, "best") for name in SELECTORS]
+        asked += [(name, "typical") for name in TYPICAL]
+        for goal, (name, tie) in product(GOALS, asked):
+            reason = "no plan on these devices"
+            yield Row(workload, fleet, placement, rate, goal, name, tie, (), reason, optimal=False)
 
     def _form(self, workload: str, fleet: str, checks: Mapping[str, Fits]) -> str | None:
         """Return the first form of the networks with which there is a plan, whatever the rate of links."""
@@ -175,44 +219,47 @@ class Evaluation:
             make_instance(swapping, used, check, "throughput"),
         )
 
-    def _answers(self, question: _Question | None) -> Iterator[tuple[Goal, str, Tie, Outcome]]:
-        others: list[tuple[str, Tie, Selector]] = [
-            (name, "best", find_selector(name)) for name in SELECTORS[1:]
-        ]
+    def _answers(self, question: _Question) -> Iterator[tuple[Goal, str, Tie, _Outcome]]:
+        others: list[tuple[str, Tie, Selector]]
+        others = [(name, "best", find_selector(name)) for name in SELECTORS[1:]]
         others += [(name, "typical", partial(run, tie="typical")) for name, run in TYPICAL.items()]
         for goal in GOALS:
-            asked = question and question.of(goal)
-            yield goal, "exact", "best", _chosen_by_builds(asked, self.budget_s) if asked else _NO_PLAN
+            asked = question.of(goal)
+            yield goal, "exact", "best", _chosen_by_builds(asked, self.budget_s)
             for name, tie, selector in others:
-                found = _selected(asked.swapping, selector, self.budget_s) if asked else _NO_PLAN
-                yield goal, name, tie, found
+                yield goal, name, tie, _selected(asked.swapping, selector, self.budget_s)
 
 
-_NO_PLAN: Outcome = ((), "no plan on these devices", False, False)
+def _round_ms(rounds: Rounds, selector: str, found: _Outcome) -> float:
+    if not found.candidates:
+        return 0.0
+    if selector in OVERLAPPING:
+        return rounds.together_ms(found.candidates)
+    return rounds.one_by_one_ms(found.candidates)
 
 
-def _chosen_by_builds(question: _Question, budget_s: float) -> Outcome:
+def _chosen_by_builds(question: _Question, budget_s: float) -> _Outcome:
     """Return what ``exact`` chooses as builds ask it: with resident weights, or with weights in turn."""
     try:
         found = found_or_swapping(question.ask, find_selector("exact"), budget_s)
     except SynergyError as error:
-        return (), error.diagnostics[-1].message, False, False
-    return found.instance.plans(found.selection.rows), "", found.selection.optimal, found.swaps
+        return _Outcome(reason=error.diagnostics[-1].message)
+    selection = found.selection
+    return _Outcome.of(found.instance, selection.rows, optimal=selection.optimal, swaps=found.swaps)
 
 
-def _selected(instance: Instance, selector: Selector, budget_s: float) -> Outcome:
+def _selected(instance: Instance, selector: Selector, budget_s: float) -> _Outcome:
     """Return what another selector chooses; plans that do not fit together as they can run."""
     try:
         selection = selector(instance, Budget.of(budget_s))
     except ConflictError as error:
         running = loading(instance, error.rows)
         if running is None:
-            return (), error.diagnostics[-1].message, False, True
-        larger, rows = running
-        return larger.plans(rows), "", False, True
+            return _Outcome(reason=error.diagnostics[-1].message, swaps=True)
+        return _Outcome.of(*running, swaps=True)
     except SynergyError as error:
-        return (), error.diagnostics[-1].message, False, False
-    return instance.plans(selection.rows), "", selection.optimal, False
+        return _Outcome(reason=error.diagnostics[-1].message)
+    return _Outcome.of(instance, selection.rows, optimal=selection.optimal)
 
 
 def quick_check() -> Fits:

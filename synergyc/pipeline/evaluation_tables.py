@@ -50,6 +50,7 @@ def evaluation_rows(rows: Sequence[Row]) -> Iterator[dict[str, object]]:
             "throughput_hz": row.throughput_hz,
             "sequential_hz": row.sequential_hz,
             "latency_ms": row.latency_ms,
+            "round_ms": row.round_ms,
             "energy_uj": sum(app.predicted.energy_uj for app in row.apps),
             "exact_against_it": compared,
             "segments": [str(segment) for app in row.apps for segment in app.segments],

@@ -19,8 +19,12 @@ from synergyc.plan.document import plan_document
 from synergyc.plan.instance import make_instance
 from synergyc.plan.problem import PlanApp, PlanProblem
 from synergyc.plan.selector import PlanResult, choose_or_swap
+from synergyc.plan.selectors import BASELINES, Budget, find_selector
+from synergyc.plan.selectors.base import ConflictError
+from synergyc.plan.selectors.loading import loading
 from synergyc.plan.timeline import RUNS
 from synergyc.targets import Chip
+from tests.plan.instances import random_case
 from tests.plan.problems import CHIP, chain, device, wire
 
 NETWORKS = {name: chain(name, (16, 64, 64), side=4) for name in ("a", "b", "c")}
@@ -213,3 +217,43 @@ def test_selectors_that_know_no_swap_say_that_apps_do_not_fit() -> None:
     with pytest.raises(SynergyError) as caught:
         plan_with(1, selector="progressive")
     assert caught.value.diagnostics[0].rule == "no-place-left"
+
+
+def test_plans_that_do_not_fit_together_are_not_better_once_they_load_weights() -> None:
+    """Whatever another selector chooses, as it can run: ``exact`` has it, or a better plan."""
+    compared = longest = 0
+    for seed in range(60):
+        case = random_case(seed)
+        problem = replace(case.problem, shared_accelerators=True, weight_swap=True)
+        try:
+            instance = make_instance(problem, case.networks, case.fits, case.objective)
+            found = find_selector("exact")(instance, Budget.of(60.0))
+        except SynergyError:
+            continue
+        best = (found.grown or instance).score(found.rows)
+        for name in (*BASELINES, "progressive"):
+            try:
+                find_selector(name)(instance, Budget.of(60.0))
+            except ConflictError as error:
+                running = loading(instance, error.rows)
+                if running is not None:
+                    larger, rows = running
+                    candidates = [larger.candidate(j, row) for j, row in enumerate(rows)]
+                    assert not larger.checks.reasons(candidates), (seed, name)
+                    assert larger.score(rows) >= best, (seed, name)
+                    compared += 1
+                    longest = max(longest, *(len(c.swapped) for c in candidates if any(c.swapped)), 0)
+            except SynergyError:
+                continue
+    assert compared > 20
+    assert longest == 3, "chains for which tables list no plans that load weights"
+
+
+def test_replicas_do_not_load_weights() -> None:
+    apps = tuple(PlanApp(name, "imu", "led", replicas=2) for name in ("a", "b"))
+    devices = (device("wrist", ("imu",), ("led",)), device("chest", ("imu",), ("led",)))
+    links = (wire("wrist", "chest"),)
+    problem = PlanProblem(devices, links, apps, shared_accelerators=True, weight_swap=True)
+    instance = make_instance(problem, NETWORKS, at_most(1), "throughput")  # type: ignore[arg-type]
+    replicated = [int(np.flatnonzero(table.segments == 2)[0]) for table in instance.tables]
+    assert loading(instance, replicated) is None

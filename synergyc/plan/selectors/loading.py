@@ -19,12 +19,12 @@ def loading(instance: Instance, rows: Sequence[int]) -> tuple[Instance, tuple[in
     """Return plan ``rows`` with weights loaded for each run where segments do not fit their chip together.
 
     Candidates that the tables do not list are added at their ends. None if such a plan cannot run either:
-    flash is too small, or a deadline is missed.
+    flash is too small, a deadline is missed, or replicas, whose weights stay, are among those segments.
     """
     chosen = [instance.candidate(j, row) for j, row in enumerate(rows)]
     crowded = _crowded(instance, chosen)
     wanted = [replace(c, swapped=tuple(device in crowded for device in c.devices)) for c in chosen]
-    if instance.checks.reasons(wanted):
+    if any(c.replicated and any(c.swapped) for c in wanted) or instance.checks.reasons(wanted):
         return None
     tables, found = [], []
     for j, (table, candidate) in enumerate(zip(instance.tables, wanted, strict=True)):
