@@ -10,7 +10,7 @@ import synergyc
 from synergyc.config import App, System
 from synergyc.firmware.assign import FallbackPlan
 from synergyc.firmware.build import Firmware
-from synergyc.firmware.render import key_symbol
+from synergyc.firmware.names import key_symbol
 from synergyc.firmware.sizing import own_sizes
 from synergyc.firmware.spec import FirmwareSpec
 from synergyc.ir.network import Tensor

@@ -26,7 +26,7 @@ from synergyc.firmware.assign import assign
 from synergyc.firmware.build import build
 from synergyc.firmware.keys import emulation_keys
 from synergyc.firmware.layout import pack_elements
-from synergyc.firmware.render import key_symbol
+from synergyc.firmware.names import key_symbol
 from synergyc.firmware.spec import FirmwareSpec, PlanTasks
 from synergyc.firmware.spec import Wire as Join
 from synergyc.ir.network import Network

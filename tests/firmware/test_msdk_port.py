@@ -19,7 +19,7 @@ from synergyc.firmware.build import build
 from synergyc.firmware.framing import ConsoleLine
 from synergyc.firmware.keys import KEY_BYTES
 from synergyc.firmware.msdk import SDK_VARIABLE, find_sdk
-from synergyc.firmware.render import key_symbol
+from synergyc.firmware.names import key_symbol
 from synergyc.firmware.spec import FirmwareSpec, Port
 from synergyc.ir.types import Array
 from tests.firmware import test_swap as swap
