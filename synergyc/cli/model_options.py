@@ -133,13 +133,17 @@ def request_of(
     layer_bits: tuple[tuple[str, int], ...],
     fit: bool,
     devices: int,
+    *,
+    plans: bool = False,
 ) -> ModelRequest:
-    """Return what the options say."""
+    """Return what the options say; ``plans``: whether the command cuts a model over ``devices``."""
     from synergyc.pipeline.fitting import AUTO
     from synergyc.pipeline.single import ModelRequest
 
     if fit and (layer_bits or bits != "8"):
         raise click.UsageError("--fit chooses the bits: leave out --bits and --layer-bits")
+    if devices > 1 and not (fit or plans):
+        raise click.UsageError("--devices says what --fit may use: it has no effect without it")
     return ModelRequest(
         model,
         input_shape,

@@ -12,7 +12,7 @@ from synergyc.cli.model_options import MODEL_HELP, model_options, refusal_as_jso
 from synergyc.cli.option_types import FiniteRange, OutputFile
 
 if TYPE_CHECKING:
-    from synergyc.ir.graph import GraphInput
+    from synergyc.ir.graph import Graph
     from synergyc.pipeline.training import Labelled
 
 _FILE = click.Path(path_type=Path)
@@ -80,7 +80,7 @@ def command(
         held = None
         if validation_file is not None and validation_labels is not None:
             held = validation_file, validation_labels
-        data, validation = _samples((data_file, labels_file), held, validation_share, seed, made.graph.input)
+        data, validation = _samples((data_file, labels_file), held, validation_share, seed, made.graph)
         schedule = Schedule(epochs, learning_rate, batch, seed)
         found = train(made.calibrated, data, validation, schedule, told)
     write_stored(found.integers, output)
@@ -106,10 +106,10 @@ def command(
 
 
 def _samples(
-    files: tuple[Path, Path], held: tuple[Path, Path] | None, share: float, seed: int, source: GraphInput
+    files: tuple[Path, Path], held: tuple[Path, Path] | None, share: float, seed: int, graph: Graph
 ) -> tuple[Labelled, Labelled]:
     """Return what to train on and what to validate with: files of its own, or a share of the data."""
     from synergyc.pipeline.single import read_labelled
 
-    data = read_labelled(*files, source)
-    return data.split(share, seed) if held is None else (data, read_labelled(*held, source))
+    data = read_labelled(*files, graph)
+    return data.split(share, seed) if held is None else (data, read_labelled(*held, graph))

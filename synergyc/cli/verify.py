@@ -32,7 +32,7 @@ def command(device: str, runs: int, as_json: bool, quiet: bool, **model: Any) ->
     from synergyc.pipeline.verify import verify
 
     with refusal_as_json(as_json), stages(quiet=quiet) as progress:
-        result = verify(request_of(**model), device, runs, progress)
+        result = verify(request_of(**model, plans=True), device, runs, progress)
     click.echo(json.dumps(_document(result), indent=2) if as_json else _summary(result))
     if not result.ok:
         raise SystemExit(1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -65,8 +64,8 @@ def measure(
     network: Network,
     samples: npt.NDArray[np.int8],
     labels: npt.NDArray[np.int64],
-) -> Accuracy | None:
-    """Return the accuracy of one model's forms; None if its output is a single value and so no class.
+) -> Accuracy:
+    """Return the accuracy of one model's forms, whose output is a list of class scores.
 
     Args:
         captured: float, batch normalization in place.
@@ -76,8 +75,6 @@ def measure(
         samples: int8 (N, *source shape), as the sensor delivers them.
         labels: class numbers (N,).
     """
-    if math.prod(network.tensor(network.outputs[0]).shape) < 2:
-        return None
     stages = _Stages(captured, folded, integers, network)
     outputs = [_batched(stage, samples) for stage in stages.outputs()]
     answers = np.stack([answers_of(output) for output in outputs])

@@ -69,7 +69,8 @@ def prepare(app: App, chips: Sequence[Chip]) -> PreparedModel:
         integers = quantized(app, graph, chips)
     network = legalize_for(integers, chips)
     sensed = _sensed(app, graph)
-    labels = None if app.labels is None else read_labels(app.labels, len(sensed))
+    output = network.tensor(network.outputs[0]).shape
+    labels = None if app.labels is None else read_labels(app.labels, len(sensed), output)
     return PreparedModel(app.name, captured.graph, graph, integers, network, sensed, labels)
 
 

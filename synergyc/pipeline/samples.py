@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from synergyc.diagnostics import SynergyError, fail, file_location
+from synergyc.diagnostics import Diagnostic, SynergyError, fail, file_location
 from synergyc.ir.graph import GraphInput
 from synergyc.ir.preparation import LARGEST_BYTE
-from synergyc.ir.types import Array, describe_shape
+from synergyc.ir.types import Array, Shape, describe_shape
 from synergyc.quantize.samples import checked_calibration, quantize_input
 
 
@@ -79,8 +81,11 @@ def read_calibration(path: Path, source: GraphInput) -> Array:
         raise SynergyError(replace(item, location=place) for item in error.diagnostics) from error
 
 
-def read_labels(path: Path, count: int) -> npt.NDArray[np.int64]:
-    """Return the class numbers in ``path``, one for each of ``count`` samples; raises SynergyError."""
+def read_labels(path: Path, count: int, output: Shape) -> npt.NDArray[np.int64]:
+    """Return the class numbers in ``path``, one for each of ``count`` samples; raises SynergyError.
+
+    ``output`` is the shape of the model's output: it must be a list of scores, one for each class.
+    """
     labels = read_array(path)
     if labels.shape != (count,) or not np.issubdtype(labels.dtype, np.integer):
         raise fail(
@@ -90,4 +95,26 @@ def read_labels(path: Path, count: int) -> npt.NDArray[np.int64]:
             need=f"{count} integers",
             have=f"{describe_shape(labels.shape)} of {labels.dtype}",
         )
+    problems = list(label_problems(labels, output))
+    if problems:
+        raise SynergyError(replace(item, location=file_location(path)) for item in problems)
     return labels.astype(np.int64)
+
+
+def label_problems(labels: Array, output: Shape) -> Iterator[Diagnostic]:
+    """Yield what stands against comparing class numbers with an output of the shape ``output``."""
+    classes = max(output)
+    if classes < 2 or classes != math.prod(output):
+        yield Diagnostic(
+            "labels-output",
+            f"labels are class numbers, and the model's output is no list of class scores:"
+            f" its shape is {describe_shape(output)}",
+            hint="leave the labels out",
+        )
+    elif len(labels) and not (labels.min() >= 0 and labels.max() < classes):
+        yield Diagnostic(
+            "labels-range",
+            "labels must be class numbers of the model's outputs",
+            need=f"0 to {classes - 1}",
+            have=f"{labels.min()} to {labels.max()}",
+        )

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from synergyc.config import ModelSource
 from synergyc.diagnostics import Diagnostic, did_you_mean, fail
-from synergyc.ir.graph import Graph, GraphInput
+from synergyc.ir.graph import Graph
 from synergyc.ir.network import Network
 from synergyc.ir.types import Shape
 from synergyc.legalize import legalize, outline, rewrite
@@ -154,19 +154,17 @@ def network_for(model: IntegerModel, board: Board) -> Network:
 def labelled_accuracy(model: IntegerModel, network: Network, samples: Path, labels: Path) -> Accuracy:
     """Return the share of right answers on labelled inputs at each stage; raises SynergyError."""
     sensed = read_samples(samples, model.graph.input)
-    right = read_labels(labels, len(sensed))
-    accuracy = measure(model.captured, model.graph, model.integers, network, sensed, right)
-    if accuracy is None:
-        raise fail("accuracy", "accuracy needs a model with at least two outputs")
-    return accuracy
+    right = read_labels(labels, len(sensed), network.tensor(network.outputs[0]).shape)
+    return measure(model.captured, model.graph, model.integers, network, sensed, right)
 
 
-def read_labelled(samples: Path, labels: Path, source: GraphInput) -> Labelled:
-    """Return inputs, as the network reads them, with their class numbers; raises SynergyError."""
+def read_labelled(samples: Path, labels: Path, graph: Graph) -> Labelled:
+    """Return inputs, as ``graph`` reads them, with their class numbers; raises SynergyError."""
     from synergyc.pipeline.training import Labelled
 
-    sensed = read_samples(samples, source)
-    return Labelled(source.prepared(sensed), read_labels(labels, len(sensed)))
+    sensed = read_samples(samples, graph.input)
+    right = read_labels(labels, len(sensed), graph.node(graph.output).shape)
+    return Labelled(graph.input.prepared(sensed), right)
 
 
 def random_inputs(shape: Shape, count: int, seed: int) -> npt.NDArray[np.int8]:

@@ -21,6 +21,7 @@ from synergyc.ir.graph import Graph
 from synergyc.ir.types import Array
 from synergyc.legalize import rewrite
 from synergyc.pipeline.accuracy import BATCH
+from synergyc.pipeline.samples import label_problems
 from synergyc.quantize import Calibrated, calibrate, real_input
 from synergyc.quantize.calibrate import float_values
 from synergyc.quantize.qat import QuantizedModel
@@ -128,17 +129,8 @@ def train(
 
 
 def _check(graph: Graph, *parts: Labelled) -> None:
-    classes = math.prod(graph.node(graph.output).shape)
-    problems = [
-        Diagnostic(
-            "labels-range",
-            "labels must be class numbers of the model's outputs",
-            need=f"0 to {classes - 1}",
-            have=f"{part.labels.min()} to {part.labels.max()}",
-        )
-        for part in parts
-        if len(part.labels) and not (part.labels.min() >= 0 and part.labels.max() < classes)
-    ]
+    output = graph.node(graph.output).shape
+    problems = [problem for part in parts for problem in label_problems(part.labels, output)]
     problems += [
         Diagnostic("training-data", "there must be samples to train on and to validate with")
         for part in parts

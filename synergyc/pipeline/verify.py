@@ -7,32 +7,26 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib.util import find_spec
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 
 from synergyc import reference
-from synergyc.config import App, Device, Interact, Link, Sense, System
-from synergyc.diagnostics import SynergyError
 from synergyc.ir.network import Network
 from synergyc.ir.types import Array
 from synergyc.manifest import MANIFEST_NAME
 from synergyc.pipeline.build import compile_all, synthesize, write_app_files
 from synergyc.pipeline.firmware_specs import firmware_specs
 from synergyc.pipeline.models import PreparedModel
-from synergyc.pipeline.planning import choose_plan, fits
 from synergyc.pipeline.record import record_build
+from synergyc.pipeline.row import APP, plan_in_row, row
 from synergyc.pipeline.run import RunOptions, run
 from synergyc.pipeline.single import ModelRequest, board_of, network_for, quantize_model, random_inputs
 from synergyc.plan.types import AppPlan
 from synergyc.report.outcome import RunOutcome
-from synergyc.targets import Board, load_chip
+from synergyc.targets import Board
 from synergyc.toolchain import find_cross_compiler
 
-_APP = "model"
-_DEVICE = "device"
-_MEDIUM = "uart"
 _RUN_LIMIT_S = 5.0
 """Virtual time of one run without its result: far above any inference and its hand-offs."""
 
@@ -73,18 +67,14 @@ def verify(request: ModelRequest, device: str, runs: int, progress: Callable[[st
     progress("capture and quantize")
     model = quantize_model(request, board)
     network = network_for(model, board)
-    if request.devices == 1:
-        problems = fits((network,), load_chip(board.chip))
-        if problems:
-            raise SynergyError(problems)
     sensed = random_inputs(model.graph.input.source_shape, runs, seed=1)
     if model.graph.input.reads_bytes:
         sensed = sensed.view(np.uint8) ^ 0x80  # the same values, 128 higher
-    prepared = PreparedModel(_APP, model.captured, model.graph, model.integers, network, sensed)
-    system = _system(request, board)
-    result = choose_plan(system, [prepared])
+    prepared = PreparedModel(APP, model.captured, model.graph, model.integers, network, sensed)
+    system = row(request, board)
+    result = plan_in_row(system, prepared, board)
     plan = result.plan
-    models = {_APP: prepared}
+    models = {APP: prepared}
     programs = synthesize(system, models, plan, progress)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -124,16 +114,3 @@ def _limit_s(network: Network, board: Board, runs: int) -> float:
     """Return the virtual time that so many runs may take: most of it goes into printing results."""
     characters = 4 * sum(network.tensor(name).size_bytes for name in network.outputs)
     return runs * (_RUN_LIMIT_S + 10 * characters / board.console_rate_bd)
-
-
-def _system(request: ModelRequest, board: Board) -> System:
-    """Return devices in a row: the first replays samples, any may report results on its console."""
-    names = [_DEVICE, *(f"{_DEVICE}{number}" for number in range(2, request.devices + 1))]
-    app = App(
-        name=_APP,
-        sense=Sense("replay", _DEVICE),
-        model=request.source,
-        interact=Interact("console", _DEVICE if request.devices == 1 else None),
-    )
-    devices = tuple(Device(name, board.name, ("replay",), ("console",)) for name in names)
-    return System(devices, (app,), tuple(Link(pair, _MEDIUM) for pair in pairwise(names)))

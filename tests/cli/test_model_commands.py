@@ -32,6 +32,23 @@ class Small(nn.Module):
 """
 
 
+WIDE = """
+import torch
+from torch import nn
+
+class Wide(nn.Module):
+    def __init__(self):
+        super().__init__()
+        sizes = ((64, 256), (256, 96), (96, 160))
+        self.layers = nn.ModuleList(nn.Conv2d(a, b, 3, padding=1) for a, b in sizes)
+
+    def forward(self, x):
+        for layer in self.layers:
+            x = torch.relu(layer(x))
+        return x
+"""
+
+
 @pytest.fixture
 def small(tmp_path: Path) -> str:
     """A model file with one class, reading 2x8x8."""
@@ -141,3 +158,21 @@ def test_a_name_that_is_given_twice_is_wrong_usage(small: str, pair: tuple[str, 
     )
     assert result.returncode == 2
     assert f"{option} {first.split('=')[0]} is given 2 times" in result.stderr
+
+
+def test_check_cuts_over_devices_in_a_row(small: str) -> None:
+    """147,456 + 221,184 + 138,240 bytes of weights: one MAX78000 has 442,368 (user guide), two have room."""
+    wide = Path(small.rpartition(":")[0]).with_name("wide.py")
+    wide.write_text(WIDE)
+    arguments = (f"{wide}:Wide", "--input", "64,4,4", "--device", "MAX78000")
+    (reason,) = document("check", *arguments, status=1)["reasons"]
+    assert "--devices" in reason["hint"] or "more devices" in reason["hint"]
+    found = document("check", *arguments, "--devices", "2")
+    assert [part["device"] for part in found["segments"]] == ["device", "device2"]
+    assert found["segments"][0]["last_layer"] + 1 == found["segments"][1]["first_layer"]
+
+
+def test_devices_that_change_nothing_are_wrong_usage(small: str) -> None:
+    result = synergyc("show", small, "--input", "2,8,8", "--devices", "2")
+    assert result.returncode == 2
+    assert "--fit" in result.stderr

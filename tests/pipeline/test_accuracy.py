@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from synergyc.frontend import capture
+from synergyc.diagnostics import SynergyError
 from synergyc.ir.graph import Convolution, Graph
 from synergyc.ir.network import Network
-from synergyc.ir.types import frozen_array
+from synergyc.ir.types import Shape, frozen_array
 from synergyc.legalize import legalize
 from synergyc.pipeline.accuracy import Accuracy, measure
+from synergyc.pipeline.samples import read_labels
 from synergyc.quantize import calibrate, real_input
 from synergyc.targets import load_chip
 from tests.pipeline import small
@@ -30,9 +32,7 @@ def network(graph: Graph) -> Network:
 
 
 def measured(folded: Graph, graph: Graph, layers: Network) -> Accuracy:
-    found = measure(small.captured(), folded, graph, layers, SAMPLES, LABELS)
-    assert found is not None
-    return found
+    return measure(small.captured(), folded, graph, layers, SAMPLES, LABELS)
 
 
 def test_stages_are_those_of_torch_and_of_the_integers() -> None:
@@ -78,12 +78,21 @@ def test_a_wrong_weight_in_a_layer_is_found_and_counted() -> None:
     assert difference.answers == int((found.answers[2] != found.answers[3]).sum())
 
 
-def test_a_single_value_is_no_class() -> None:
-    torch.manual_seed(0)
-    captured = capture(torch.nn.Linear(4, 1), (4,), "net")
-    inputs = np.zeros((3, 4), np.int8)
-    graph = calibrate(captured, np.random.default_rng(0).uniform(-1, 1, (8, 4)), 8).integers
-    assert measure(captured, captured, graph, network(graph), inputs, np.zeros(3, np.int64)) is None
+@pytest.mark.parametrize("output", [(1,), (1, 1, 1), (2, 8, 8), (4, 4)])
+def test_values_and_maps_are_no_class_scores(output: Shape, tmp_path: Path) -> None:
+    np.save(tmp_path / "labels.npy", np.zeros(3, np.int64))
+    with pytest.raises(SynergyError) as caught:
+        read_labels(tmp_path / "labels.npy", 3, output)
+    (problem,) = caught.value.diagnostics
+    assert (problem.rule, str(problem.location)) == ("labels-output", str(tmp_path / "labels.npy"))
+
+
+def test_labels_count_the_scores(tmp_path: Path) -> None:
+    np.save(tmp_path / "labels.npy", np.array([0, 5, 2]))
+    for output in ((6,), (6, 1, 1)):
+        assert list(read_labels(tmp_path / "labels.npy", 3, output)) == [0, 5, 2]
+    with pytest.raises(SynergyError, match="labels-range"):
+        read_labels(tmp_path / "labels.npy", 3, (5,))
 
 
 @pytest.mark.parametrize("bits", [8, 4, 2, 1])
