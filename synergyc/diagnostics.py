@@ -10,6 +10,7 @@ import difflib
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -45,11 +46,11 @@ class Diagnostic:
     have: str | None = None
     hint: str | None = None
 
-    def render(self) -> str:
+    def render(self, severity: Literal["error", "warning"] = "error") -> str:
         """Return the text form: place, message, then need/have and hint on lines of their own."""
         place = f"{self.location}: " if self.location else ""
         layer = f"layer {self.layer!r}: " if self.layer else ""
-        lines = [f"{place}error: {layer}{self.message} [{self.rule}]"]
+        lines = [f"{place}{severity}: {layer}{self.message} [{self.rule}]"]
         if self.need is not None or self.have is not None:
             lines.append(f"  need: {self.need or '-'}  have: {self.have or '-'}")
         if self.hint:

@@ -9,6 +9,7 @@ import click
 
 from synergyc.cli.objective import objective_option
 from synergyc.cli.progress import stages
+from synergyc.cli.refusals import warn
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,6 +70,7 @@ def command(
     options = BuildOptions(objective, selector, EngineChoice(engine), self_test, Port(port))
     with stages(quiet=quiet) as progress:
         manifest = build(app_file, output, options, progress)
+    warn(item.diagnostic for item in manifest.warnings)
     click.echo(manifest.to_text() if as_json else _summary(manifest, output), nl=False)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from synergyc.cli.option_types import FiniteRange
+from synergyc.cli.refusals import warn
 from synergyc.diagnostics import SynergyError, fail, file_location
 
 if TYPE_CHECKING:
@@ -165,8 +166,7 @@ def _show_comparison(report: KatReport, comparison: Comparison | None) -> bool:
 
 
 def _show_verdict(report: KatReport) -> None:
-    for item in report.warnings:
-        click.echo(item.render().replace("error:", "warning:", 1), err=True)
+    warn(report.warnings)
     for item in report.diagnostics:
         click.echo(item.render(), err=True)
     click.echo(

@@ -13,6 +13,7 @@ import click
 from synergyc.cli.console import table_console
 from synergyc.cli.objective import objective_option
 from synergyc.cli.progress import stages
+from synergyc.cli.refusals import warn
 
 if TYPE_CHECKING:
     from synergyc.diagnostics import SynergyError
@@ -86,6 +87,7 @@ def command(
         if availability:
             progress("plan for absent devices")
             alternatives = planning.plan_alternatives(system, prepared, result.plan, objective)
+    warn(result.warnings)
     extras = _Extras(outcomes, front, alternatives)
     if as_json:
         click.echo(json.dumps(_document(result, extras), indent=2))

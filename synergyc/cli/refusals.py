@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -27,6 +27,12 @@ def show(diagnostics: Sequence[Diagnostic]) -> None:
             click.echo(item.render(), err=True)
     if len(diagnostics) > 1:
         click.echo(f"{len(diagnostics)} errors", err=True)
+
+
+def warn(diagnostics: Iterable[Diagnostic]) -> None:
+    """Print what is wrong although the job was done to standard error."""
+    for item in diagnostics:
+        click.echo(item.render("warning"), err=True)
 
 
 def _table(diagnostics: Sequence[Diagnostic]) -> None:

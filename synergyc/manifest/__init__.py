@@ -38,6 +38,7 @@ from synergyc.manifest.records import (
     SwitchRecord,
     TensorRecord,
     TermRecord,
+    WarningRecord,
 )
 
 __all__ = [
@@ -63,6 +64,7 @@ __all__ = [
     "SwitchRecord",
     "TensorRecord",
     "TermRecord",
+    "WarningRecord",
     "checked_bytes",
     "device_keys",
     "find_device",

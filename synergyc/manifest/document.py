@@ -20,6 +20,7 @@ from synergyc.manifest.records import (
     Record,
     RejectedRecord,
     SecuredRecord,
+    WarningRecord,
 )
 
 
@@ -44,6 +45,7 @@ class Manifest(Record):
     rejected: tuple[RejectedRecord, ...] = ()
     not_resident: tuple[str, ...] = ()
     """Why not all weights stay in place, for a plan that loads them in turn."""
+    warnings: tuple[WarningRecord, ...] = ()
     alternatives: tuple[AlternativeRecord, ...] = ()
     image_plans: tuple[ImagePlanRecord, ...] = ()
     """The plans that the images change between as devices come and go; empty if they hold one."""

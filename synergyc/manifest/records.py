@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from synergyc.diagnostics import Diagnostic
+
 
 class Record(BaseModel):
     """What all records have in common: they cannot be changed, and hold nothing that is not listed."""
@@ -258,3 +260,18 @@ class RejectedRecord(Record):
     reason: str
     need: str | None
     have: str | None
+
+
+class WarningRecord(Record):
+    """What the plan's schedule does not keep, in the form of a diagnostic."""
+
+    rule: str
+    message: str
+    need: str | None
+    have: str | None
+    hint: str | None
+
+    @property
+    def diagnostic(self) -> Diagnostic:
+        """The diagnostic that it records; places in the app file are not part of a build."""
+        return Diagnostic(self.rule, self.message, need=self.need, have=self.have, hint=self.hint)

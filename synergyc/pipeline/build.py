@@ -25,9 +25,11 @@ from synergyc.pipeline.fallbacks import choose_fallbacks
 from synergyc.pipeline.firmware_specs import firmware_specs
 from synergyc.pipeline.models import PreparedModel, prepare
 from synergyc.pipeline.planning import choose_plan, plan_alternatives, schedule_programs, segment_network
+from synergyc.pipeline.problem import plan_problem
 from synergyc.pipeline.record import input_layout, output_layout, record_build
 from synergyc.pipeline.selftest import with_known_answers
 from synergyc.pipeline.staging import check_output, earlier_files, staging
+from synergyc.plan.deadlines import late_results
 from synergyc.plan.problem import Objective
 from synergyc.plan.selector import PlanResult
 from synergyc.plan.selectors import find_selector
@@ -82,7 +84,7 @@ def build_system(
     generate = generator(options.synth, progress)
     programs = synthesize(system, models, result.plan, progress, generate)
     plan = schedule_programs(system, list(models.values()), result.plan, programs)
-    result = replace(result, plan=plan)
+    result = replace(result, plan=plan, warnings=late_results(plan_problem(system).apps, plan.apps))
     with staging(output, replaced) as folder:
         progress("plan for absent devices")
         others = plan_alternatives(system, list(models.values()), result.plan, options.objective)

@@ -35,6 +35,7 @@ from synergyc.manifest import (
     SwitchRecord,
     TensorRecord,
     TermRecord,
+    WarningRecord,
     record_file,
 )
 from synergyc.pipeline.accuracy import Accuracy
@@ -77,6 +78,12 @@ def record_build(
         runners_up=tuple(_placements(other.apps) for other in result.alternatives),
         rejected=tuple(_rejected(item) for item in result.rejected[:_REJECTED]),
         not_resident=tuple(reason.message for reason in result.resident_reasons),
+        warnings=tuple(
+            WarningRecord(
+                rule=item.rule, message=item.message, need=item.need, have=item.have, hint=item.hint
+            )
+            for item in result.warnings
+        ),
         alternatives=tuple(_alternative(item) for item in fallbacks.taken),
         image_plans=tuple(_image_plans(system, FallbackPlan(plan, programs), fallbacks.plans)),
         files=tuple(sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())),

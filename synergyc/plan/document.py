@@ -28,6 +28,7 @@ def plan_document(result: PlanResult) -> dict[str, object]:
         "units": dict(result.plan.schedule.busy) if result.plan.schedule else {},
         "longest_chain": dict(result.longest_chain),
         "not_resident": [reason.to_json() for reason in result.resident_reasons],
+        "warnings": [warning.to_json() for warning in result.warnings],
         "alternatives": [
             {"plan": _plan(plan), "predicted": _predictions(plan.apps)} for plan in result.alternatives
         ],

@@ -11,6 +11,7 @@ from functools import cached_property
 from synergyc.diagnostics import Diagnostic, SynergyError
 from synergyc.ir.network import Network
 from synergyc.plan.checks import MIXED_RESIDENCY, Fits
+from synergyc.plan.deadlines import late_results
 from synergyc.plan.goals import Score
 from synergyc.plan.instance import Instance, make_instance
 from synergyc.plan.problem import Objective, PlanApp, PlanProblem, objective_name
@@ -57,6 +58,8 @@ class PlanResult:
     longest_chain: Mapping[str, int] = field(default_factory=dict)
     resident_reasons: tuple[Diagnostic, ...] = ()
     """Why no plan that keeps all weights in place was taken, for one that loads them in turn."""
+    warnings: tuple[Diagnostic, ...] = ()
+    """What the plan's schedule does not keep."""
 
 
 def choose_or_swap(
@@ -204,6 +207,7 @@ def _result(found: Found, selector: str, started: float) -> PlanResult:
             if table.unlisted and not table.model.app.split
         },
         resident_reasons=found.resident_reasons,
+        warnings=late_results(instance.problem.apps, apps),
     )
 
 
