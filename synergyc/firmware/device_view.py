@@ -74,7 +74,7 @@ def device_values(spec: FirmwareSpec) -> dict[str, Any]:
         "host_payload_bytes": sizing.host_payload_bytes(spec),
         "set_runs": load_runtime().set_runs,
         "frame_seal_bytes": sizing.seal_bytes(spec),
-        "stack_bytes": sizing.STACK_BYTES,
+        "stack_bytes": load_runtime().stack_bytes,
     }
     for plan in spec.plans:
         _check_names("queue", [queue.name for queue in plan.queues])

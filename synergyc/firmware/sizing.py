@@ -11,22 +11,14 @@ from synergyc.firmware.tail_view import scratch_values
 from synergyc.targets import load_runtime, transfer_us
 from synergyc.toolchain import Sizes
 
-STACK_BYTES = 2560
-"""More than twice the deepest use that was measured (see docs/firmware.md)."""
-
-_OTHER_RAM_BYTES = 2048
-"""Everything else in RAM: decoders, link and task states, console (measured: under 1.5 KiB)."""
-
 _PLAN_RAM_BYTES = 768
-"""The same of each further plan."""
+"""What each further plan takes of RAM beside tensors."""
 
 SETTLE_US = 100_000
 """For so long a device must be away, after it counts as lost, before another plan comes into force."""
 RETURN_US = 500_000
 """For so long it must be back: the plan without it serves meanwhile."""
 
-_CONSOLE_OUT_BYTES = 1024
-_CONSOLE_IN_BYTES = 256
 _SMALLEST_RING_BYTES = 512
 _FRAMES_OUT = 2
 """Full frames that a sending buffer holds, besides answers: the main loop may be away for one."""
@@ -91,10 +83,10 @@ class Rings:
 
 def rings(spec: FirmwareSpec) -> tuple[Rings, ...]:
     """Return the buffers of each UART in the order of ``uarts``."""
-    in_bytes = _CONSOLE_IN_BYTES
+    in_bytes = load_runtime().console_in_bytes
     if host_payload_bytes(spec):  # one piece is under way at a time
         in_bytes = _power_of_two(encoded_bytes(host_payload_bytes(spec)))
-    console = Rings(_CONSOLE_OUT_BYTES, in_bytes)
+    console = Rings(load_runtime().console_ring_bytes, in_bytes)
     return (console, *(_link_rings(spec, uart) for uart in uarts(spec)[1:]))
 
 
@@ -172,7 +164,8 @@ def queue_room_bytes(spec: FirmwareSpec, plans: int = 1) -> int:
     """Return the RAM that is left to tensors on a device whose image holds so many plans."""
     buffers = sum(ring.out_bytes + ring.in_bytes for ring in rings(spec))
     buffers += 4 * sum(sum(scratch_values(task.stages)) for task in spec.all_tails)
-    other_bytes = STACK_BYTES + _OTHER_RAM_BYTES + (plans - 1) * _PLAN_RAM_BYTES
+    runtime = load_runtime()
+    other_bytes = runtime.stack_bytes + runtime.other_ram_bytes + (plans - 1) * _PLAN_RAM_BYTES
     return spec.chip.sram.size_bytes - other_bytes - buffers
 
 

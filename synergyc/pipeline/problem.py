@@ -15,6 +15,7 @@ def plan_problem(system: System) -> PlanProblem:
         apps=tuple(_app(app, system) for app in system.apps),
         shared_accelerators=True,
         multi_tensor_cuts=True,
+        device_memories=True,
         battery_h=system.battery_h,
     )
 

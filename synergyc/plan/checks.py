@@ -1,4 +1,7 @@
-"""Whether segments fit their chips, alone and beside each other: every question is asked once."""
+"""Whether segments fit their chips, alone and beside each other, and plans their devices.
+
+What is asked again is known.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +12,11 @@ from functools import cached_property
 
 from synergyc.diagnostics import Diagnostic
 from synergyc.ir.network import Network
-from synergyc.plan.cost import weight_bytes
-from synergyc.plan.layout import travel_bytes
+from synergyc.plan.memory import Memories
 from synergyc.plan.problem import PlanProblem
 from synergyc.plan.space import Candidate
 from synergyc.plan.types import Segment
-from synergyc.targets import Chip, load_runtime
+from synergyc.targets import Chip
 
 Fits = Callable[[Sequence[Network], Chip], tuple[Diagnostic, ...]]
 """Tells what stands against segments that are resident together on a chip; nothing if they fit.
@@ -36,10 +38,14 @@ class Checks:
     networks: Mapping[str, Network]
     fits: Fits
     _said: dict[tuple[str, tuple[Part, ...]], tuple[Diagnostic, ...]] = field(default_factory=dict)
+    _alone: dict[Candidate, bool] = field(default_factory=dict)
 
     def alone(self, candidate: Candidate) -> bool:
-        """Return whether each segment fits a chip of its own."""
-        return not any(self._ask(segment.device, (segment,)) for segment in candidate.segments)
+        """Return whether each segment fits a chip of its own, and devices have room for the rest."""
+        if candidate not in self._alone:
+            fits = not any(self._ask(segment.device, (segment,)) for segment in candidate.segments)
+            self._alone[candidate] = fits and self.have_room([candidate])
+        return self._alone[candidate]
 
     def segment_fits(self, app: str, device: str, first: int, last: int) -> bool:
         """Return whether layers ``first`` to ``last`` of ``app`` fit a chip of their own."""
@@ -52,9 +58,11 @@ class Checks:
             return False
         if not all(self.alone(candidate) for candidate in candidates):
             return False
-        if any(self._beside(device, parts) for device, parts in by_device.items()):
-            return False
-        return not any(self._in_flash(device, parts, candidates) for device, parts in by_device.items())
+        return not any(self._beside(device, parts) for device, parts in by_device.items())
+
+    def have_room(self, candidates: Sequence[Candidate]) -> bool:
+        """Return whether flash and RAM of all devices have room for ``candidates`` at once."""
+        return self._memories.hold(candidates)
 
     @property
     def crowded(self) -> bool:
@@ -73,8 +81,8 @@ class Checks:
             if len(parts) > 1 and not self.problem.shared_accelerators:
                 found.append(_shared_accelerator(device, parts))
             elif len(parts) > 1 and not any(self._ask(device, (part,)) for part in parts):
-                found += self._beside(device, parts) or self._in_flash(device, parts, candidates)
-        return tuple(found)
+                found += self._beside(device, parts)
+        return (*found, *self._memories.reasons(candidates))
 
     def _beside(self, device: str, parts: Sequence[Segment]) -> tuple[Diagnostic, ...]:
         """Return what stands against segments that fit alone, on one accelerator."""
@@ -87,37 +95,16 @@ class Checks:
             return (Diagnostic(MIXED_RESIDENCY, message),)
         return self._ask(device, parts)
 
-    def _in_flash(
-        self, device: str, parts: Sequence[Segment], candidates: Sequence[Candidate]
-    ) -> tuple[Diagnostic, ...]:
-        """Return what stands against ``parts`` in flash, from which weights that are swapped are loaded.
-
-        Beside the weights there are a sample of each app that ``device`` senses, and code.
-        """
-        if len(parts) < 2 or not all(part.swapped for part in parts):
-            return ()
-        chip = self.problem.device(device).chip
-        size_bytes = sum(
-            weight_bytes(self.networks[part.app].layers[part.first : part.last + 1]) for part in parts
-        )
-        for candidate in candidates:
-            if candidate.sense_device == device:
-                inputs = self.networks[candidate.app].inputs
-                size_bytes += sum(travel_bytes(tensor, chip.cnn) for tensor in inputs)
-        limit_bytes = chip.flash.size_bytes - load_runtime().flash_reserve_bytes
-        if size_bytes <= limit_bytes:
-            return ()
-        names = ", ".join(part.name for part in parts)
-        message = f"device {device!r}: weights of {names} and samples must fit its flash, beside code"
-        need, have = f"{size_bytes:,} bytes", f"{limit_bytes:,} bytes"
-        return (Diagnostic("flash-weights", message, need=need, have=have),)
-
     def _by_device(self, candidates: Sequence[Candidate]) -> dict[str, list[Segment]]:
         found: defaultdict[str, list[Segment]] = defaultdict(list)
         for candidate in candidates:
             for segment in candidate.segments:
                 found[segment.device].append(segment)
         return found
+
+    @cached_property
+    def _memories(self) -> Memories:
+        return Memories(self.problem, self.networks)
 
     @cached_property
     def _order(self) -> Mapping[str, int]:

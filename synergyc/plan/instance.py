@@ -240,23 +240,25 @@ class Instance:
         return tuple(float(value) for value in self.scores(last, chosen)[rows[last]])
 
     def admits(self, chosen: Choice, j: int, row: int) -> bool:
-        """Return whether candidate ``row`` of ``j`` fits its chips beside ``chosen``.
+        """Return whether candidate ``row`` of ``j`` fits its chips and devices beside ``chosen``.
 
         Chains that are only begun take no room.
         """
         if self.tables[j].begun[row]:
             return True
-        if not self.checks.alone(self.candidate(j, row)):
+        own = self.candidate(j, row)
+        if not self.checks.alone(own):
             return False
-        room = self.tables[j].room[row]
-        beside = [
+        devices, places = self.tables[j].mask[row], self.tables[j].places(row)
+        near = [
             i
             for i, other in chosen.items()
-            if self.tables[i].room[other] & room and not self.tables[i].begun[other]
+            if not (self.tables[i].begun[other] or places.isdisjoint(self.tables[i].places(other)))
         ]
-        if not beside:
-            return True
-        return self.checks.together([self.candidate(j, row), *(self.candidate(i, chosen[i]) for i in beside)])
+        beside = [self.candidate(i, chosen[i]) for i in near if self.tables[i].mask[chosen[i]] & devices]
+        if beside and not self.checks.together([own, *beside]):
+            return False
+        return not near or self.checks.have_room([own, *(self.candidate(i, chosen[i]) for i in near)])
 
     def plans(self, rows: Sequence[int]) -> tuple[AppPlan, ...]:
         """Return the plans of all apps, with predictions by the cost model, without residency sets."""

@@ -37,6 +37,15 @@ def travel_bytes(tensor: Tensor, cnn: Cnn) -> int:
     return math.prod(tensor.shape[1:]) * words_per_pixel * WORD_BYTES
 
 
+def least_input_bytes(tensor: Tensor, cnn: Cnn) -> int:
+    """Return the bytes of a network's input at least: it may lie by channels, four pixels in a word."""
+    usual_bytes = travel_bytes(tensor, cnn)
+    if tensor.shape[0] > cnn.instances:
+        return usual_bytes
+    words = tensor.shape[0] * -(-math.prod(tensor.shape[1:]) // WORD_BYTES)
+    return min(usual_bytes, words * WORD_BYTES)
+
+
 def region_count(tensor: Tensor, cnn: Cnn) -> int:
     """Return in how many pieces of consecutive words ``tensor`` lies: one in each of its data memories."""
     _, processors = channel_passes(tensor.shape[0], cnn)

@@ -102,6 +102,10 @@ class PlanProblem:
     """Whether an accelerator may load a segment's weights for every run of it."""
     multi_tensor_cuts: bool = False
     """Whether networks may be cut where several tensors cross."""
+    device_memories: bool = False
+    """Whether samples, weights and tensors that wait must fit the flash and RAM of devices (``plan.memory``).
+
+    Weights that are swapped must fit flash in any case."""
     battery_h: float | None = None
     """How long every battery must last, with the apps at their wanted rates."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import combinations, pairwise, permutations, product
 
 from synergyc.diagnostics import Diagnostic, SynergyError
@@ -55,6 +56,11 @@ class Chain:
     interact: str
     swapped: tuple[bool, ...] = ()
     replicated: bool = False
+
+    @cached_property
+    def places(self) -> frozenset[str]:
+        """All devices with a part in it."""
+        return frozenset({*self.devices, self.sense, self.interact})
 
     @property
     def cuts(self) -> int:

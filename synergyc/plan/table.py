@@ -89,29 +89,26 @@ class CandidateTable:
         held = np.flatnonzero(battery_mwh)
         return np.asarray(self.energy_uj[:, held] * (wanted_rate_hz(app) / 1000 / battery_mwh[held]))
 
-    @cached_property
-    def room(self) -> npt.NDArray[np.uint64]:
-        """One bit for each device on which a candidate takes memory, (n,).
-
-        Where it infers; where weights may be swapped also where it senses, for its samples lie in flash
-        beside them.
-        """
-        problem = self.model.problem
-        if not problem.weight_swap:
-            return self.mask
-        places = {device.name: i for i, device in enumerate(problem.devices)}
-        senses = np.array([1 << places[chain.sense] for chain in self.chain_list], dtype=np.uint64)
-        return np.asarray(self.mask | senses[self.chain])
-
     def only(self, rows: Indices) -> CandidateTable:
         """Return the table of these rows."""
         return replace(self, **{name: getattr(self, name)[rows] for name in _COLUMNS})
 
-    def candidate(self, row: int) -> Candidate:
-        """Return the candidate of a row."""
+    def places(self, row: int) -> frozenset[str]:
+        """Return the devices that sense, infer or interact in the candidate of a row."""
         chain: Chain = self.chain_list[self.chain[row]]
-        cuts = tuple(int(cut) for cut in self.cuts[row, : chain.cuts])
-        return chain.candidate(self.model.app.name, cuts, len(self.model.network.layers))
+        return chain.places
+
+    def candidate(self, row: int) -> Candidate:
+        """Return the candidate of a row, the same object each time."""
+        if row not in self._made:
+            chain: Chain = self.chain_list[self.chain[row]]
+            cuts = tuple(int(cut) for cut in self.cuts[row, : chain.cuts])
+            self._made[row] = chain.candidate(self.model.app.name, cuts, len(self.model.network.layers))
+        return self._made[row]
+
+    @cached_property
+    def _made(self) -> dict[int, Candidate]:
+        return {}
 
 
 def unit_index(problem: PlanProblem) -> dict[str, int]:

@@ -108,6 +108,13 @@ class Runtime(TargetData):
     """Words of weights that are loaded at once."""
     flash_reserve_bytes: int
     """Kept free of weights and samples: code, register tables and other read-only data, generously."""
+    flash_least_bytes: int
+    """The same of the smallest image: a plan that leaves less is refused."""
+    stack_bytes: int
+    other_ram_bytes: int
+    """Everything in RAM beside the stack, tensors, and buffers of UARTs."""
+    console_in_bytes: int
+    """Buffer of the console for what comes in."""
     loop: LoopCycles
     group_bytes: int
     """Received bytes that one interrupt collects."""
@@ -125,3 +132,9 @@ class Runtime(TargetData):
     peer_busy_us: float
     call_us: float
     """After this time without a call an end of a secured link that does not call itself wishes for one."""
+
+    @property
+    def ram_reserve_bytes(self) -> int:
+        """RAM of any image that is not for tensors."""
+        console_bytes = self.console_ring_bytes + self.console_in_bytes
+        return self.stack_bytes + self.other_ram_bytes + console_bytes
