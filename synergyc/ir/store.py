@@ -23,6 +23,12 @@ from synergyc.ir.network import Network
 from synergyc.ir.types import Array, frozen_array
 
 _FORMAT = 1
+_DAMAGE = (
+    *(OSError, SafetensorError, KeyError, TypeError, ValueError, RecursionError),
+    cattrs.BaseValidationError,
+)
+"""What reading a file raises that is missing, torn, or of another tool."""
+
 Stored = TypeVar("Stored", Graph, Network)
 
 
@@ -57,7 +63,7 @@ def load(path: Path, kind: type[Stored]) -> Stored:
                 )
             converter = _converter(_no_arrays, lambda key, _: frozen_array(file.get_tensor(key)))
             return converter.structure(structure["value"], kind)
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError, cattrs.BaseValidationError) as error:
+    except _DAMAGE as error:
         raise fail(
             "stored-damaged",
             f"not a readable {kind.__name__} file: {error}",

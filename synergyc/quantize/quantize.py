@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from synergyc.diagnostics import Diagnostic, SynergyError, did_you_mean
+from synergyc.diagnostics import Diagnostic, SynergyError, did_you_mean, fail
 from synergyc.ir.graph import BatchNorm, Convolution, Flatten, Graph, Linear, Node, Reshape
 from synergyc.ir.types import Array
 from synergyc.quantize.evaluate import evaluate_float, evaluate_integer
@@ -27,6 +27,9 @@ _SAMPLED_VALUES = 1 << 18
 _CALIBRATION_MACS = 1 << 33
 """Multiplications that calibration may take for one pass over its samples: some seconds."""
 
+_LARGEST_VALUE = 2.0**56
+"""Sums of squares of thousands of larger values would not fit single precision."""
+
 _FEWEST_SAMPLES = 32
 """Samples that are used however large the model is."""
 
@@ -41,7 +44,8 @@ def quantize(graph: Graph, calibration: Array, bits: int | Mapping[str, int] = 8
 
     The graph's output is wide (raw 32-bit sums) if it is one value per channel, straight from a weighted
     layer.
-    Raises SynergyError for unusable calibration data or bit widths, or for weights that are not finite.
+    Raises SynergyError for unusable calibration data or bit widths, for weights that are not finite, and for
+    values that are too large to be measured.
     """
     images = _enough(graph, checked_calibration(calibration, graph.input.shape))
     widths = _checked_bits(graph, bits)
@@ -124,11 +128,27 @@ def _samples(graph: Graph, images: Array) -> dict[str, Array]:
     real = {graph.input.name: images}
     samples = {}
     for index, node in enumerate(graph.nodes):
-        value = evaluate_float(node, [real[name] for name in node.inputs])
+        with np.errstate(over="ignore", invalid="ignore"):  # told of below
+            value = evaluate_float(node, [real[name] for name in node.inputs])
+        _check_range(node, value)
         real[node.name] = value
         samples[node.name] = value.reshape(-1)[:: max(1, value.size // _SAMPLED_VALUES)].copy()
         _forget(graph, index, real)
     return samples
+
+
+def _check_range(node: Node, value: Array) -> None:
+    largest = float(np.abs(value).max(initial=0.0))
+    if not largest <= _LARGEST_VALUE:
+        raise fail(
+            "calibration-range",
+            "values are too large to be measured on the calibration data",
+            layer=node.origin.module,
+            location=node.origin.location,
+            need=f"{largest:.3g}",
+            have=f"at most {_LARGEST_VALUE:.3g}",
+            hint="normalize the layers before it: batch normalization, or smaller weights",
+        )
 
 
 def _forget(graph: Graph, index: int, *tables: dict[str, Array]) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from hypothesis import given
+from safetensors.numpy import save
 
 from synergyc.diagnostics import SynergyError
 from synergyc.ir import store
@@ -84,12 +85,19 @@ def test_the_wrong_kind_is_refused(tmp_path: Path) -> None:
     assert caught.value.diagnostics[0].rule == "stored-kind"
 
 
-@pytest.mark.parametrize("damage", ["missing", "empty", "cut", "other"])
+@pytest.mark.parametrize("damage", ["missing", "empty", "cut", "other", "deep", "bare"])
 def test_a_damaged_file_is_refused(damage: str, tmp_path: Path) -> None:
     path = tmp_path / "damaged.safetensors"
     content = store.dump(residual())
     if damage != "missing":
-        path.write_bytes({"empty": b"", "cut": content[: len(content) // 2], "other": b"\x80" * 64}[damage])
+        damaged = {
+            "empty": b"",
+            "cut": content[: len(content) // 2],
+            "other": b"\x80" * 64,
+            "deep": save({}, metadata={"synergyc": "[" * 100_000}),
+            "bare": save({}),
+        }
+        path.write_bytes(damaged[damage])
     with pytest.raises(SynergyError) as caught:
         store.load(path, Network)
     (diagnostic,) = caught.value.diagnostics

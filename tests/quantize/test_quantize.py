@@ -177,3 +177,17 @@ def test_weights_that_are_not_finite_are_refused() -> None:
         ("weight-value", "0"),
         ("weight-value", "2"),
     ]
+
+
+@pytest.mark.parametrize(("first", "last"), [(1e20, 1e20), (1e19, 1e-19)])
+def test_values_that_cannot_be_measured_are_refused(first: float, last: float) -> None:
+    """Squares of the second kind would not fit single precision, though the result does."""
+    graph = capture(nn.Sequential(nn.Linear(4, 2), nn.Linear(2, 2)), (4,), "net")
+    nodes = []
+    for node, scale in zip(graph, (first, last), strict=True):
+        assert isinstance(node.operator, Linear)
+        weight = frozen_array(np.full(node.operator.weight.shape, scale), np.float32)
+        nodes.append(replace(node, operator=replace(node.operator, weight=weight)))
+    with pytest.raises(SynergyError) as caught:
+        quantize(replace(graph, nodes=tuple(nodes)), inputs((4,)))
+    assert [item.rule for item in caught.value.diagnostics] == ["calibration-range"]
