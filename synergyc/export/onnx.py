@@ -16,14 +16,13 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from synergyc.ir.kernels import plain_kernel
-from synergyc.ir.network import Layer, LayerOp, Network
+from synergyc.ir.network import BIAS_SUMS, Layer, LayerOp, Network
 from synergyc.ir.types import Activation, Array, EltwiseOp, Pool, PoolKind, Shape
 
 OPSET = 19
 """The first with dilated average pooling; bitwise operators came with 18."""
 
 _IR_VERSION = 9
-_BIAS_SUMS = 128
 _ELTWISE = {
     EltwiseOp.ADD: "Add",
     EltwiseOp.SUB: "Sub",
@@ -176,7 +175,7 @@ def _weighted(builder: _Builder, layer: Layer, weight: Array, value: str) -> str
         )
         bias_shape = (-1, 1, 1)
     if layer.bias is not None:
-        sums = layer.bias.astype(np.int32).reshape(bias_shape) * _BIAS_SUMS
+        sums = layer.bias.astype(np.int32).reshape(bias_shape) * BIAS_SUMS
         value = builder.add("Add", value, builder.constant(sums))
     return value if layer.wide else _requantized(builder, layer, value)
 

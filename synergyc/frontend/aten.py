@@ -103,7 +103,6 @@ def _pooling(kind: PoolKind) -> Reader:
             spread(call.arguments.get("dilation", 1), rank),
             padding,
             padding,
-            call.arguments["ceil_mode"],
             call.arguments.get("count_include_pad", True),
         )
         return pools.pool(call, source_of(call), form)

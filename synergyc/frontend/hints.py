@@ -24,7 +24,6 @@ ATEN_HINTS: dict[str, str] = {
     "native_group_norm.default": "use batch normalization, which folds into weights",
     "instance_norm.default": "use batch normalization, which folds into weights",
     "embedding.default": "the network reads sensor data: look values up before it",
-    "sum.dim_IntList": "use the mean, which differs by a constant factor",
 }
 """By the operator's name without the ``aten.`` in front."""
 

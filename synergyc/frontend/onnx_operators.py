@@ -141,8 +141,7 @@ def _pooling(kind: PoolKind) -> Reader:
         stride, dilation = _spatial(node, "strides", rank, 1), _spatial(node, "dilations", rank, 1)
         before, after = _pads(node, source.shape[1:], window, stride, dilation)
         counts = bool(node.attributes.get("count_include_pad", 0))
-        ceil = bool(node.attributes.get("ceil_mode", 0))
-        form = pools.PoolForm(kind, window, stride, dilation, before, after, ceil, counts)
+        form = pools.PoolForm(kind, window, stride, dilation, before, after, counts)
         return pools.pool(node.call, source, form)
 
     return read

@@ -16,7 +16,7 @@ from synergyc.ir.types import Pool, PoolKind, Shape
 
 @dataclass(frozen=True)
 class PoolForm:
-    """A pooling operator as formats describe it, by axis.
+    """A pooling operator as formats describe it, by axis; the call's shape says how many windows there are.
 
     ``counts_padding``: averages divide by the window.
     """
@@ -27,7 +27,6 @@ class PoolForm:
     dilation: Shape
     before: Shape
     after: Shape
-    ceil_mode: bool = False
     counts_padding: bool = True
 
 

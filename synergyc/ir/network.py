@@ -23,6 +23,12 @@ from synergyc.ir.types import (
     describe_shape,
 )
 
+BIAS_SUMS = 128
+"""A bias of 1 adds this many sums (ai8x-synthesis README, section "Number format"; izer/kernels.py)."""
+
+LARGEST_SHIFT = 15
+"""Of the programmed shift, either way: its field has four bits and a sign (izer/backend/max7800x.py)."""
+
 
 class LayerOp(StrEnum):
     """What a layer does with its (pooled, combined) input."""
@@ -67,7 +73,7 @@ class Layer:
         dilation: like ``kernel``.
         groups: 1, or the number of channels (depthwise).
         weight: int8, (out, in/groups, *kernel), transposed: (in, out/groups, *kernel); None without weights.
-        bias: int8, (out,), counted in units of 128 sums (see reference); None where there is none.
+        bias: int8, (out,), counted in units of ``BIAS_SUMS`` sums; None where there is none.
         weight_bits: 8, 4, 2 or 1.
         output_shift: without the implicit ``8 - weight_bits``; see ``hardware_shift``.
         pool: pooling before the operator.
@@ -98,7 +104,10 @@ class Layer:
 
     @property
     def hardware_shift(self) -> int:
-        """The shift that is programmed: the chip scales narrow weights up by ``8 - weight_bits``."""
+        """The shift that is programmed: the chip scales narrow weights up by ``8 - weight_bits``.
+
+        At most ``LARGEST_SHIFT`` to either side.
+        """
         return self.output_shift + 8 - self.weight_bits
 
     @property
@@ -108,7 +117,11 @@ class Layer:
 
     @property
     def pooled_shape(self) -> Shape:
-        """Shape of one operand after pooling, same axes as ``in_shape``."""
+        """Shape of one operand after pooling, same axes as ``in_shape``.
+
+        Counted as the vendor's tool does (ai8x-synthesis, ``izer/izer.py``), which with dilated windows of
+        more than two pixels promises rows that lie beyond the map; rule ``pool-dilation`` refuses them.
+        """
         if self.pool is None:
             return self.in_shape
         sizes = [

@@ -23,10 +23,9 @@ from synergyc.ir.graph import (
     Reshape,
     Saturation,
 )
-from synergyc.ir.network import Layer, LayerOp, Network
+from synergyc.ir.network import BIAS_SUMS, Layer, LayerOp, Network
 from synergyc.ir.types import Activation, Array, Shape, frozen_array
 
-_BIAS_SUMS = 128
 _UNIT_SHIFT = 7
 """The programmed shift that passes sums on unchanged."""
 
@@ -102,7 +101,7 @@ class _Lifter:
         real = frozen_array(weight * scale, np.float32)
         bias = None
         if layer.bias is not None:
-            step = _BIAS_SUMS * 2.0 ** (shift - _UNIT_SHIFT - output.fraction_bits)
+            step = BIAS_SUMS * 2.0 ** (shift - _UNIT_SHIFT - output.fraction_bits)
             bias = frozen_array(layer.bias * step, np.float32)
         linear = layer.op is LayerOp.LINEAR
         if linear and self._shapes[name][1:]:

@@ -7,17 +7,12 @@ Numbers come from the target files; sources of rules without a number: ai8x-synt
 from __future__ import annotations
 
 from synergyc.ir.graph import Convolution, Node
-from synergyc.ir.network import Layer, LayerOp
+from synergyc.ir.network import LARGEST_SHIFT, Layer, LayerOp
 from synergyc.ir.types import Activation, describe_shape
 from synergyc.legalize.limits import Finding, limit, over
+from synergyc.legalize.rewrite.maps import FOLDED_TAPS
 from synergyc.legalize.suit import has_groups
 from synergyc.targets import Cnn
-
-_MAX_SHIFT = 15
-"""The shift register field holds four bits and a sign (izer/backend/max7800x.py)."""
-
-_FOLDED_TAPS = 3
-"""Taps of a dilated kernel that fit the columns of a map (izer/izer.py)."""
 
 
 @limit(
@@ -115,7 +110,7 @@ def conv1d_kernel(layer: Layer, cnn: Cnn) -> Finding | None:
     if layer.op is not LayerOp.CONV1D:
         return None
     taps, dilation = layer.kernel[0], layer.dilation[0]
-    folds = taps <= _FOLDED_TAPS and dilation <= cnn.limits.rows and layer.padding == (0,)
+    folds = taps <= FOLDED_TAPS and dilation <= cnn.limits.rows and layer.padding == (0,)
     if dilation > 1 and folds and layer.pool is None:
         return None
     length = (taps - 1) * dilation + 1
@@ -356,12 +351,12 @@ def weight_bits(layer: Layer, cnn: Cnn) -> Finding | None:
 def output_shift(layer: Layer, cnn: Cnn) -> Finding | None:
     """The programmed shift, which includes that of narrow weights, fits its register field."""
     shift = 0 if layer.weight is None else layer.hardware_shift
-    if abs(shift) <= _MAX_SHIFT:
+    if abs(shift) <= LARGEST_SHIFT:
         return None
     return Finding(
         "output shift is out of range",
         str(shift),
-        f"-{_MAX_SHIFT} to {_MAX_SHIFT}",
+        f"-{LARGEST_SHIFT} to {LARGEST_SHIFT}",
     )
 
 

@@ -75,10 +75,7 @@ def _numbers(chips: Sequence[Chip]) -> Iterator[str]:
         for name in table[0]:
             values = [row[name] for row in table]
             if not isinstance(values[0], dict):
-                shown = (
-                    ", ".join(map(str, value)) if isinstance(value, tuple) else value for value in values
-                )
-                yield f"| {name.replace('_', ' ')} | {' | '.join(map(str, shown))} |"
+                yield f"| {name.replace('_', ' ')} | {' | '.join(map(_shown, values))} |"
     features = [", ".join(sorted(chip.cnn.features)) or "none" for chip in chips]
     yield f"| features | {' | '.join(features)} |"
     yield ""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from synergyc.ir.fold import affine
 from synergyc.ir.graph import (
     Abs,
     BatchNorm,
@@ -177,12 +178,8 @@ def _shared(operator: Operator, inputs: list[Array]) -> Array:
 
 
 def _normalized(data: Array, norm: BatchNorm) -> Array:
-    columns = (-1, *(1,) * (data.ndim - 2))
-    factor = 1 / np.sqrt(norm.variance.astype(np.float64) + norm.epsilon)
-    result = (data - norm.mean.reshape(columns)) * factor.reshape(columns)
-    if norm.gain is not None:
-        result = result * norm.gain.reshape(columns)
-    return np.asarray(result if norm.offset is None else result + norm.offset.reshape(columns))
+    factor, offset = (values.reshape(-1, *(1,) * (data.ndim - 2)) for values in affine(norm))
+    return np.asarray(data * factor + offset)
 
 
 def _padded_float(data: Array, padding: Padding) -> Array:

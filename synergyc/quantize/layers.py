@@ -10,13 +10,11 @@ import numpy as np
 
 from synergyc.ir.graph import Convolution, Linear, Node, Requantization
 from synergyc.ir.kernels import plain_kernel
+from synergyc.ir.network import LARGEST_SHIFT
 from synergyc.ir.types import Array, frozen_array
 from synergyc.quantize.evaluate import Product, product
 from synergyc.quantize.rounding import Moments, RealLayer, round_layer, weight_fraction_bits
 from synergyc.reference import arithmetic
-
-MAX_SHIFT = 15
-"""Largest magnitude of the programmed shift (ai8x-synthesis, POST register field of 4 bits and sign)."""
 
 _SAMPLED_POSITIONS = 1 << 12
 _COLUMN_VALUES = 1 << 24
@@ -51,7 +49,7 @@ def rounded_node(
     assert isinstance(operator, Convolution | Linear)  # noqa: S101 - the layer is made of one
     # hardware shift = 7 + output - input - weight fraction bits, see arithmetic.requantize
     centre = 7 + scales[node.name] - layer.input_bits
-    allowed = range(-64, 65) if wide else range(centre - MAX_SHIFT, centre + MAX_SHIFT + 1)
+    allowed = range(-64, 65) if wide else range(centre - LARGEST_SHIFT, centre + LARGEST_SHIFT + 1)
     chosen = weight_fraction_bits(layer, allowed)
     rounded = round_layer(layer, chosen)
     shift = 0 if wide else centre - chosen - (8 - layer.bits)

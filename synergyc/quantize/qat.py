@@ -41,11 +41,12 @@ from synergyc.ir.graph import (
     Reshape,
     Saturation,
 )
+from synergyc.ir.network import BIAS_SUMS
 from synergyc.ir.types import Array, EltwiseOp, Pool, PoolKind, frozen_array
 from synergyc.quantize.rounding import bias_step, weight_range
 from synergyc.quantize.samples import INPUT_FRACTION_BITS
 from synergyc.quantize.scales import weight_fraction_bits
-from synergyc.reference.arithmetic import BIAS_SUMS, INT8_MAX, INT8_MIN
+from synergyc.reference.arithmetic import INT8_MAX, INT8_MIN
 
 _EXACT_SUMS = 1 << 23
 """Sums below this are exact in float32, with the half that rounding adds; larger ones are in float64."""

@@ -14,8 +14,8 @@ from functools import cached_property
 
 import numpy as np
 
+from synergyc.ir.network import BIAS_SUMS
 from synergyc.ir.types import Array
-from synergyc.reference.arithmetic import BIAS_SUMS
 
 _MAX_COLUMNS = 1600
 """Above this fan-in, columns are rounded one by one without compensation: its cost grows as the cube."""

@@ -11,12 +11,10 @@ import math
 import numpy as np
 import numpy.typing as npt
 
+from synergyc.ir.network import BIAS_SUMS
 from synergyc.ir.types import Activation, Array, EltwiseOp, Pool, PoolKind
 
 INT8_MIN, INT8_MAX = -128, 127
-
-BIAS_SUMS = 128
-"""A bias of 1 adds this many sums (ai8x-synthesis README, section "Number format"; izer/kernels.py)."""
 
 _CHUNK_VALUES = 1 << 20
 """Unfolded values held at a time: keeps them in cache, has no effect on results."""

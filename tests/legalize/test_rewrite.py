@@ -15,10 +15,11 @@ from synergyc.frontend import capture
 from synergyc.ir.graph import Graph
 from synergyc.ir.types import Array
 from synergyc.legalize import legalize, rewrite
+from synergyc.legalize.rewrite import maps
 from synergyc.quantize import quantize, quantize_input
 from synergyc.quantize.evaluate import evaluate_float
 from synergyc.reference import run
-from synergyc.targets import load_chip
+from synergyc.targets import known, load_chip
 from tests.legalize.graphs import graph_output, images
 from tests.legalize.rewrite_cases import CASES, Model
 
@@ -40,7 +41,7 @@ def test_rewriting_changes_no_result(name: str) -> None:
     torch.manual_seed(0)
     module = Model(case).eval()
     for part in module.modules():
-        if isinstance(part, nn.BatchNorm2d):
+        if isinstance(part, nn.BatchNorm1d | nn.BatchNorm2d):
             assert part.running_mean is not None
             assert part.running_var is not None
             nn.init.normal_(part.running_mean)
@@ -59,3 +60,12 @@ def test_rewriting_changes_no_result(name: str) -> None:
         assert np.array_equal(
             found.reshape(len(found), -1), graph_output(integers, prepared).reshape(len(found), -1)
         )
+
+
+@pytest.mark.parametrize("chip", known("chips"))
+def test_rewriting_aims_at_operators_that_every_chip_has(chip: str) -> None:
+    limits = load_chip(chip).cnn.limits
+    assert max(limits.conv2d_kernels) == maps.TAPS
+    assert limits.conv1d_max_kernel == maps.LONGEST
+    assert limits.padding == maps.MAX_PAD
+    assert limits.pool_window == limits.pool_stride == maps.POOL_WINDOW

@@ -13,10 +13,7 @@ import numpy as np
 from synergyc.ir.graph import Copy, Node, Padding, Pooling, Reshape
 from synergyc.ir.types import Pool, PoolKind, Shape, frozen_array
 from synergyc.legalize.rewrite.editing import Editor
-from synergyc.legalize.rewrite.maps import LONGEST, MAX_PAD, TAPS
-
-_LARGEST_STRIDE = 16
-"""Targets: limits.pool_stride."""
+from synergyc.legalize.rewrite.maps import LONGEST, MAX_PAD, POOL_WINDOW, TAPS
 
 
 def copied(node: Node, editor: Editor) -> str | None:
@@ -192,7 +189,7 @@ def _towards_pixel(node: Node, editor: Editor, place: int) -> tuple[str, list[in
     name = node.inputs[0]
     channels, size = editor.shape(name)
     while size > LONGEST:
-        step = min(range(2, _LARGEST_STRIDE + 1), key=lambda number: _layers_to_pixel(size, place, number))
+        step = min(range(2, POOL_WINDOW + 1), key=lambda number: _layers_to_pixel(size, place, number))
         cut = place % step
         if cut:
             moves = [_Move(1 + part, 0, part) for part in _parts(cut)]

@@ -10,11 +10,8 @@ from synergyc.ir.graph import Convolution, Copy, Node, Padding
 from synergyc.ir.kernels import dense_groups
 from synergyc.ir.types import Array, Shape, frozen_array
 from synergyc.legalize.rewrite.editing import Editor
-from synergyc.legalize.rewrite.maps import LONGEST, MAX_PAD, Axis, fit
+from synergyc.legalize.rewrite.maps import FOLDED_TAPS, LONGEST, MAX_PAD, Axis, fit
 from synergyc.targets import most_channels
-
-_FOLDED_TAPS = 3
-"""Taps of the longest dilated kernel that the hardware has: it reads the sequence as rows."""
 
 _JUMP = LONGEST - 1
 """Pixels by which a copying layer shifts at most."""
@@ -46,7 +43,7 @@ def fitted_line(node: Node, operator: Convolution, axis: Axis, source: str, edit
             kernel = np.zeros((*weight.shape[:2], taps), dtype=weight.dtype)
             kernel[:, :, found.shift : found.shift + length : step] = weight
             return replaced(node, operator, kernel, (found.padding,), source, editor)
-    if length > LONGEST and (axis.taps > _FOLDED_TAPS or step == 1):
+    if length > LONGEST and (axis.taps > FOLDED_TAPS or step == 1):
         return _in_parts(node, operator, stretched, source, editor)
     if not axis.before and not axis.after:
         return None

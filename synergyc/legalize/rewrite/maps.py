@@ -10,13 +10,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 TAPS = 3
-"""Rows and columns of the hardware's two-dimensional kernel."""
+"""Rows and columns of the hardware's largest two-dimensional kernel (targets: limits.conv2d_kernels)."""
 
 LONGEST = 9
-"""Taps of the longest one-dimensional kernel."""
+"""Taps of the longest one-dimensional kernel (limits.conv1d_max_kernel)."""
+
+FOLDED_TAPS = 3
+"""Taps of the longest dilated one: the hardware reads the sequence as rows of a map (izer/izer.py)."""
 
 MAX_PAD = 2
-"""Pixels of padding on each side (ai8x-synthesis, izer/izer.py)."""
+"""Pixels of padding on each side (limits.padding)."""
+
+POOL_WINDOW = 16
+"""Rows and columns of a pooling window, and the largest stride (limits.pool_window, limits.pool_stride)."""
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,7 @@ from __future__ import annotations
 from synergyc.ir.graph import Node, Pooling
 from synergyc.ir.types import Pool, PoolKind
 from synergyc.legalize.rewrite.editing import Editor
-
-_LARGEST = 16
-"""Rows and columns of a window (targets: limits.pool_window), and the largest stride."""
+from synergyc.legalize.rewrite.maps import POOL_WINDOW
 
 
 def in_two_steps(node: Node, editor: Editor) -> str | None:
@@ -17,7 +15,7 @@ def in_two_steps(node: Node, editor: Editor) -> str | None:
     and leaves one pixel is not divided.
     """
     operator = node.operator
-    if not isinstance(operator, Pooling) or max(operator.pool.window) <= _LARGEST:
+    if not isinstance(operator, Pooling) or max(operator.pool.window) <= POOL_WINDOW:
         return None
     pool = operator.pool
     source = editor.shape(node.inputs[0])
@@ -27,7 +25,7 @@ def in_two_steps(node: Node, editor: Editor) -> str | None:
         count == 1 or pool.stride == window for count, window in zip(counts, pool.window, strict=True)
     )
     whole = [
-        size == width <= _LARGEST and count == 1
+        size == width <= POOL_WINDOW and count == 1
         for size, width, count in zip(sizes, pool.window, counts, strict=True)
     ]
     rows, columns = (1 if done else width for width, done in zip(pool.window, whole, strict=True))
@@ -49,11 +47,9 @@ def in_two_steps(node: Node, editor: Editor) -> str | None:
 
 def _parts(window: tuple[int, int], *, overlap: bool) -> tuple[int, int] | None:
     """Return width and distance of parts that make up ``window`` along each axis of more than one pixel."""
-    for part in range(_LARGEST, 1, -1):
+    for part in range(POOL_WINDOW, 1, -1):
         for step in range(part, 0, -1) if overlap else (part,):
-            if all(
-                size == 1 or (size >= part and (size - part) % step == 0 and (size - part) // step < _LARGEST)
-                for size in window
-            ):
+            rests = [size - part for size in window if size > 1]
+            if all(rest >= 0 and rest % step == 0 and rest // step < POOL_WINDOW for rest in rests):
                 return part, step
     return None
