@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from synergyc.diagnostics import fail, file_location
+from synergyc.diagnostics import SynergyError, fail, file_location
 from synergyc.ir import store
 from synergyc.ir.graph import Convolution, Graph, Linear, Node
 from synergyc.ir.network import Network
@@ -17,9 +17,17 @@ from synergyc.targets import Chip
 
 def read_trained(path: Path, graph: Graph) -> Graph:
     """Return the integer graph in ``path``; raises SynergyError unless it is of the model ``graph``."""
-    integers = store.load(path, Graph)
     place = file_location(path)
     hint = "train it again: synergyc train"
+    try:
+        integers = store.load(path, Graph)
+    except SynergyError as error:
+        if error.diagnostics[0].rule != "stored-kind":
+            raise
+        message = "file holds no trained integers: `synergyc quantize` writes layers of a chip"
+        raise fail(
+            "trained-model", message, location=place, hint="name what `synergyc train` wrote"
+        ) from error
     mine, found = [_form(node) for node in graph], [_form(node) for node in integers]
     for node, need, have in zip(graph, mine, found, strict=False):
         if need != have:

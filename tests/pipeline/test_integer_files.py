@@ -47,6 +47,14 @@ def test_integers_of_another_model_are_refused(tmp_path: Path) -> None:
         read_trained(path, small.graph())
 
 
+def test_what_quantize_wrote_is_no_trained_model(tmp_path: Path) -> None:
+    integers = calibrate(small.graph(), small.calibration(), 8).integers
+    write_stored(legalize(integers, load_chip("max78000")), tmp_path / "net.safetensors")
+    with pytest.raises(SynergyError, match="`synergyc quantize` writes layers") as caught:
+        read_trained(tmp_path / "net.safetensors", small.graph())
+    assert "synergyc train" in str(caught.value.diagnostics[0].hint)
+
+
 @pytest.mark.parametrize("content", [b"", b"no safetensors", None])
 def test_damaged_files_are_refused(tmp_path: Path, content: bytes | None) -> None:
     path = tmp_path / "integers.safetensors"
