@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 import sys
+from functools import partial
 from itertools import count
 
 import click
@@ -57,8 +58,8 @@ def problem_of(seed: int) -> str | None:
     truth, found = selection(instance, "exhaustive"), selection(given, "exact")
     if truth is None or found is None or found.grown is None:
         return None if truth is found else "only one of exact and exhaustive has a plan"
-    best = found.grown.score(found.rows)
-    if not math.isclose(best[0], instance.score(truth.rows)[0], rel_tol=1e-8) or not found.optimal:
+    best, wanted = found.grown.score(found.rows), instance.score(truth.rows)
+    if not found.optimal or not all(map(partial(math.isclose, rel_tol=1e-8), best, wanted)):
         return "exact is not exhaustive"
     for name in BUILT_IN:
         other = selection(given, name) if name not in ("exact", "exhaustive") else None

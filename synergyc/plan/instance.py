@@ -249,16 +249,20 @@ class Instance:
         own = self.candidate(j, row)
         if not self.checks.alone(own):
             return False
-        devices, places = self.tables[j].mask[row], self.tables[j].places(row)
-        near = [
-            i
-            for i, other in chosen.items()
-            if not (self.tables[i].begun[other] or places.isdisjoint(self.tables[i].places(other)))
-        ]
+        devices, near = self.tables[j].mask[row], self.near(chosen, j, row)
         beside = [self.candidate(i, chosen[i]) for i in near if self.tables[i].mask[chosen[i]] & devices]
         if beside and not self.checks.together([own, *beside]):
             return False
         return not near or self.checks.have_room([own, *(self.candidate(i, chosen[i]) for i in near)])
+
+    def near(self, chosen: Choice, j: int, row: int) -> list[int]:
+        """Return the apps of ``chosen`` with a part on a device where candidate ``row`` of ``j`` has one."""
+        places = self.tables[j].places(row)
+        return [
+            i
+            for i, other in chosen.items()
+            if not (self.tables[i].begun[other] or places.isdisjoint(self.tables[i].places(other)))
+        ]
 
     def plans(self, rows: Sequence[int]) -> tuple[AppPlan, ...]:
         """Return the plans of all apps, with predictions by the cost model, without residency sets."""

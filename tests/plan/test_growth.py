@@ -221,6 +221,10 @@ def test_parts_by_what_was_added_hold_every_plan_once() -> None:
     plans = [rows for part in parts for rows in product(*(kept.tolist() for kept in part.kept))]
     assert sorted(plans) == sorted(product(*(range(len(table)) for table in instance.tables)))
     assert len(parts) == 1 + sum(len(t) > n for t, n in zip(instance.tables, listed, strict=True))
+    added = [rows for rows in plans if any(row >= n for row, n in zip(rows, listed, strict=True))]
+    parts = by_added(whole(instance), listed, done=True)
+    plans = [rows for part in parts for rows in product(*(kept.tolist() for kept in part.kept))]
+    assert sorted(plans) == sorted(added)
 
 
 def test_what_is_left_out_is_bounded() -> None:

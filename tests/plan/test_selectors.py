@@ -22,10 +22,11 @@ from synergyc.plan.instance import Instance, make_instance
 from synergyc.plan.problem import PlanApp, PlanDevice, PlanProblem
 from synergyc.plan.selectors import BUILT_IN, Budget, baselines, find_selector, known_selectors
 from synergyc.plan.selectors.base import Selection
+from synergyc.plan.selectors.exact import Search
 from synergyc.plan.selectors.multipliers import load_bound
 from synergyc.plan.space import enumerate_candidates
 from synergyc.targets import Chip, load_chip
-from tests.plan.instances import random_case
+from tests.plan.instances import at_most_together, random_case
 from tests.plan.problems import chain, wire
 
 QUICK = tuple(name for name in BUILT_IN if name not in ("exact", "exhaustive"))
@@ -199,6 +200,21 @@ def test_no_plan_in_time_is_not_said_to_be_none_at_all(seed: int) -> None:
     assert head.rule == "no-plan-in-time"
     assert "there may be one" in head.message
     assert {reason.rule for reason in reasons} == {"layers"}
+
+
+def test_a_search_counts_the_apps_that_want_the_same_memory() -> None:
+    """Two apps are at home on a device with room for one; the third one has a device for itself."""
+    devices = tuple(PlanDevice(name, load_chip("max78000"), (name,), (name,)) for name in "abc")
+    apps = tuple(PlanApp(f"app{i}", home, home) for i, home in enumerate("aac"))
+    links = (wire("a", "b"), wire("b", "c"), wire("a", "c"))
+    problem = PlanProblem(devices, links, apps, shared_accelerators=True)
+    networks = {app.name: chain(app.name, (3, 8, 4)) for app in apps}
+    search = Search(
+        make_instance(problem, networks, at_most_together(3, frozenset()), "latency"), Budget.of(60.0)
+    )
+    search.run()
+    assert search.rows is not None
+    assert min(search.refused[0], search.refused[1]) > search.refused[2]
 
 
 def test_rounding_keeps_order() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from heapq import heapify, heappop, heappush
@@ -115,8 +116,10 @@ def _with_long_chains(search: Search) -> tuple[Search, float]:
     sizes = [len(table) for table in listed.tables]
     opened: list[Part] = []
     search = replace(search, instance=with_begins(listed))
-    # Brackets are many: each of them divided by apps would cost more than it saves.
-    bound = by_parts(search, opened=opened, listed=None if splits(listed) else sizes)
+    # Brackets are many: each of them divided by apps would cost more than it saves. But then only their parts
+    # tell whether plans of listed chains alone are done.
+    apart = not splits(listed)
+    bound = by_parts(search, opened=opened, listed=sizes if apart else None)
     if math.isinf(bound):
         listed = _without_useless(listed, opened)
     search = replace(search, instance=listed)
@@ -126,7 +129,7 @@ def _with_long_chains(search: Search) -> tuple[Search, float]:
     budget = Budget.of(search.budget.left_s * _GROWTH_SHARE)
     longer = grown(replace(listed, bracket=bracket), search.score[0], budget)
     search = replace(search, instance=replace(longer.instance, bracket=None))
-    return search, min(by_parts(search, bracket, listed=sizes), longer.bound)
+    return search, min(by_parts(search, bracket, listed=sizes, done=apart), longer.bound)
 
 
 def _without_useless(instance: Instance, opened: Sequence[Part]) -> Instance:
@@ -160,19 +163,22 @@ def by_parts(
     bracket: Bracket | None = None,
     opened: list[Part] | None = None,
     listed: Sequence[int] | None = None,
+    *,
+    done: bool = False,
 ) -> float:
     """Search only where better plans than the first one may be; return what ``Search.run`` does.
 
     The part with the lowest bound comes first. One with a wide range of loads is split, others are searched,
     each time for longer. Parts where only chains that are begun may be better go to ``opened``.
-    Candidates behind the first ``listed`` of each app are searched for apart.
+    Candidates behind the first ``listed`` of each app are searched for apart; ``done``: all plans without
+    them are known.
     """
     part = reduced(whole(replace(search.instance, bracket=bracket)), search.score[0])
     if part is None:
         return math.inf
     _exchange_inside(search, part)
     numbers = count()
-    first = by_added(part, listed or [len(table) for table in search.instance.tables])
+    first = by_added(part, listed or [len(table) for table in search.instance.tables], done=done)
     queue = [(item.bound, next(numbers), item, _PART_NODES) for item in first]
     heapify(queue)
     while queue and not search.budget.spent:
@@ -202,13 +208,13 @@ def _exchange_inside(search: Search, part: Part) -> None:
 
 
 def _search_inside(search: Search, part: Part, nodes: int) -> tuple[float, bool]:
-    """Search ``part``, apps with the fewest candidates first: there a conflict shows soonest.
+    """Search ``part``, apps with few candidates or that were often refused first: there conflicts show soon.
 
     Return the bound of what was left out, and whether plans with chains that are only begun are among it.
     """
-    tables = part.instance.tables
-    order = sorted(range(len(tables)), key=lambda j: len(tables[j]))
-    inside = Search(part.instance, search.budget, None, search.score, order=tuple(order), nodes=nodes)
+    tables, refused = part.instance.tables, search.refused
+    order = sorted(range(len(tables)), key=lambda j: len(tables[j]) / (1 + refused[j]))
+    inside = replace(search, instance=part.instance, rows=None, order=tuple(order), nodes=nodes, begun=False)
     left_out = inside.run()
     if inside.rows is not None:
         search.offer(part.outer(inside.rows))
@@ -285,6 +291,8 @@ class Search:
     """Nodes that may be looked at."""
     begun: bool = False
     """Whether plans were left out because one of their chains is only begun."""
+    refused: Counter[int] = field(default_factory=Counter)
+    """How often an app had no room, or took that of another one, by app; parts of a search count together."""
 
     def offer(self, rows: tuple[int, ...]) -> None:
         """Take a plan that fits, if it is better than the one so far."""
@@ -312,6 +320,7 @@ class Search:
             if self.budget.spent or self.nodes < 0:
                 return min(left_out, bound[0])
             if not self.instance.admits(chosen, j, row):
+                self.refused.update([j, *self.instance.near(chosen, j, row)])
                 continue
             child = chosen | {j: row}
             if depth == len(order) - 1:

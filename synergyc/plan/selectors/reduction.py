@@ -56,11 +56,11 @@ def whole(instance: Instance) -> Part:
     return Part(instance, tuple(np.arange(len(table), dtype=np.intp) for table in instance.tables))
 
 
-def by_added(part: Part, listed: Sequence[int]) -> list[Part]:
+def by_added(part: Part, listed: Sequence[int], *, done: bool = False) -> list[Part]:
     """Return parts that hold every plan of ``part`` once: by the first app that takes an added candidate.
 
     Rows of the whole instance from ``listed`` on, a number for each app, are added ones. The app with the
-    fewest of them comes first. One part is without any.
+    fewest of them comes first. One part is without any, unless these plans are ``done``.
     """
     old = [np.flatnonzero(kept < size) for kept, size in zip(part.kept, listed, strict=True)]
     new = [np.flatnonzero(kept >= size) for kept, size in zip(part.kept, listed, strict=True)]
@@ -69,7 +69,8 @@ def by_added(part: Part, listed: Sequence[int]) -> list[Part]:
     for j in sorted((j for j, added in enumerate(new) if len(added)), key=lambda j: len(new[j])):
         found.append([*rows[:j], new[j], *rows[j + 1 :]])
         rows[j] = old[j]
-    return [part.only(choice) for choice in (rows, *found) if all(map(len, choice))]
+    parts = found if done else [rows, *found]
+    return [part.only(choice) for choice in parts if all(map(len, choice))]
 
 
 def within(best: float) -> float:
