@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import pytest
 
 from synergyc.ir import store
 from synergyc.ir.network import Network
+from tests.compilers import NEEDS_CROSS_COMPILER
 from tests.e2e.command import ROOT, synergyc
 
 MODEL = """
@@ -64,7 +64,7 @@ def document(*arguments: str, status: int = 0) -> dict[str, Any]:
 
 
 @pytest.mark.e2e
-@pytest.mark.skipif(shutil.which("arm-none-eabi-gcc") is None, reason="arm-none-eabi-gcc is not installed")
+@NEEDS_CROSS_COMPILER
 @pytest.mark.parametrize("device", ["MAX78000", "max78002evkit"])
 def test_verify_compares_chip_reference_and_onnxruntime(small: str, device: str) -> None:
     found = document("verify", small, "--input", "2,8,8", "--device", device, "--runs", "2", "-q")

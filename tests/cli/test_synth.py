@@ -17,6 +17,8 @@ import pytest
 
 from synergyc.diagnostics import SynergyError
 from synergyc.pipeline.synth import synthesize_native
+from synergyc.toolchain import cross_tool
+from tests.compilers import NEEDS_CROSS_COMPILER
 from tests.e2e.command import synergyc
 from tests.synth.small_network import YAML, SmallNetwork, write_small_network
 
@@ -40,7 +42,7 @@ def _refused(network: SmallNetwork, *options: str, device: str = "MAX78000") -> 
     return str(error.value)
 
 
-@pytest.mark.skipif(shutil.which("arm-none-eabi-gcc") is None, reason="arm-none-eabi-gcc is not installed")
+@NEEDS_CROSS_COMPILER
 def test_synth_then_kat(network: SmallNetwork) -> None:
     device = "max78002"
     output = network.folder.parent / "deep" / "out"
@@ -228,6 +230,6 @@ def test_both_engines_expect_the_same_answer(network: SmallNetwork) -> None:
         assert result.returncode == 0, result.stderr
         words = re.findall(r"0x[0-9a-f]{8}", (output / "sampleoutput.h").read_text())
         blocks[engine] = [int(word, 16) for word in words]
-        if shutil.which("arm-none-eabi-gcc"):
+        if shutil.which(cross_tool("gcc")):
             assert synergyc("kat", str(output), "--device", "MAX78000").returncode == 0
     assert blocks["native"] == blocks["izer"]

@@ -7,16 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.compilers import require_cross_compiler
 from tests.e2e.command import EXAMPLE, fresh_synergyc
-
-needs_compiler = shutil.which("arm-none-eabi-gcc") is None
 
 
 @pytest.fixture(scope="session")
 def digits_build(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Build folder of examples/digits.yaml; do not change it."""
-    if needs_compiler:
-        pytest.skip("arm-none-eabi-gcc is not installed")
+    require_cross_compiler()
     folder = tmp_path_factory.mktemp("digits") / "build"
     result = fresh_synergyc("build", str(EXAMPLE), "-o", str(folder))
     assert result.returncode == 0, result.stderr

@@ -21,8 +21,8 @@ from synergyc.pipeline.boards import BoardOptions, run_on_boards
 from synergyc.pipeline.expectation import expectation, packed
 from synergyc.pipeline.run import RunOptions, run
 from synergyc.report.outcome import RunOutcome
+from tests.compilers import require_cross_compiler
 from tests.e2e.command import ROOT, synergyc
-from tests.e2e.conftest import needs_compiler
 from tests.e2e.desk import board_that_says, desk
 
 pytestmark = pytest.mark.e2e
@@ -49,8 +49,7 @@ apps:
 @pytest.fixture(scope="module")
 def fed_build(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Build of an app whose samples a host gives."""
-    if needs_compiler:
-        pytest.skip("arm-none-eabi-gcc is not installed")
+    require_cross_compiler()
     folder = tmp_path_factory.mktemp("fed")
     (folder / "app.yaml").write_text(_APP_FILE)
     result = synergyc("build", str(folder / "app.yaml"), "-o", str(folder / "build"))

@@ -20,7 +20,7 @@ from synergyc.manifest import Manifest
 from synergyc.pipeline.build import BuildOptions, build
 from synergyc.pipeline.run import RunOptions, run
 from synergyc.pipeline.scenario import Scenario
-from synergyc.toolchain import find_cross_compiler
+from tests.compilers import require_cross_compiler
 from tests.e2e.command import ROOT
 
 pytestmark = pytest.mark.e2e
@@ -82,7 +82,7 @@ def _app_file(case: Case, folder: Path) -> Path:
 
 
 def _build(case: Case, folder: Path) -> Manifest:
-    find_cross_compiler()
+    require_cross_compiler()
     return build(_app_file(case, folder), folder / "build", BuildOptions(), lambda _: None)
 
 

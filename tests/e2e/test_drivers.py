@@ -13,10 +13,10 @@ import pytest
 
 from synergyc.diagnostics import SynergyError
 from synergyc.firmware.msdk import find_sdk
+from tests.compilers import NEEDS_CROSS_COMPILER
 from tests.e2e.command import ROOT, synergyc
-from tests.e2e.conftest import needs_compiler
 
-pytestmark = [pytest.mark.e2e, pytest.mark.skipif(needs_compiler, reason="needs arm-none-eabi-gcc")]
+pytestmark = [pytest.mark.e2e, NEEDS_CROSS_COMPILER]
 
 _DRIVER = ROOT / "examples" / "drivers" / "ramp.c"
 _PERIOD = 256

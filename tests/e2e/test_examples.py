@@ -15,7 +15,7 @@ from synergyc.config import load
 from synergyc.pipeline.build import BuildOptions, build, build_system
 from synergyc.pipeline.run import RunOptions, run
 from synergyc.report.outcome import RunOutcome
-from synergyc.toolchain import find_cross_compiler
+from tests.compilers import require_cross_compiler
 from tests.e2e.command import ROOT
 
 pytestmark = pytest.mark.e2e
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.e2e
 
 @pytest.fixture(scope="module", autouse=True)
 def _needs_compiler() -> None:
-    find_cross_compiler()
+    require_cross_compiler()
 
 
 EXAMPLES = sorted(path.stem for path in (ROOT / "examples").glob("*.yaml"))

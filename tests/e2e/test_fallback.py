@@ -22,7 +22,7 @@ from synergyc.pipeline.expectation import expectation, packed
 from synergyc.pipeline.run import RunOptions, run
 from synergyc.pipeline.scenario import Incident, Scenario
 from synergyc.report.outcome import PlanPhase, RunOutcome
-from synergyc.toolchain import find_cross_compiler
+from tests.compilers import require_cross_compiler
 from tests.e2e import endings
 from tests.e2e.command import ROOT, synergyc
 from tests.e2e.desk import board_that_says, desk
@@ -38,7 +38,7 @@ _INFERENCE_MS = 1.5
 @pytest.fixture(scope="module")
 def fallback_build(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Build folder of examples/fallback.yaml: two apps on two devices, or both at the wrist."""
-    find_cross_compiler()
+    require_cross_compiler()
     folder = tmp_path_factory.mktemp("fallback") / "build"
     build(ROOT / "examples" / "fallback.yaml", folder, BuildOptions(self_test=True), lambda _: None)
     return folder
@@ -149,7 +149,7 @@ apps:
 @pytest.fixture(scope="module")
 def star_build(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A network that is cut between the wrist and one of two other devices, or runs at the wrist alone."""
-    find_cross_compiler()
+    require_cross_compiler()
     folder = tmp_path_factory.mktemp("star")
     (folder / "star.yaml").write_text(_STAR.replace("MODELS", str(ROOT / "models")))
     build(folder / "star.yaml", folder / "build", BuildOptions(), lambda _: None)
@@ -196,7 +196,7 @@ apps:
 
 def test_either_device_takes_over_preparation_network_and_tail(tmp_path: Path) -> None:
     """Bytes from a host are normalized where they are sensed, probabilities made where they are shown."""
-    find_cross_compiler()
+    require_cross_compiler()
     torch.manual_seed(0)
     pixels = torch.zeros((1, 9, 7, 3), dtype=torch.uint8)
     torch.export.save(torch.export.export(endings.Scene().eval(), (pixels,)), tmp_path / "scene.pt2")

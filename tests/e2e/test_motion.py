@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.compilers import NEEDS_CROSS_COMPILER
 from tests.e2e.command import ROOT, synergyc
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, NEEDS_CROSS_COMPILER]
 
 
 def test_trained_integers_run_on_the_devices(tmp_path: Path) -> None:

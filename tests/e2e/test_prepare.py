@@ -11,13 +11,10 @@ import torch
 from synergyc.manifest import Manifest
 from synergyc.pipeline.build import BuildOptions, build
 from synergyc.pipeline.run import RunOptions, run
+from tests.compilers import NEEDS_CROSS_COMPILER
 from tests.e2e import endings
-from tests.e2e.conftest import needs_compiler
 
-pytestmark = [
-    pytest.mark.e2e,
-    pytest.mark.skipif(needs_compiler, reason="arm-none-eabi-gcc is not installed"),
-]
+pytestmark = [pytest.mark.e2e, NEEDS_CROSS_COMPILER]
 
 _LINES = """#include "sensor.h"
 

@@ -5,11 +5,11 @@ Truth: the integer reference, and for plans the links that are left.
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
 
+from tests.compilers import require_cross_compiler
 from tests.e2e.random_fallback import random_fallback, run_fallback
 from tests.e2e.random_systems import Result, random_system, run_system
 
@@ -23,8 +23,7 @@ _SEEDS = (2, 4, 8, 25)
 
 @pytest.mark.parametrize("seed", _SEEDS)
 def test_every_run_is_right_also_over_bad_links(seed: int, tmp_path: Path) -> None:
-    if shutil.which("arm-none-eabi-gcc") is None:
-        pytest.skip("arm-none-eabi-gcc is not installed")
+    require_cross_compiler()
     system = random_system(seed)
     wanted = [Result(app.app, _RUNS, _RUNS, 0) for app in system.plan.apps]
     assert run_system(system, tmp_path, _RUNS, loss=0.1, corrupt=0.01) == wanted
@@ -32,8 +31,7 @@ def test_every_run_is_right_also_over_bad_links(seed: int, tmp_path: Path) -> No
 
 def test_runs_that_go_to_several_devices_in_turn_come_back_right(tmp_path: Path) -> None:
     """A relay that is a replica too and shows the results of both, over secured wires."""
-    if shutil.which("arm-none-eabi-gcc") is None:
-        pytest.skip("arm-none-eabi-gcc is not installed")
+    require_cross_compiler()
     system = random_system(1, replicated=True)
     wanted = [Result(app.app, _RUNS, _RUNS, 0) for app in system.plan.apps]
     assert run_system(system, tmp_path, _RUNS, loss=0.1, corrupt=0.01) == wanted
@@ -41,8 +39,7 @@ def test_runs_that_go_to_several_devices_in_turn_come_back_right(tmp_path: Path)
 
 def test_whoever_is_left_goes_on_until_the_lost_one_is_back(tmp_path: Path) -> None:
     """Two devices with a secured wire; what is left is in a residency set of its own."""
-    if shutil.which("arm-none-eabi-gcc") is None:
-        pytest.skip("arm-none-eabi-gcc is not installed")
+    require_cross_compiler()
     system = random_fallback(27)
     verdict = run_fallback(system, tmp_path, loss=0.1, corrupt=0.01)
     assert verdict.good(system), verdict

@@ -16,7 +16,7 @@ from synergyc.pipeline.run import RunOptions, run
 from synergyc.pipeline.scenario import Incident, Scenario
 from synergyc.report.html import html_report
 from synergyc.report.outcome import AppOutcome, RunOutcome
-from synergyc.toolchain import find_cross_compiler
+from tests.compilers import require_cross_compiler
 from tests.e2e.command import ROOT
 
 pytestmark = pytest.mark.e2e
@@ -29,7 +29,7 @@ _BACK_MS = 700
 @pytest.fixture(scope="module")
 def replicas_build(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Build folder of examples/replicas.yaml: the wrist and two helpers."""
-    find_cross_compiler()
+    require_cross_compiler()
     folder = tmp_path_factory.mktemp("replicas") / "build"
     build(ROOT / "examples" / "replicas.yaml", folder, BuildOptions(self_test=True), lambda _: None)
     return folder

@@ -23,9 +23,9 @@ from synergyc.pipeline.boards import BoardOptions, run_on_boards
 from synergyc.pipeline.run import RunOptions, run
 from synergyc.pipeline.scenario import Incident, Scenario
 from synergyc.report.outcome import RunOutcome
+from tests.compilers import require_cross_compiler
 from tests.e2e.attackers import Attacker, Forging, Reordering, Replaying, attack
 from tests.e2e.command import EXAMPLE, ROOT, synergyc
-from tests.e2e.conftest import needs_compiler
 from tests.e2e.desk import desk
 
 pytestmark = pytest.mark.e2e
@@ -37,8 +37,7 @@ _KEY = "wrist-chest"
 @pytest.fixture(scope="module")
 def secure_build(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The example with a secured link; do not change it."""
-    if needs_compiler:
-        pytest.skip("arm-none-eabi-gcc is not installed")
+    require_cross_compiler()
     folder = tmp_path_factory.mktemp("secure")
     text = EXAMPLE.read_text().replace("../models", str(ROOT / "models"))
     text = text.replace("rate_kbps: 921.6}", "rate_kbps: 921.6, secure: true}")

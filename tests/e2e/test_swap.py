@@ -14,7 +14,7 @@ from synergyc.manifest import Manifest
 from synergyc.pipeline.build import BuildOptions, build
 from synergyc.pipeline.run import RunOptions, run
 from synergyc.pipeline.scenario import Scenario
-from synergyc.toolchain import find_cross_compiler
+from tests.compilers import require_cross_compiler
 from tests.e2e.command import ROOT, synergyc
 
 pytestmark = pytest.mark.e2e
@@ -27,7 +27,7 @@ def manifest(built: Path) -> Manifest:
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    find_cross_compiler()
+    require_cross_compiler()
     folder = tmp_path_factory.mktemp("swap") / "build"
     build(ROOT / "examples" / "swap.yaml", folder, BuildOptions(), lambda _: None)
     return folder
@@ -55,7 +55,7 @@ def linked(text: str) -> str:
 
 def test_results_are_right_over_a_bad_wire(tmp_path: Path) -> None:
     """Samples and results cross the wire while weights are loaded; no run is wrong or lost uncounted."""
-    find_cross_compiler()
+    require_cross_compiler()
     app_file = tmp_path / "linked.yaml"
     app_file.write_text(linked((ROOT / "examples" / "swap.yaml").read_text()))
     build(app_file, tmp_path / "build", BuildOptions(), lambda _: None)

@@ -18,14 +18,11 @@ from synergyc.pipeline.build import BuildOptions, build
 from synergyc.pipeline.expectation import expectation
 from synergyc.pipeline.run import RunOptions, run
 from synergyc.pipeline.scenario import Scenario
+from tests.compilers import NEEDS_CROSS_COMPILER
 from tests.e2e import endings
-from tests.e2e.conftest import needs_compiler
 from tests.e2e.damage import damage, words
 
-pytestmark = [
-    pytest.mark.e2e,
-    pytest.mark.skipif(needs_compiler, reason="arm-none-eabi-gcc is not installed"),
-]
+pytestmark = [pytest.mark.e2e, NEEDS_CROSS_COMPILER]
 
 _SIZE = {"Classifier": (3, 12, 12), "Segmenter": (3, 8, 8)}
 _SAMPLES = 12

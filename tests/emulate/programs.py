@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from pathlib import Path
-
-import pytest
 
 from synergyc import targets
 from synergyc.emulate.board import Board
 from synergyc.emulate.elf import ElfImage, load_elf
 from synergyc.emulate.simulation import Ending, Simulation
+from synergyc.toolchain import cross_tool
+from tests.compilers import require_cross_compiler
 
-_COMPILER = "arm-none-eabi-gcc"
+_COMPILER = cross_tool("gcc")
 _FLAGS = (
     "-mcpu=cortex-m4 -mthumb -mfloat-abi=hard -mfpu=fpv4-sp-d16 -std=gnu11 -O2 -Wall -Werror"
     " -nostdlib -ffreestanding"
@@ -35,8 +34,7 @@ class Programs:
 
     def image(self, source: str) -> ElfImage:
         """Return the image of ``source`` with ``program/`` around it; skips without a cross compiler."""
-        if shutil.which(_COMPILER) is None:
-            pytest.skip(f"{_COMPILER} is not installed")
+        require_cross_compiler()
         if source not in self._images:
             stem = self._folder / f"program{len(self._images)}"
             stem.with_suffix(".c").write_text('#include "chip.h"\n' + source)
@@ -62,8 +60,7 @@ class Programs:
 
     def assemble(self, text: str) -> bytes:
         """Return the code of a few instructions."""
-        if shutil.which(_COMPILER) is None:
-            pytest.skip(f"{_COMPILER} is not installed")
+        require_cross_compiler()
         source, linked = self._folder / "instructions.s", self._folder / "instructions.elf"
         source.write_text(f".syntax unified\n.thumb\n.fpu fpv4-sp-d16\n{text}\n")
         command = [_COMPILER, "-mcpu=cortex-m4", "-nostdlib", "-Wl,-Ttext=0,-e0", str(source)]

@@ -18,9 +18,10 @@ from synergyc import targets
 from synergyc.emulate.board import Board
 from synergyc.emulate.elf import load_elf
 from synergyc.emulate.simulation import Ending, Simulation
+from synergyc.toolchain import cross_tool
 
 _MAIN = Path(__file__).parent / "program" / "msdk_main.c"
-_COMPILER = "arm-none-eabi-gcc"
+_COMPILER = cross_tool("gcc")
 _DRIVERS = ("SYS", "DMA", "FLC", "GPIO", "ICC", "TMR", "UART", "TRNG", "LP")
 _FLAGS = (
     "-mcpu=cortex-m4 -mthumb -mfloat-abi=hard -mfpu=fpv4-sp-d16 -O1 -w -ffunction-sections -fdata-sections"

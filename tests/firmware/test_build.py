@@ -15,16 +15,14 @@ from synergyc.firmware.build import build, write_sources
 from synergyc.firmware.sizing import own_sizes
 from synergyc.firmware.spec import FirmwareSpec
 from synergyc.synth.program import Write
-from synergyc.toolchain import PREFIX_VARIABLE, find_cross_compiler
+from synergyc.toolchain import PREFIX_VARIABLE
+from tests.compilers import require_cross_compiler
 from tests.firmware.samples import two_devices
 
 
 @pytest.fixture(autouse=True)
 def _needs_compiler() -> None:
-    try:
-        find_cross_compiler()
-    except SynergyError as error:
-        pytest.skip(str(error))
+    require_cross_compiler()
 
 
 @pytest.mark.parametrize(("chip", "device"), [("max78000", "chest"), ("max78002", "wrist")])

@@ -6,7 +6,6 @@ Truth: Python's own formatting and ``zlib.crc32``.
 from __future__ import annotations
 
 import ctypes
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from hypothesis import strategies as st
 
 from synergyc.firmware.framing import console_line
 from synergyc.firmware.render import render
+from tests.compilers import host_compiler
 from tests.firmware.samples import two_devices
 
 _HARNESS = Path(__file__).parent / "host" / "console.c"
@@ -23,9 +23,7 @@ _HARNESS = Path(__file__).parent / "host" / "console.c"
 
 @pytest.fixture(scope="module")
 def console(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
-    compiler = shutil.which("gcc") or shutil.which("cc")
-    if compiler is None:
-        pytest.skip("needs a C compiler for this machine")
+    compiler = host_compiler()
     folder = tmp_path_factory.mktemp("host_console")
     for name, text in render(two_devices()["chest"]).items():
         (folder / name).write_text(text, encoding="utf-8")

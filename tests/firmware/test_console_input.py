@@ -12,14 +12,13 @@ import pytest
 
 from synergyc.firmware.framing import Frame, FrameKind, encode_frame
 from synergyc.pipeline.consoles import ConsoleReader
-from synergyc.toolchain import find_cross_compiler
+from tests.compilers import NEEDS_CROSS_COMPILER
 from tests.firmware.test_two_devices import SCENES, power_up, specs
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, NEEDS_CROSS_COMPILER]
 
 
 def test_random_and_foreign_input_is_counted_and_harms_nothing(tmp_path: Path) -> None:
-    find_cross_compiler()
     random = np.random.default_rng(5)
     samples = random.integers(-128, 128, (3, 3, 8, 8)).astype(np.int8)
     devices = power_up(specs(SCENES["one device"], samples, runs=200), tmp_path)

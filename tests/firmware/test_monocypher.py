@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
-import shutil
 import subprocess
 
 import pytest
@@ -17,6 +16,7 @@ from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.compilers import host_compiler
 from tests.firmware.host_link import CIPHER
 from tests.firmware.sealing import hchacha20
 
@@ -28,9 +28,7 @@ _SHA256 = {
 
 @pytest.fixture(scope="module")
 def cipher(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
-    compiler = shutil.which("gcc") or shutil.which("cc")
-    if compiler is None:
-        pytest.skip("needs a C compiler for this machine")
+    compiler = host_compiler()
     library = tmp_path_factory.mktemp("cipher") / "cipher.so"
     source = str(CIPHER / "monocypher.c")
     subprocess.run([compiler, "-O1", "-shared", "-fPIC", source, "-o", str(library)], check=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import math
-import shutil
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +20,7 @@ from synergyc.firmware.spec import FirmwareSpec
 from synergyc.ir.network import Tensor
 from synergyc.ir.preparation import Preparation, PreparationStep, Step
 from synergyc.ir.types import Array
+from tests.compilers import host_compiler
 from tests.firmware.samples import two_devices
 from tests.firmware.test_tail import layout_of
 
@@ -65,9 +65,7 @@ def _with_preparations() -> FirmwareSpec:
 
 @pytest.fixture(scope="module")
 def library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
-    compiler = shutil.which("gcc") or shutil.which("cc")
-    if compiler is None:
-        pytest.skip("needs a C compiler for this machine")
+    compiler = host_compiler()
     folder = tmp_path_factory.mktemp("host_prepare")
     for name, text in render(_with_preparations()).items():
         (folder / name).write_text(text, encoding="utf-8")

@@ -6,7 +6,6 @@ Truth: which devices a graph joins, and how far, by breadth-first search.
 from __future__ import annotations
 
 import ctypes
-import shutil
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from synergyc.firmware.render import render
+from tests.compilers import host_compiler
 from tests.firmware.samples import fallback_devices
 
 _MOST = 8
@@ -26,9 +26,7 @@ _HARNESS = Path(__file__).parent / "host" / "presence.c"
 @pytest.fixture(scope="module")
 def host(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
     """The C code of views on this machine."""
-    compiler = shutil.which("gcc") or shutil.which("cc")
-    if compiler is None:
-        pytest.skip("needs a C compiler for this machine")
+    compiler = host_compiler()
     folder = tmp_path_factory.mktemp("presence")
     for name, text in render(fallback_devices()["wrist"]).items():
         (folder / name).write_text(text, encoding="utf-8")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ctypes
 import random
-import shutil
 import subprocess
 from collections import deque
 from collections.abc import Callable
@@ -24,6 +23,7 @@ from synergyc.firmware.assign import assign
 from synergyc.firmware.render import render
 from synergyc.firmware.spec import FirmwareSpec, Storage
 from synergyc.synth.program import Program
+from tests.compilers import host_compiler
 from tests.conftest import Golden
 from tests.firmware.samples import replicated_devices, replicated_plan, replicated_programs, two_devices
 from tests.firmware.test_assign import wire
@@ -115,9 +115,7 @@ class HostLanes:
 
 @pytest.fixture(scope="module")
 def library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
-    compiler = shutil.which("gcc") or shutil.which("cc")
-    if compiler is None:
-        pytest.skip("needs a C compiler for this machine")
+    compiler = host_compiler()
     folder = tmp_path_factory.mktemp("host_replicas")
     for name, text in render(replicated_devices()["wrist"]).items():
         (folder / name).write_text(text, encoding="utf-8")

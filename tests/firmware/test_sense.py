@@ -6,13 +6,13 @@ Truth: a sensor of rate r delivers sample n at n / r, or as soon as there is roo
 from __future__ import annotations
 
 import ctypes
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from synergyc.firmware.render import render
+from tests.compilers import host_compiler
 from tests.firmware.samples import two_devices
 
 _HARNESS = Path(__file__).parent / "host" / "sense.c"
@@ -40,9 +40,7 @@ class HostSensor:
 
 @pytest.fixture(scope="module")
 def sensor(tmp_path_factory: pytest.TempPathFactory) -> HostSensor:
-    compiler = shutil.which("gcc") or shutil.which("cc")
-    if compiler is None:
-        pytest.skip("needs a C compiler for this machine")
+    compiler = host_compiler()
     folder = tmp_path_factory.mktemp("host_sense")
     for name, text in render(two_devices()["chest"]).items():
         (folder / name).write_text(text, encoding="utf-8")

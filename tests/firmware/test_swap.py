@@ -25,7 +25,7 @@ from synergyc.synth.native.generator import generate
 from synergyc.synth.program import Program
 from synergyc.synth.resident import place_resident
 from synergyc.targets import load_board, load_chip, load_medium, load_runtime
-from synergyc.toolchain import find_cross_compiler
+from tests.compilers import require_cross_compiler
 from tests.firmware.test_two_devices import Devices, assert_equal, network, power_up
 
 pytestmark = pytest.mark.e2e
@@ -121,7 +121,7 @@ def order(devices: Devices) -> list[str]:
 
 @pytest.fixture(scope="module", autouse=True)
 def _needs_compiler() -> None:
-    find_cross_compiler()
+    require_cross_compiler()
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import math
-import shutil
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +21,7 @@ from synergyc.ir.network import Network, Tensor
 from synergyc.ir.tail import Tail, TailOp, stages, unfolded
 from synergyc.reference.tail import run_tail
 from synergyc.synth.program import Region, TensorLayout
+from tests.compilers import host_compiler
 from tests.firmware.samples import two_devices
 
 _HARNESS = Path(__file__).parent / "host" / "tail.c"
@@ -83,9 +83,7 @@ def with_tails(cases: dict[str, tuple[Tensor, tuple[Tail, ...]]]) -> FirmwareSpe
 
 @pytest.fixture(scope="module")
 def library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
-    compiler = shutil.which("gcc") or shutil.which("cc")
-    if compiler is None:
-        pytest.skip("needs a C compiler for this machine")
+    compiler = host_compiler()
     folder = tmp_path_factory.mktemp("host_tail")
     for name, text in render(with_tails(CASES)).items():
         (folder / name).write_text(text, encoding="utf-8")

@@ -32,7 +32,7 @@ from synergyc.synth.native.generator import generate
 from synergyc.synth.program import Program
 from synergyc.synth.resident import place_resident
 from synergyc.targets import load_board, load_chip, load_medium
-from synergyc.toolchain import find_cross_compiler
+from tests.compilers import require_cross_compiler
 
 pytestmark = pytest.mark.e2e
 
@@ -197,7 +197,7 @@ def expected(samples: Array) -> dict[int, Array]:
 
 @pytest.fixture(scope="module", autouse=True)
 def _needs_compiler() -> None:
-    find_cross_compiler()
+    require_cross_compiler()
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,6 @@ from __future__ import annotations
 import gzip
 import json
 import re
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -22,11 +21,12 @@ from synergyc.emulate.kat import KatReport, run
 from synergyc.emulate.kat.build import STANDIN, board_of, render_chip_header
 from synergyc.pipeline.synth import synthesize_native
 from synergyc.targets import load_chip
+from synergyc.toolchain import cross_tool
+from tests.compilers import NEEDS_CROSS_COMPILER
 from tests.synth.small_network import LAYERS, YAML, SmallNetwork, Values, write_small_network
 from tests.synth.test_conformance import DATA, VENDOR
 
-COMPILER = "arm-none-eabi-gcc"
-needs_compiler = pytest.mark.skipif(shutil.which(COMPILER) is None, reason=f"{COMPILER} is not installed")
+COMPILER = cross_tool("gcc")
 CHIPS = ["MAX78000", "MAX78002"]
 OFFSET, LINES = 0x2000, re.compile(r"0x[0-9a-f]{8}")
 
@@ -105,7 +105,7 @@ RUNS = [
 ]
 
 
-@needs_compiler
+@NEEDS_CROSS_COMPILER
 @pytest.mark.parametrize(("chip", "options"), RUNS)
 def test_it_runs_to_its_own_pass(network: SmallNetwork, chip: str, options: tuple[str, ...]) -> None:
     report = kat(synthesize(network, chip, *options), chip)
@@ -113,7 +113,7 @@ def test_it_runs_to_its_own_pass(network: SmallNetwork, chip: str, options: tupl
     assert report.accelerator_runs == LAYERS or "--one-shot" not in options
 
 
-@needs_compiler
+@NEEDS_CROSS_COMPILER
 @pytest.mark.parametrize("first", ["0x0000000000000700", "0x0000000000000007"], ids=["apart", "shared"])
 def test_four_outputs_at_a_time_give_the_same(network: SmallNetwork, first: str) -> None:
     """Weights of 4 bits in the four physical memories; the answer is checked to be the plain one.
@@ -133,7 +133,7 @@ def test_four_outputs_at_a_time_give_the_same(network: SmallNetwork, first: str)
     assert report.status == "pass", report.diagnostics
 
 
-@needs_compiler
+@NEEDS_CROSS_COMPILER
 def test_a_wrong_answer_is_noticed(network: SmallNetwork) -> None:
     folder = synthesize(network, CHIPS[0])
     words = (folder / "sampleoutput.h").read_text()
@@ -144,7 +144,7 @@ def test_a_wrong_answer_is_noticed(network: SmallNetwork) -> None:
     assert f"expected 0x{int(last, 16) ^ 1:08x}" in report.console
 
 
-@needs_compiler
+@NEEDS_CROSS_COMPILER
 @pytest.mark.parametrize("chip", CHIPS)
 @pytest.mark.parametrize(("layers", "option"), [(2, "--unload"), (2, "--mlator"), (3, "--mlator")])
 def test_unloaded_values_are_torchs_channel_by_channel(
@@ -166,7 +166,7 @@ def test_unloaded_values_are_torchs_channel_by_channel(
     assert np.frombuffer(memory, "<i4" if layers == LAYERS else "i1").tolist() == answer.tolist()
 
 
-@needs_compiler
+@NEEDS_CROSS_COMPILER
 def test_class_probabilities_are_those_of_softmax(network: SmallNetwork) -> None:
     console = kat(synthesize(network, CHIPS[0], "--softmax"), CHIPS[0]).console
     shown = [float(value) for value in re.findall(r"class \d: ([0-9.]+)%", console)]
@@ -175,7 +175,7 @@ def test_class_probabilities_are_those_of_softmax(network: SmallNetwork) -> None
     assert shown == pytest.approx((100 * powers / powers.sum()).tolist(), abs=0.11)
 
 
-@needs_compiler
+@NEEDS_CROSS_COMPILER
 @pytest.mark.parametrize("chip", CHIPS)
 @pytest.mark.parametrize("options", OPTIONS, ids="".join)
 def test_no_warnings(network: SmallNetwork, chip: str, options: tuple[str, ...]) -> None:
@@ -184,7 +184,7 @@ def test_no_warnings(network: SmallNetwork, chip: str, options: tuple[str, ...])
         _compile(source, chip)
 
 
-@needs_compiler
+@NEEDS_CROSS_COMPILER
 def test_two_networks_link_with_prefixes(network: SmallNetwork) -> None:
     """All files of both, under one main function of the firmware's own; the headers in one file as well."""
     objects, headers = [], ""
@@ -259,7 +259,7 @@ def _cases() -> list[Any]:
     return [pytest.param(case, id=case["id"]) for case in chosen]
 
 
-@needs_compiler
+@NEEDS_CROSS_COMPILER
 @pytest.mark.parametrize("case", _cases())
 def test_the_vendors_networks_have_the_vendors_answer(case: dict[str, Any], tmp_path: Path) -> None:
     files = {"--config-file", "--checkpoint-file", "--sample-input"}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 
 import pytest
@@ -11,11 +10,8 @@ from click.testing import CliRunner, Result
 
 from synergyc.cli.main import cli
 from synergyc.diagnostics import SynergyError
+from tests.compilers import NEEDS_CROSS_COMPILER
 from tests.emulate.kat.projects import hand_worked, write_project
-
-needs_compiler = pytest.mark.skipif(
-    shutil.which("arm-none-eabi-gcc") is None, reason="arm-none-eabi-gcc is not installed"
-)
 
 
 @pytest.fixture
@@ -27,7 +23,7 @@ def kat(*arguments: object) -> Result:
     return CliRunner().invoke(cli, ["kat", *map(str, arguments)])
 
 
-@needs_compiler
+@NEEDS_CROSS_COMPILER
 def test_console_alone_goes_to_standard_output(project: Path) -> None:
     result = kat(project, "--device", "MAX78000")
     assert result.exit_code == 0
@@ -35,7 +31,7 @@ def test_console_alone_goes_to_standard_output(project: Path) -> None:
     assert result.stderr.startswith("pass: 1 accelerator run(s), 187 cycles")
 
 
-@needs_compiler
+@NEEDS_CROSS_COMPILER
 def test_json_document(project: Path) -> None:
     result = kat(project, "--device", "max78000", "--json")
     assert result.exit_code == 0
@@ -51,7 +47,7 @@ def test_json_document(project: Path) -> None:
     assert document["diagnostics"] == []
 
 
-@needs_compiler
+@NEEDS_CROSS_COMPILER
 def test_failure(project: Path) -> None:
     main = project / "main.c"
     main.write_text(main.read_text().replace("word[1]) != word[2]", "word[1]) == word[2]"))
@@ -63,7 +59,7 @@ def test_failure(project: Path) -> None:
     assert "[kat-answer]" in result.stderr
 
 
-@needs_compiler
+@NEEDS_CROSS_COMPILER
 def test_layer_trace_goes_to_standard_error(project: Path) -> None:
     result = kat(project, "--device", "MAX78000", "--trace", "layers")
     assert result.exit_code == 0
@@ -71,7 +67,7 @@ def test_layer_trace_goes_to_standard_error(project: Path) -> None:
     assert "cycles" not in result.stdout
 
 
-@needs_compiler
+@NEEDS_CROSS_COMPILER
 def test_limit(project: Path) -> None:
     result = kat(project, "--device", "MAX78000", "--limit-s", "0.5", "--json")
     assert result.exit_code == 1
@@ -80,7 +76,7 @@ def test_limit(project: Path) -> None:
     assert document["time_s"] == pytest.approx(0.5)
 
 
-@needs_compiler
+@NEEDS_CROSS_COMPILER
 def test_keep(project: Path) -> None:
     result = kat(project, "--device", "MAX78000", "--keep")
     assert result.exit_code == 0
@@ -88,7 +84,7 @@ def test_keep(project: Path) -> None:
     assert kat(project, "--device", "MAX78000").exit_code == 0, "what was kept must not disturb the next run"
 
 
-@needs_compiler
+@NEEDS_CROSS_COMPILER
 def test_nothing_can_be_kept(project: Path) -> None:
     (project / "build-kat").write_text("in the way")
     result = kat(project, "--device", "MAX78000", "--keep", "--json")

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -17,11 +16,10 @@ from click.testing import CliRunner, Result
 from synergyc.cli.main import cli
 from synergyc.diagnostics import SynergyError
 from synergyc.pipeline.synth import synthesize_native
+from tests.compilers import NEEDS_CROSS_COMPILER
 from tests.synth.small_network import LAYERS, SmallNetwork, write_small_network
 
-pytestmark = pytest.mark.skipif(
-    shutil.which("arm-none-eabi-gcc") is None, reason="arm-none-eabi-gcc is not installed"
-)
+pytestmark = NEEDS_CROSS_COMPILER
 
 
 @pytest.fixture

@@ -6,18 +6,16 @@ below; programs that misbehave are made from the good one by changing a line.
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
 
 from synergyc.diagnostics import SynergyError
 from synergyc.emulate.kat import KatReport, run
+from tests.compilers import NEEDS_CROSS_COMPILER
 from tests.emulate.kat.projects import hand_worked, write_project
 
-pytestmark = pytest.mark.skipif(
-    shutil.which("arm-none-eabi-gcc") is None, reason="arm-none-eabi-gcc is not installed"
-)
+pytestmark = NEEDS_CROSS_COMPILER
 
 # docs/accelerator.md, section 6, for 3x4x5 -> 4, 3x3, pad 1: padrow = preprow = 6 + 15, row = botrow = 16,
 # out = 20; 21 + 21 + 3 * 36 + 36, and 1 for the start.

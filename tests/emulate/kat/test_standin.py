@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -12,10 +11,10 @@ import pytest
 from synergyc.emulate.kat import KatReport, run
 from synergyc.emulate.kat.build import STANDIN, board_of, render_chip_header
 from synergyc.targets import load_chip
+from synergyc.toolchain import cross_tool
+from tests.compilers import NEEDS_CROSS_COMPILER
 
-pytestmark = pytest.mark.skipif(
-    shutil.which("arm-none-eabi-gcc") is None, reason="arm-none-eabi-gcc is not installed"
-)
+pytestmark = NEEDS_CROSS_COMPILER
 
 BOTH = ("MAX78000", "MAX78002")
 INCLUDES = """\
@@ -157,7 +156,7 @@ def test_our_own_c_has_no_warnings(tmp_path: Path, device: str) -> None:
     flags = "-mcpu=cortex-m4 -mthumb -std=c11 -O2 -Wall -Wextra -Wconversion -Wshadow -Werror -fsyntax-only"
     sources = sorted(STANDIN.glob("*.c"))
     assert len(sources) == 4
-    command = ["arm-none-eabi-gcc", *flags.split(), f"-I{tmp_path}", f"-I{STANDIN}", *map(str, sources)]
+    command = [cross_tool("gcc"), *flags.split(), f"-I{tmp_path}", f"-I{STANDIN}", *map(str, sources)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 

@@ -7,18 +7,16 @@ interrupt, one for each way in which the program and the accelerator work togeth
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
 
 from synergyc.emulate.kat import run
+from tests.compilers import NEEDS_CROSS_COMPILER
 from tests.emulate.kat.projects import conformance_folder, load_trace, write_project
 
 pytestmark = [
-    pytest.mark.skipif(
-        shutil.which("arm-none-eabi-gcc") is None, reason="arm-none-eabi-gcc is not installed"
-    ),
+    NEEDS_CROSS_COMPILER,
     pytest.mark.skipif(
         not (conformance_folder() / "traces").is_dir(),
         reason="no conformance data (SYNERGYC_CONFORMANCE_DIR)",

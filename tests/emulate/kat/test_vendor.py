@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from synergyc.emulate.kat import run
+from tests.compilers import NEEDS_CROSS_COMPILER
 
 TOOL = os.environ.get("AI8X_SYNTHESIS_DIR")
 PYTHON = os.environ.get("AI8X_SYNTHESIS_PYTHON", sys.executable)
@@ -24,9 +25,7 @@ PYTHON = os.environ.get("AI8X_SYNTHESIS_PYTHON", sys.executable)
 pytestmark = [
     pytest.mark.e2e,
     pytest.mark.skipif(not TOOL, reason="AI8X_SYNTHESIS_DIR is not set"),
-    pytest.mark.skipif(
-        shutil.which("arm-none-eabi-gcc") is None, reason="arm-none-eabi-gcc is not installed"
-    ),
+    NEEDS_CROSS_COMPILER,
 ]
 
 MNIST = (
