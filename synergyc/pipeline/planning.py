@@ -9,7 +9,7 @@ from typing import cast
 
 from synergyc.config import System
 from synergyc.diagnostics import Diagnostic, SynergyError
-from synergyc.ir.network import Network
+from synergyc.ir.network import Layer, Network
 from synergyc.legalize import check_limits, check_together, in_model_terms
 from synergyc.pipeline.models import PreparedModel
 from synergyc.pipeline.problem import plan_problem
@@ -102,13 +102,22 @@ def placement_check() -> Fits:
 
 
 def remembered(check: Fits) -> Fits:
-    """Return ``check`` with a memory: one network under one name is placed once for each company."""
+    """Return ``check`` with a memory: one network under one name is placed once for each company.
+
+    Networks that fit alone but not together lack room for what stays in place, weights and biases. More
+    layers need more of it, so a set with all their layers is refused for the same reasons.
+    """
     said: dict[tuple[str, tuple[str, ...]], tuple[Diagnostic, ...]] = {}
+    refused: defaultdict[str, dict[frozenset[Layer], tuple[Diagnostic, ...]]] = defaultdict(dict)
 
     def ask(networks: Sequence[Network], chip: Chip) -> tuple[Diagnostic, ...]:
         key = (chip.name, tuple(network.name for network in networks))
         if key not in said:
-            said[key] = check(networks, chip)
+            layers = frozenset(layer for network in networks for layer in network.layers)
+            inside = (reasons for part, reasons in refused[chip.name].items() if part <= layers)
+            said[key] = next(inside, ()) or check(networks, chip)
+            if said[key] and len(networks) > 1:
+                refused[chip.name].setdefault(layers, said[key])
         return said[key]
 
     return ask

@@ -111,6 +111,15 @@ class Problem:
         slots = [round_up(self.cnn.slots(processor), SLOT_STEP) for processor in range(self.cnn.processors)]
         return np.array(slots, dtype=np.int64)
 
+    @cached_property
+    def filled_by_others(self) -> npt.NDArray[np.int64]:
+        """Weight slots by processor that are not free at the beginning."""
+        fill = np.zeros(self.cnn.processors, dtype=np.int64)
+        for item in self.taken:
+            fill[item.processor] += item.end - item.first
+        filled: npt.NDArray[np.int64] = np.maximum(fill, self.weight_start)
+        return filled
+
     def slots_by_processor(self, group: Group) -> npt.NDArray[np.int64]:
         """Return the weight slots that readers of a group need, from its first processor on."""
         if group not in self._slots_of_groups:
@@ -215,7 +224,7 @@ def arrangements(problem: Problem) -> Iterator[Arrangement | Diagnostic]:
 
 
 def _arrange(problem: Problem, groups: Sequence[Group], taste: _Taste) -> Arrangement | Diagnostic:
-    state = _State(problem, _filled_by_others(problem))
+    state = _State(problem, problem.filled_by_others)
     for group in groups:
         places = _places(state, group, taste)
         best = min(places, key=lambda place: place.top, default=None) if taste.low else next(places, None)
@@ -255,15 +264,6 @@ def _places(state: _State, group: Group, taste: _Taste) -> Iterator[_Place]:
         if offsets is not None:
             top = max(offset + problem.buffers[buffer].size_bytes for buffer, offset in offsets.items())
             yield _Place(base, top, fill, offsets)
-
-
-def _filled_by_others(problem: Problem) -> npt.NDArray[np.int64]:
-    """Return the weight slots by processor that are not free at the beginning."""
-    fill = np.zeros(problem.cnn.processors, dtype=np.int64)
-    for item in problem.taken:
-        fill[item.processor] += item.end - item.first
-    filled: npt.NDArray[np.int64] = np.maximum(fill, problem.weight_start)
-    return filled
 
 
 def _filled(state: _State, slots: npt.NDArray[np.int64], base: int) -> npt.NDArray[np.int64] | None:

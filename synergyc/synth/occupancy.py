@@ -93,11 +93,24 @@ def bias_bytes_beside(beside: Sequence[PlacedNetwork], cnn: Cnn) -> dict[int, in
     """Return the bytes of each quadrant's bias memory up to the last one that a network ``beside`` uses."""
     used = dict.fromkeys(range(cnn.quadrants), 0)
     for network in beside:
-        for placed in network:
-            if not has_biases(placed):
-                continue
-            columns = bias_columns(placed, cnn)
-            for place in placed.bias:
-                column = columns.get(place.quadrant, columns.get(0, []))
-                used[place.quadrant] = max(used[place.quadrant], place.start + len(column))
+        if network not in _BIASES:
+            _BIASES[network] = _bias_bytes_of(network, cnn)
+        for quadrant, end in _BIASES[network].items():
+            used[quadrant] = max(used[quadrant], end)
+    return used
+
+
+_BIASES: WeakKeyDictionary[PlacedNetwork, dict[int, int]] = WeakKeyDictionary()
+"""Bytes up to the last one in use, by network and quadrant."""
+
+
+def _bias_bytes_of(network: PlacedNetwork, cnn: Cnn) -> dict[int, int]:
+    used = dict.fromkeys(range(cnn.quadrants), 0)
+    for placed in network:
+        if not has_biases(placed):
+            continue
+        columns = bias_columns(placed, cnn)
+        for place in placed.bias:
+            column = columns.get(place.quadrant, columns.get(0, []))
+            used[place.quadrant] = max(used[place.quadrant], place.start + len(column))
     return used

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from synergyc.diagnostics import Diagnostic, SynergyError
 from synergyc.ir.network import Network
-from synergyc.synth.arrange import Arrangement, Problem, arrangements
+from synergyc.synth.arrange import Arrangement, Problem, Taken, arrangements
 from synergyc.synth.biases import BiasRequest, allocate_biases, has_biases
 from synergyc.synth.buffers import InputForm, with_copies
 from synergyc.synth.concat import with_equal_parts
@@ -219,12 +220,16 @@ class _Search:
             message = "no room in weight memory"
             raise SynergyError(_judged(Diagnostic("weight-memory", message), None, result))
 
+    @cached_property
+    def _taken(self) -> tuple[Taken, ...]:
+        return taken_slots(self.options.beside, self.chip.cnn)
+
     def _problem(self, drafts: Sequence[Draft], *, overlays: bool) -> Problem:
         return problem_of(
             drafts,
             overlays=overlays,
             sharing=self.sharing,
-            taken=taken_slots(self.options.beside, self.chip.cnn),
+            taken=self._taken,
             weight_start=self.options.weight_start,
         )
 
