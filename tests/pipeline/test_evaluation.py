@@ -12,10 +12,12 @@ from synergyc.pipeline import evaluation, evaluation_cases
 from synergyc.pipeline.evaluation import Evaluation, Row
 from synergyc.pipeline.evaluation_cases import make_problem
 from synergyc.pipeline.evaluation_compare import BELIEVED, compare, gain, power_mw, sensitivity, summary
+from synergyc.pipeline.evaluation_rounds import Rounds
 from synergyc.pipeline.evaluation_tables import evaluation_markdown, evaluation_rows
 from synergyc.plan.instance import make_instance
 from synergyc.plan.selectors import BASELINES
 from synergyc.plan.selectors.loading import loading
+from synergyc.plan.timeline import schedule
 from synergyc.plan.types import AppPlan, Prediction
 from synergyc.targets import load_chip
 from tests.plan.instances import at_most_together
@@ -119,6 +121,20 @@ def test_plans_that_conflict_load_weights() -> None:
         tasks = {term.task for plan in plans for term in plan.predicted.terms}
         assert ("weights" in tasks) is loads
         assert all(segment.swapped is loads for plan in plans for segment in plan.segments)
+
+
+def test_a_round_of_all_apps() -> None:
+    problem = make_problem(("small", "large"), FLEET, 92.0)
+    instance = make_instance(problem, NETWORKS, at_most_together(9, frozenset()), "latency")
+    rounds = Rounds(instance)
+    plan = [instance.candidate(j, 0) for j in range(2)]
+    alone_ms = rounds.one_by_one_ms(plan[:1])
+    in_turn_ms = rounds.one_by_one_ms(plan)
+    # Apps that share a channel and a device wait for each other, but less than if one ran at a time.
+    assert alone_ms < rounds.together_ms(plan) < in_turn_ms
+    costings = [table.model.cost(item) for table, item in zip(instance.tables, plan, strict=True)]
+    alone = [schedule(problem, [costing], runs=1).apps[costing.candidate.app] for costing in costings]
+    assert in_turn_ms == pytest.approx(sum(app.latency_ms for app in alone))
 
 
 def test_where_apps_sense_and_interact() -> None:
