@@ -21,9 +21,10 @@ from synergyc.plan.instance import Instance, make_instance
 from synergyc.plan.labels import LongChains
 from synergyc.plan.problem import PlanPin
 from synergyc.plan.selectors import Budget, Selection, find_selector
-from synergyc.plan.selectors.exact import Search, by_parts
+from synergyc.plan.selectors.exact import by_parts
 from synergyc.plan.selectors.growth import grown, with_begins
 from synergyc.plan.selectors.reduction import Part, around, by_added, whole
+from synergyc.plan.selectors.search import Search
 from synergyc.plan.space import Candidate, enumerate_candidates
 from synergyc.plan.table import MAX_CANDIDATES, unit_index
 from synergyc.targets import Chip

@@ -22,8 +22,8 @@ from synergyc.plan.instance import Instance, make_instance
 from synergyc.plan.problem import PlanApp, PlanDevice, PlanProblem
 from synergyc.plan.selectors import BUILT_IN, Budget, baselines, find_selector, known_selectors
 from synergyc.plan.selectors.base import Selection
-from synergyc.plan.selectors.exact import Search
 from synergyc.plan.selectors.multipliers import load_bound
+from synergyc.plan.selectors.search import Search
 from synergyc.plan.space import enumerate_candidates
 from synergyc.targets import Chip, load_chip
 from tests.plan.instances import at_most_together, random_case

@@ -23,6 +23,7 @@ from synergyc.plan.selectors.base import (
     plain,
     ranking,
 )
+from synergyc.plan.selectors.search import Search
 
 Preference = Callable[[Instance, int, Floats], Floats]
 """Keys (n, k) by which an app ranks its candidates, given their scores (n, k)."""
@@ -59,8 +60,6 @@ def ind_model(instance: Instance, budget: Budget, tie: Tie = "best") -> Selectio
 
 def joint_model(instance: Instance, budget: Budget, tie: Tie = "best") -> Selection:
     """All apps together: the smallest sum of the times that ``ind_model`` looks at."""
-    from synergyc.plan.selectors.exact import Search
-
     known = [np.flatnonzero(plain(instance, j)) for j in range(len(instance.tables))]
     tables = tuple(
         replace(table.only(rows), latency_us=table.model_us[rows])

@@ -14,6 +14,7 @@ from synergyc.diagnostics import Diagnostic, SynergyError
 from synergyc.plan.instance import Instance
 from synergyc.plan.necessary import covered, too_many
 from synergyc.plan.selectors.base import Budget, first_that_fits, ranking
+from synergyc.plan.selectors.search import Search
 
 _CHECKED = 100
 """Candidates of an app that are looked at for the nearest one."""
@@ -120,8 +121,6 @@ def _slower(part: Instance, rows: Sequence[int]) -> Iterator[Diagnostic]:
 
 
 def _smallest_conflict(instance: Instance, budget: Budget) -> tuple[int, ...]:
-    from synergyc.plan.selectors.exact import Search
-
     everyone = tuple(range(len(instance.tables)))
     subsets = (apps for size in range(2, len(everyone)) for apps in combinations(everyone, size))
     for apps in islice(subsets, _SUBSETS):
