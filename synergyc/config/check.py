@@ -10,7 +10,7 @@ from synergyc.config.marks import place_in_file
 from synergyc.config.plain import value_problems
 from synergyc.config.system import App, Device, Link, System
 from synergyc.diagnostics import Diagnostic, Location, SynergyError, did_you_mean
-from synergyc.targets import load_board, load_medium
+from synergyc.targets import Medium, assign_uarts, load_board, load_medium
 
 _RESERVED = "all"
 """In ``between`` it stands for every device."""
@@ -151,23 +151,54 @@ def _reachable(system: System, link: Link, rate_kbps: float) -> str | None:
 
 
 def _check_ports(system: System) -> Iterator[Diagnostic]:
-    """Each wire takes a port of the board at either end."""
+    """Each wire takes a port of the board at either end, one that has its rate."""
     wires = [
         link
         for link in system.links
         if not _unknown(load_medium, link.medium, None) and link.medium_data.peripheral == "uart"
     ]
     for device in system.devices:
-        used = sum(device.name in link.ends for link in wires)
-        if _unknown(load_board, device.board, None) or used <= len(device.board_data.link_uarts):
+        if _unknown(load_board, device.board, None):
             continue
+        mine, ports = [link for link in wires if device.name in link.ends], device.board_data.link_uarts
+        place = system.marks.locate_key("devices", device.name)
+        if len(mine) > len(ports):
+            yield Diagnostic(
+                "no-free-port",
+                f"device {device.name!r} has more uart links than its board has ports",
+                place,
+                need=f"{len(mine)} ports",
+                have=f"{len(ports)} ports ({', '.join(ports)})",
+            )
+        elif all(_reachable(system, link, _rate_kbps(link)) is None for link in mine):
+            yield from _check_rates_together(device, mine, place)
+
+
+def _check_rates_together(
+    device: Device, links: Sequence[Link], place: Location | None
+) -> Iterator[Diagnostic]:
+    """There is a way to give each of a device's links, whose rates are possible alone, a port of its own."""
+    ports = device.board_data.link_uarts
+    rated = [(link.medium_data, _rate_kbps(link)) for link in links]
+    if assign_uarts(device.chip, ports, rated) is None:
         yield Diagnostic(
-            "no-free-port",
-            f"device {device.name!r} has more uart links than its board has ports",
-            system.marks.locate_key("devices", device.name),
-            need=f"{used} ports",
-            have=f"{len(device.board_data.link_uarts)} ports ({', '.join(device.board_data.link_uarts)})",
+            "link-rate",
+            f"ports of device {device.name!r} cannot have the rates of its links all at once",
+            place,
+            need=", ".join(f"{rate_kbps:g} kbps" for _, rate_kbps in rated),
+            have="; ".join(f"{port}: {_rates_of(device, port, rated)}" for port in ports),
+            hint="state a rate that more of its ports have",
         )
+
+
+def _rate_kbps(link: Link) -> float:
+    return link.rate_kbps or link.medium_data.default_rate_kbps
+
+
+def _rates_of(device: Device, port: str, rated: Sequence[tuple[Medium, float]]) -> str:
+    """Return which of the rates of a device's links a port has, each once."""
+    found = [f"{rate:g} kbps" for medium, rate in rated if medium.reached_by(device.chip, port, rate)]
+    return " or ".join(dict.fromkeys(found)) or "none of them"
 
 
 def _check_connected(system: System) -> Iterator[Diagnostic]:

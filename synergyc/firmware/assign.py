@@ -43,6 +43,9 @@ from synergyc.synth.program import Program, TensorLayout
 from synergyc.synth.switch import switch_steps
 from synergyc.targets import Board, load_chip
 
+MOST_HAND_OFFS = 256
+"""Hand-offs of all plans of an image: frames have a byte for their numbers (docs/link-protocol.md)."""
+
 
 @dataclass
 class _Tasks:
@@ -104,11 +107,12 @@ def assign(
 
     Raises SynergyError: ``layout-mismatch``, ``hand-off-tensors``, ``hand-off-path`` (plan and programs do
     not fit together), ``link-medium``, ``link-uarts`` (not enough of them), ``sample-shape``,
-    ``sample-range``, ``no-samples``, ``replica-layout`` (of samples or results),
+    ``sample-range``, ``no-samples``, ``replica-layout`` (of samples or results), ``hand-off-count``,
     ``fallback-layout`` (another layout of samples than in the first plan).
     """
     images = (FallbackPlan(plan, programs), *fallbacks)
     plans = [image.plan for image in images]
+    _check_count(plans)
     first_number = 0
     tasks: list[dict[str, _Tasks]] = []
     for image in images:
@@ -131,6 +135,18 @@ def assign(
         others = tuple(other.tasks(number) for number, other in enumerate(each[1:], 1))
         specs.append(_checked(replace(each[0], fallbacks=others, group=group)))
     return tuple(specs)
+
+
+def _check_count(plans: Sequence[Plan]) -> None:
+    count = sum(len(app.hand_offs) for plan in plans for app in plan.apps)
+    if count > MOST_HAND_OFFS:
+        raise fail(
+            "hand-off-count",
+            "frames must be able to name every hand-off",
+            need=f"{count} hand-offs",
+            have=f"{MOST_HAND_OFFS} hand-offs",
+            hint="fewer devices for an app (split, forbid), or fewer replicas",
+        )
 
 
 def _plan_tasks(

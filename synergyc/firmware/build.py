@@ -26,8 +26,8 @@ _FLAGS = (
 )
 
 _OVERFLOW_HINTS = {
-    "FLASH": "keep fewer samples in the image, use fewer weight bits, or move layers to another device",
-    "SRAM": "cut the network where a smaller tensor crosses, or move layers to another device",
+    "FLASH": "narrower weights (quantize: bits), sense.on another device, or forbid this one for some app",
+    "SRAM": "cut where less crosses (pin), sense.on the device that infers, or forbid this one for some app",
 }
 
 

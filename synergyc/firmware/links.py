@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from synergyc.diagnostics import fail
 from synergyc.firmware.spec import Link, Wire
 from synergyc.plan.types import AppPlan, Plan
-from synergyc.targets import Board, load_chip
+from synergyc.targets import Board, assign_uarts, load_chip
 
 
 def link_ends(
@@ -32,21 +32,17 @@ def link_ends(
     if len(plans) > 1:
         _add_hearing(used, names, boards, wires)
     numbers = {name: number for number, name in enumerate(names)}
-    ends: dict[str, list[Link]] = {}
-    for wire in wires:
-        if wire.name not in used:
-            continue
-        if wire.medium.peripheral != "uart":
-            raise fail(
-                "link-medium",
-                f"link {wire.name!r} must be of a medium that a UART drives, not {wire.medium.name!r}",
-            )
-        for device, peers in _peers(used[wire.name]).items():
-            mine = ends.setdefault(device, [])
-            uart = _free_uart(device, boards[device], wire, {link.uart for link in mine})
-            streams = _streams(wire, plans)
-            mine += [_link_end(wire, device, peer, uart, numbers, streams) for peer in peers]
-    return {device: tuple(links) for device, links in ends.items()}
+    peers = {wire.name: _peers(used[wire.name]) for wire in wires if wire.name in used}
+    ends: dict[str, tuple[Link, ...]] = {}
+    for device in sorted({device for found in peers.values() for device in found}):
+        mine = [wire for wire in wires if device in peers.get(wire.name, ())]
+        uarts = _uarts_of(device, boards[device], mine)
+        ends[device] = tuple(
+            _link_end(wire, device, peer, uart, numbers, _streams(wire, plans))
+            for wire, uart in zip(mine, uarts, strict=True)
+            for peer in peers[wire.name][device]
+        )
+    return ends
 
 
 def _add_hearing(
@@ -108,29 +104,34 @@ def _peers(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
     return {device: sorted(peers[device]) for device in sorted(peers)}
 
 
-def _free_uart(device: str, board: Board, wire: Wire, taken: Collection[str]) -> str:
-    """Return the first UART that no other link has taken and that reaches the rate of ``wire``."""
-    free = [uart for uart in board.link_uarts if uart not in taken]
-    if not free:
+def _uarts_of(device: str, board: Board, wires: Sequence[Wire]) -> tuple[str, ...]:
+    """Return the UART of each of a device's wires; the app file was checked for them (``config.check``)."""
+    for wire in wires:
+        if wire.medium.peripheral != "uart":
+            raise fail(
+                "link-medium",
+                f"link {wire.name!r} must be of a medium that a UART drives, not {wire.medium.name!r}",
+            )
+    if len(wires) > len(board.link_uarts):
         raise fail(
             "link-uarts",
             f"device {device!r} has more links than its board {board.name} has UARTs for them",
-            need=f"{len(taken) + 1} UARTs",
+            need=f"{len(wires)} UARTs",
             have=f"{len(board.link_uarts)} UARTs",
             hint="use fewer wires, or forbid the device in the app file so that the plan avoids one",
         )
     chip = load_chip(board.chip)
-    for uart in free:
-        if wire.medium.reached_by(chip, uart, wire.rate_kbps):
-            return uart
-    nearest = (f"{chip.uart_rate_bd(uart, 1000 * wire.rate_kbps) / 1000:.1f} kbps ({uart})" for uart in free)
-    raise fail(
-        "link-rate",
-        f"no free UART of device {device!r} has the rate of link {wire.name!r}",
-        need=f"{wire.rate_kbps:g} kbps",
-        have=", ".join(nearest),
-        hint="state a rate near one of these, or list this link before slower ones",
-    )
+    found = assign_uarts(chip, board.link_uarts, [(wire.medium, wire.rate_kbps) for wire in wires])
+    if found is None:
+        raise fail(
+            "link-rate",
+            f"UARTs of device {device!r} must have the rates of links"
+            f" {', '.join(repr(wire.name) for wire in wires)} at once",
+            need=", ".join(f"{wire.rate_kbps:g} kbps" for wire in wires),
+            have=f"{board.name}: {', '.join(board.link_uarts)}",
+            hint="state a rate that more of its UARTs have: 921.6 is one of all boards",
+        )
+    return found
 
 
 def _streams(wire: Wire, plans: Sequence[Plan]) -> int:

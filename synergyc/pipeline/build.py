@@ -89,7 +89,9 @@ def build_system(
         progress("plan for absent devices")
         others = plan_alternatives(system, list(models.values()), result.plan, options.objective)
         fallbacks = choose_fallbacks(system, models, FallbackPlan(plan, programs), others, generate)
-        specs = firmware_specs(system, models, plan, programs, fallbacks.plans, fallbacks.cases)
+        specs = firmware_specs(
+            system, models, plan, programs, fallbacks.plans, fallbacks.cases, self_test=options.self_test
+        )
         if options.self_test:
             specs = with_known_answers(specs, models, [plan, *(item.plan for item in fallbacks.plans)])
         write_app_files(models.values(), specs, folder)

@@ -23,8 +23,6 @@ _LEAST_SAMPLES = 4
 
 _MOST_DEVICES = 32
 """Devices that are told apart in a view (templates/firmware/presence.h)."""
-_MOST_STREAMS = 256
-"""Hand-offs of all plans that frames can name."""
 
 
 @dataclass(frozen=True)
@@ -98,9 +96,6 @@ def _check(
     """Raise SynergyError if images of all these plans would not fit, or not work."""
     if len(system.devices) > _MOST_DEVICES:
         raise fail("fallback-devices", f"images of more than {_MOST_DEVICES} devices hold one plan")
-    streams = sum(len(app.hand_offs) for plan in plans for app in plan.plan.apps)
-    if streams > _MOST_STREAMS:
-        raise fail("fallback-streams", "too many hand-offs", need=str(streams), have=str(_MOST_STREAMS))
     _check_flash(system, plans)
     few = {name: model.samples[:1] for name, model in models.items()}
     specs = assign_images(system, models, plans, few, cases)

@@ -29,13 +29,15 @@ def firmware_specs(
     programs: Mapping[str, Program],
     fallbacks: Sequence[FallbackPlan] = (),
     cases: Sequence[PlanCase] = (),
+    *,
+    self_test: bool = False,
 ) -> tuple[FirmwareSpec, ...]:
     """Return what each device does; replay sensors hold as many samples as their flash takes.
 
-    Raises SynergyError as ``firmware.assign`` does.
+    ``self_test``: flash will also hold an input of each segment. Raises SynergyError as ``firmware.assign``.
     """
     plans = (FallbackPlan(plan, programs), *fallbacks)
-    samples = {app.app: _fitting(system, models[app.app], plans) for app in plan.apps}
+    samples = {app.app: _fitting(system, models[app.app], plans, self_test) for app in plan.apps}
     return assign_images(system, models, plans, samples, cases)
 
 
@@ -79,6 +81,19 @@ def _driver_text(sense: Sense) -> str | None:
 
 def flash_left_bytes(system: System, plans: Sequence[FallbackPlan], device: str) -> int:
     """Return the flash of ``device`` that weights and code leave to the samples of each app it senses."""
+    return _free_bytes(system, plans, device) // max(1, len(_sensed(plans, device)))
+
+
+def _sensed(plans: Sequence[FallbackPlan], device: str) -> frozenset[str]:
+    """Return the apps that ``device`` senses under any plan."""
+    return frozenset(app.app for item in plans for app in item.plan.apps if app.sense_device == device)
+
+
+def _free_bytes(system: System, plans: Sequence[FallbackPlan], device: str, *, tests: bool = False) -> int:
+    """Return the flash of ``device`` that weights and code leave to samples.
+
+    ``tests``: an input of each segment is there too.
+    """
     programs = {
         program.name: program
         for item in plans
@@ -90,17 +105,30 @@ def flash_left_bytes(system: System, plans: Sequence[FallbackPlan], device: str)
         4 * program.weight_words + (0 if name in chosen else _table_bytes(program, chip.cnn))
         for name, program in programs.items()
     )
-    senses = {app.app for item in plans for app in item.plan.apps if app.sense_device == device}
-    free_bytes = chip.flash.size_bytes - used_bytes - load_runtime().flash_reserve_bytes
-    return free_bytes // max(1, len(senses))
+    if tests:
+        used_bytes += sum(4 * item.words for program in programs.values() for item in program.inputs)
+    return chip.flash.size_bytes - used_bytes - load_runtime().flash_reserve_bytes
 
 
-def _fitting(system: System, model: PreparedModel, plans: Sequence[FallbackPlan]) -> Array:
-    """Return the samples of an app that every device has room for that senses it under any plan."""
-    apps = [(item, app) for item in plans for app in item.plan.apps if app.app == model.app]
-    sample_bytes = 4 * apps[0][0].programs[apps[0][1].segments[0].name].inputs[0].words
-    left_bytes = min(flash_left_bytes(system, plans, app.sense_device) for _, app in apps)
-    return model.samples[: max(1, left_bytes // sample_bytes)]
+def _fitting(system: System, model: PreparedModel, plans: Sequence[FallbackPlan], self_test: bool) -> Array:
+    """Return the samples of an app, at least one, that all devices have room for that may sense it.
+
+    Each app gets an equal share of a device's flash, but leaves room for a sample of each other one.
+    """
+    devices = {app.sense_device for item in plans for app in item.plan.apps if app.app == model.app}
+    room_bytes = []
+    for device in devices:
+        sensed = _sensed(plans, device)
+        free_bytes = _free_bytes(system, plans, device, tests=self_test)
+        others_bytes = sum(_sample_bytes(plans, name) for name in sensed - {model.app})
+        room_bytes.append(min(free_bytes // len(sensed), free_bytes - others_bytes))
+    return model.samples[: max(1, min(room_bytes) // _sample_bytes(plans, model.app))]
+
+
+def _sample_bytes(plans: Sequence[FallbackPlan], name: str) -> int:
+    """Return the size of a sample of an app in flash: the same under all plans."""
+    item, app = next((item, app) for item in plans for app in item.plan.apps if app.app == name)
+    return 4 * item.programs[app.segments[0].name].inputs[0].words
 
 
 def _table_bytes(program: Program, cnn: Cnn) -> int:

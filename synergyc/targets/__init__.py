@@ -15,7 +15,7 @@ from synergyc.targets.files import (
     load_runtime,
     most_channels,
 )
-from synergyc.targets.link import Medium, transfer_us
+from synergyc.targets.link import Medium, assign_uarts, transfer_us
 from synergyc.targets.runtime import Runtime
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "Medium",
     "Peripheral",
     "Runtime",
+    "assign_uarts",
     "data_folder",
     "known",
     "link_medium",

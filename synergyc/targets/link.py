@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from synergyc.targets.chip import Chip
 from synergyc.targets.fields import TargetData
@@ -115,6 +116,24 @@ class Medium(TargetData):
             "seal": seal,
         }
         return self.model_copy(update=update)
+
+
+def assign_uarts(
+    chip: Chip, uarts: Sequence[str], wires: Sequence[tuple[Medium, float]]
+) -> tuple[str, ...] | None:
+    """Return one of ``uarts`` for each of ``wires``, medium and rate in kbps; None if not all can have one.
+
+    Of several ways that where earlier wires have earlier UARTs. Some of wires that can all have one can, too.
+    """
+    if not wires:
+        return ()
+    (medium, rate_kbps), *others = wires
+    for uart in uarts:
+        if medium.reached_by(chip, uart, rate_kbps):
+            rest = assign_uarts(chip, [other for other in uarts if other != uart], others)
+            if rest is not None:
+                return (uart, *rest)
+    return None
 
 
 def transfer_us(size_bytes: int, rate_kbps: float, bits_per_byte: int) -> float:

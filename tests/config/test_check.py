@@ -318,6 +318,26 @@ def test_more_wires_than_ports(tmp_path: Path) -> None:
     assert len(loaded(tmp_path, two).links) == 4
 
 
+def test_rates_that_no_ports_have_at_once(tmp_path: Path) -> None:
+    """Of the feather's ports uart3 has a clock of 7.3728 MHz, which gives no 2000 kbps within 1.3 %."""
+    hubs = "  a: {board: max78000fthr}\n  b: {board: max78002evkit}\n"
+
+    def text(first: str, second: str) -> str:
+        wires = [
+            f"  - {{between: [{name}, wrist], medium: uart, rate_kbps: {rate}}}\n"
+            for name, rate in (("a", first), ("b", second))
+        ]
+        apart = LINK.replace("wrist", "b")
+        return changed((HUB, HUB + hubs), (LINK, apart + "".join(wires)))
+
+    (found,) = problems(tmp_path, text("2000", "2000"))
+    assert found.location is not None
+    assert (found.rule, found.location.line) == ("link-rate", 3)
+    assert (found.need, found.have) == ("2000 kbps, 2000 kbps", "uart2: 2000 kbps; uart3: none of them")
+    assert len(loaded(tmp_path, text("921.6", "2000")).links) == 3  # in whatever order
+    assert len(loaded(tmp_path, text("2000", "921.6")).links) == 3
+
+
 def system(folder: Path) -> System:
     for name in NAMED:
         (folder / name).touch()

@@ -168,6 +168,17 @@ def test_more_links_than_uarts_are_refused() -> None:
     assert (diagnostic.need, diagnostic.have) == (f"{uarts + 1} UARTs", f"{uarts} UARTs")
 
 
+def test_more_hand_offs_than_frames_can_name_are_refused() -> None:
+    back_and_forth = tuple(
+        hop(index, *(("chest", "wrist") if index % 2 == 0 else ("wrist", "chest")), link="chest-wrist")
+        for index in range(257)
+    )
+    plan = with_app(lambda app: replace(app, hand_offs=back_and_forth))
+    with pytest.raises(SynergyError, match=r"257 hand-offs") as caught:
+        assigned(plan)
+    assert caught.value.diagnostics[0].rule == "hand-off-count"
+
+
 def test_a_medium_without_a_uart_is_refused() -> None:
     odd = replace(wire("chest", "wrist"), medium=load_medium("uart").model_copy(update={"peripheral": "spi"}))
     with pytest.raises(SynergyError, match="link-medium"):
@@ -185,16 +196,18 @@ def test_another_plan_has_another_number() -> None:
     assert assigned(two_device_plan())["chest"].plan_id != assigned(other)["chest"].plan_id
 
 
-def test_a_link_that_no_free_uart_can_drive_is_refused() -> None:
-    """The second link of the feather gets uart3, a low-power UART: 7.3728 MHz in at least 4 cycles a bit."""
+def test_links_get_uarts_that_have_their_rates_or_are_refused() -> None:
+    """The feather's uart3 is a low-power UART: 7.3728 MHz in at least 4 cycles a bit."""
     hops = (
         hop(0, "chest", "wrist"),
         hop(1, "wrist", "chest", link="chest-wrist"),
         hop(2, "chest", "ankle", link="chest-ankle"),
     )
     plan = with_app(lambda app: replace(app, interact_device="ankle", hand_offs=hops))
-    wires = (wire("chest", "wrist"), replace(wire("chest", "ankle"), rate_kbps=2500.0))
-    with pytest.raises(SynergyError, match="'chest' has the rate of link 'chest-ankle'") as caught:
-        assigned(plan, wires)
+    fast = replace(wire("chest", "ankle"), rate_kbps=2500.0)
+    links = assigned(plan, (wire("chest", "wrist"), fast))["chest"].links
+    assert [(link.peer, link.uart) for link in links] == [("wrist", "uart3"), ("ankle", "uart2")]
+    with pytest.raises(SynergyError, match="'chest' must have the rates") as caught:
+        assigned(plan, (replace(wire("chest", "wrist"), rate_kbps=2500.0), fast))
     (diagnostic,) = caught.value.diagnostics
-    assert (diagnostic.rule, diagnostic.have) == ("link-rate", "1843.2 kbps (uart3)")
+    assert (diagnostic.rule, diagnostic.need) == ("link-rate", "2500 kbps, 2500 kbps")

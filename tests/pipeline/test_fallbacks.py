@@ -17,6 +17,7 @@ from synergyc.pipeline.models import PreparedModel
 from synergyc.pipeline.planning import plan_alternatives
 from synergyc.plan.availability import Alternative
 from synergyc.synth import native
+from synergyc.targets import load_runtime
 from tests.e2e.command import ROOT
 
 Case = tuple[System, dict[str, PreparedModel], FallbackPlan, tuple[Alternative, ...]]
@@ -71,6 +72,31 @@ def test_samples_give_way_to_plans_on_every_device_that_may_sense_them(case: Cas
     for spec in images:
         for sense in spec.all_senses:
             assert np.shape(sense.samples)[1] == sense.layout.words
+
+
+def test_a_small_sample_leaves_room_for_a_large_one(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The wrist may sense both apps; half of what is free is less than a sample of keywords takes."""
+    system, models, chosen, _ = case
+    found = _choose(case)
+    arguments = (system, models, chosen.plan, chosen.programs, found.plans, found.cases)
+    sizes = {
+        sense.app: 4 * sense.layout.words
+        for spec in specs.firmware_specs(*arguments)
+        for sense in spec.all_senses
+    }
+    assert 2 * sizes["digits"] < sizes["keywords"]
+    runtime, plans = load_runtime(), (chosen, *found.plans)
+    spare_bytes = specs.flash_left_bytes(system, plans, "wrist") * 2 - sum(sizes.values())
+    full = runtime.model_copy(
+        update={"flash_reserve_bytes": runtime.flash_reserve_bytes + spare_bytes - sizes["digits"]}
+    )
+    monkeypatch.setattr(specs, "load_runtime", lambda: full)
+    for self_test, digits in ((False, 2), (True, 1)):
+        _, wrist = specs.firmware_specs(*arguments, self_test=self_test)
+        assert {sense.app: len(sense.samples) for sense in wrist.all_senses} == {
+            "digits": digits,
+            "keywords": 1,
+        }
 
 
 def test_a_device_without_peers_has_one_plan(case: Case) -> None:
