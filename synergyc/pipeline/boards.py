@@ -191,7 +191,7 @@ class _Watch:
         """The last run of each device that senses, where it replays."""
         self._latencies_s: list[float] = []
         self._times_s: list[float] = []
-        self._hits: list[bool] = []
+        self._answers: list[tuple[int, int]] = []
 
     @property
     def results(self) -> int:
@@ -237,10 +237,8 @@ class _Watch:
         self._times_s.append(now_s)
         if key in self._pending_s:
             self._latencies_s.append(now_s - self._pending_s.pop(key))
-        labels = self._expected.labels
-        if labels is not None and values is not None:
-            answer = answer_of(values, self._expected.network)
-            self._hits.append(answer == int(labels[self._expected.index(run)]))
+        if self._expected.labels is not None and values is not None:
+            self._answers.append((self._expected.index(run), answer_of(values, self._expected.network)))
 
     def _key(self, sensor: str, run: int) -> _Run:
         """Return whose run it is: a board may have changed its plan before anybody listened."""
@@ -275,5 +273,5 @@ class _Watch:
             predicted_throughput_hz=self.app.predicted.throughput_hz,
             predicted_latency_ms=self.app.predicted.latency_ms,
             predicted_energy_uj=self.app.predicted.energy_uj,
-            accuracy=accuracies(self._expected, self._hits),
+            accuracy=accuracies(self._expected, self._answers),
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,15 +31,15 @@ class Expected:
 
     ``sensed`` are samples as the sensor delivers them, ``samples`` as the network reads them, int8;
     ``outputs`` (N, *shape) are by the integer reference, tail included;
-    ``accuracy``: share of right answers on these samples by stage; ``elements`` maps values to bytes of the
-    result as it is reported (see ``TensorLayout``).
+    ``answers``: the class that each stage gives each of these samples, (N,), by stage; ``elements`` maps
+    values to bytes of the result as it is reported (see ``TensorLayout``).
     """
 
     network: Network
     sensed: npt.NDArray[np.int8]
     samples: npt.NDArray[np.int8]
     outputs: Array
-    accuracy: Mapping[str, float]
+    answers: Mapping[str, npt.NDArray[np.int64]]
     labels: npt.NDArray[np.int64] | None
     elements: npt.NDArray[np.int64]
     result_bytes: int
@@ -74,7 +74,7 @@ def expectation(folder: Path, app: AppRecord, runs: int, samples_file: Path | No
         sensed=sensed,
         samples=samples,
         outputs=finish(network, _reference_outputs(network, samples)),
-        accuracy=_stage_accuracy(folder, app, labels),
+        answers=_stage_answers(folder, app, labels),
         labels=labels,
         elements=_array(checked_bytes(folder, app.output_elements)).astype(np.int64),
         result_bytes=app.output_bytes,
@@ -132,21 +132,27 @@ def packed(values: Array, expected: Expected) -> bytes:
     return pack_elements(expected.elements, expected.result_bytes, values)
 
 
-def accuracies(expected: Expected, hits: list[bool]) -> Mapping[str, float] | None:
-    """Return the share of right classes at each stage, on the devices too; None without labels."""
-    if not expected.accuracy or not hits:
+def accuracies(expected: Expected, found: Sequence[tuple[int, int]]) -> Mapping[str, float] | None:
+    """Return the share of right classes at each stage, and on the devices; None without labels.
+
+    ``found``: sample and class of each result. All stages are counted on the samples of these results.
+    """
+    if expected.labels is None or not expected.answers or not found:
         return None
-    return {**expected.accuracy, "emulated": sum(hits) / len(hits)}
+    samples, classes = np.array(found).T
+    right = expected.labels[samples]
+    stages = {stage: float(np.mean(row[samples] == right)) for stage, row in expected.answers.items()}
+    return {**stages, "emulated": float(np.mean(classes == right))}
 
 
-def _stage_accuracy(
+def _stage_answers(
     folder: Path, app: AppRecord, labels: npt.NDArray[np.int64] | None
-) -> Mapping[str, float]:
-    """Return the share of right answers of each stage that the build compared, on the replayed samples."""
+) -> Mapping[str, npt.NDArray[np.int64]]:
+    """Return what each stage that the build compared answered for the replayed samples."""
     if app.accuracy is None or labels is None:
         return {}
     answers = _array(checked_bytes(folder, app.accuracy.answers))[:, : len(labels)]
-    return {stage: float(np.mean(row == labels)) for stage, row in zip(STAGES, answers, strict=True)}
+    return dict(zip(STAGES, answers, strict=True))
 
 
 def _array(content: bytes) -> Array:

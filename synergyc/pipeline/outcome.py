@@ -88,7 +88,7 @@ def _app_outcome(
     """Judge every result: wrong is also one that was never sensed, or was delivered before."""
     delivered: Counter[int] = Counter()
     right, wrong_run = 0, None
-    hits: list[bool] = []
+    answers: list[tuple[int, int]] = []
     latencies_ns: list[int] = []
     for item in results:
         good, values = is_right(item.content, item.run, expected)
@@ -101,8 +101,7 @@ def _app_outcome(
         if began_ns is not None:
             latencies_ns.append(item.at_ns - began_ns)
         if expected.labels is not None and values is not None:
-            label = int(expected.labels[expected.index(item.run)])
-            hits.append(answer_of(values, expected.network) == label)
+            answers.append((expected.index(item.run), answer_of(values, expected.network)))
     sent = sense.sensed
     span_ns = sum(latencies_ns) if sequential else (results[-1].at_ns - results[0].at_ns if results else 0)
     counted = len(latencies_ns) if sequential else len(results) - 1
@@ -117,7 +116,7 @@ def _app_outcome(
         predicted_throughput_hz=app.predicted.throughput_hz,
         predicted_energy_uj=app.predicted.energy_uj,
         predicted_latency_ms=app.predicted.unloaded_latency_ms if sequential else app.predicted.latency_ms,
-        accuracy=accuracies(expected, hits),
+        accuracy=accuracies(expected, answers),
         wrong_run=wrong_run,
     )
 

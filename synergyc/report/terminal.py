@@ -87,7 +87,9 @@ def front_table(front: Sequence[PlanResult]) -> Table:
 def alternatives_table(found: Sequence[Alternative]) -> Table:
     """Return the plans for absent devices, and what changing to them costs."""
     columns = ("away", "not served", "plans")
-    table = _table("When devices are away", columns, ("runs/s", "latency ms", "weights B", "switch ms"))
+    table = _table(
+        "When devices are away, sums over apps", columns, ("runs/s", "latency ms", "weights B", "switch ms")
+    )
     for item in found:
         figures = plan_figures(item.plan.apps)
         size_bytes = sum(switch.weight_bytes for switch in item.switches)

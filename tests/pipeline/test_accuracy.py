@@ -15,6 +15,7 @@ from synergyc.ir.network import Network
 from synergyc.ir.types import Shape, frozen_array
 from synergyc.legalize import legalize
 from synergyc.pipeline.accuracy import Accuracy, measure
+from synergyc.pipeline.expectation import Expected, accuracies
 from synergyc.pipeline.samples import read_labels
 from synergyc.quantize import calibrate, real_input
 from synergyc.targets import load_chip
@@ -85,6 +86,22 @@ def test_values_and_maps_are_no_class_scores(output: Shape, tmp_path: Path) -> N
         read_labels(tmp_path / "labels.npy", 3, output)
     (problem,) = caught.value.diagnostics
     assert (problem.rule, str(problem.location)) == ("labels-output", str(tmp_path / "labels.npy"))
+
+
+def test_stages_are_counted_on_the_samples_that_devices_delivered() -> None:
+    """Lost runs, and samples that are replayed again, count for the float model as for the devices."""
+    expected = Expected(
+        *(network(integers()), SAMPLES[:3], SAMPLES[:3], np.zeros((3, 5))),
+        answers={"float": np.array([1, 0, 0]), "reference": np.array([1, 1, 0])},
+        labels=np.array([1, 0, 2]),
+        elements=np.arange(5),
+        result_bytes=5,
+        own_input=False,
+    )
+    found = accuracies(expected, [(0, 1), (1, 1), (0, 1), (0, 1)])
+    assert found == {"float": 1.0, "reference": 0.75, "emulated": 0.75}
+    assert accuracies(expected, []) is None
+    assert accuracies(replace(expected, labels=None), [(0, 1)]) is None
 
 
 def test_labels_count_the_scores(tmp_path: Path) -> None:
