@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from synergyc.cli.objective import objective_option
+from synergyc.cli.planning_options import planning_options
 from synergyc.cli.progress import stages
 from synergyc.cli.refusals import warn
 
@@ -21,18 +21,7 @@ if TYPE_CHECKING:
 @click.command("build")
 @click.argument("app_file", type=click.Path(path_type=Path))
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="Folder for the build.")
-@click.option(
-    "--objective",
-    callback=objective_option,
-    help="What the plan is best at: throughput, ratio, latency, energy or battery, or several in order with "
-    "commas between (default: what the app file says).",
-)
-@click.option(
-    "--selector",
-    default="exact",
-    show_default=True,
-    help="How the plan is chosen: exact, progressive, exhaustive, a baseline, or one of another package.",
-)
+@planning_options
 @click.option(
     "--synth",
     "engine",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from synergyc.cli.console import table_console
-from synergyc.cli.objective import objective_option
+from synergyc.cli.planning_options import planning_options
 from synergyc.cli.progress import stages
 from synergyc.cli.refusals import warn
 
@@ -33,18 +33,7 @@ class _Extras:
 
 @click.command("plan")
 @click.argument("app_file", type=click.Path(path_type=Path))
-@click.option(
-    "--objective",
-    callback=objective_option,
-    help="What the plan is best at: throughput, ratio, latency, energy or battery, or several in order with "
-    "commas between (default: what the app file says).",
-)
-@click.option(
-    "--selector",
-    default="exact",
-    show_default=True,
-    help="How the plan is chosen: exact, progressive, exhaustive, a baseline, or one of another package.",
-)
+@planning_options
 @click.option("--baselines", is_flag=True, help="Show what the other selectors would choose.")
 @click.option("--pareto", is_flag=True, help="Show plans between which only a preference can choose.")
 @click.option("--availability", is_flag=True, help="Show the plans for when devices are away.")

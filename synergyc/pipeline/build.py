@@ -97,7 +97,9 @@ def build_system(
         write_app_files(models.values(), specs, folder)
         images = compile_all(specs, folder, compiler, progress, options.port)
         progress("write the manifest")
-        manifest = record_build(name, system, models, result, programs, specs, images, folder, fallbacks)
+        manifest = record_build(
+            name, system, models, result, programs, specs, images, folder, compiler, fallbacks
+        )
         (folder / MANIFEST_NAME).write_text(manifest.to_text(), encoding="utf-8")
     return manifest
 

@@ -44,7 +44,7 @@ from synergyc.pipeline.models import PreparedModel
 from synergyc.plan.selector import PlanResult, Rejected
 from synergyc.plan.types import AppPlan, Plan, Prediction, Segment
 from synergyc.synth.program import Program, TensorLayout
-from synergyc.toolchain import find_cross_compiler
+from synergyc.toolchain import CrossCompiler
 
 
 def record_build(
@@ -56,9 +56,10 @@ def record_build(
     specs: Sequence[FirmwareSpec],
     images: Mapping[str, Firmware],
     folder: Path,
+    compiler: CrossCompiler,
     fallbacks: Fallbacks | None = None,
 ) -> Manifest:
-    """Return the manifest of the build in ``folder``, whose files are all written."""
+    """Return the manifest of the build in ``folder``, whose files are all written, images by ``compiler``."""
     plan = result.plan
     fallbacks = fallbacks or Fallbacks()
     return Manifest(
@@ -70,7 +71,7 @@ def record_build(
         considered_plans=plan.considered,
         optimal=result.optimal,
         gap=result.gap,
-        tools=_tools(),
+        tools=_tools(compiler),
         devices=tuple(_device(spec, plan, models, programs, images[spec.device], folder) for spec in specs),
         links=_links(system, specs),
         apps=tuple(_app(system.app(app.app), app, models[app.app], specs, folder) for app in plan.apps),
@@ -188,11 +189,11 @@ def tensor_record(tensor: Tensor) -> TensorRecord:
     )
 
 
-def _tools() -> dict[str, str]:
+def _tools(compiler: CrossCompiler) -> dict[str, str]:
     names = ("numpy", "torch")
     return {
         "synergyc": synergyc.__version__,
-        "gcc": find_cross_compiler().version,
+        "gcc": compiler.version,
         **{name: version(name) for name in names},
     }
 

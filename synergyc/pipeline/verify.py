@@ -82,7 +82,7 @@ def verify(request: ModelRequest, device: str, runs: int, progress: Callable[[st
         write_app_files(models.values(), specs, folder)
         images = compile_all(specs, folder, compiler, progress)
         manifest = record_build(
-            Path(request.spec).name, system, models, result, programs, specs, images, folder
+            Path(request.spec).name, system, models, result, programs, specs, images, folder, compiler
         )
         (folder / MANIFEST_NAME).write_text(manifest.to_text(), encoding="utf-8")
         progress(f"emulate {runs} runs")
