@@ -15,7 +15,8 @@ from functools import cached_property
 import numpy as np
 
 from synergyc.diagnostics import Diagnostic, SynergyError
-from synergyc.plan.columns import Block, ChainCosts, Floats, Indices, Mask
+from synergyc.plan.chain_costs import ChainCosts
+from synergyc.plan.columns import Columns, Floats, Indices, Mask
 from synergyc.plan.space import Chain, allowed_devices, interact_devices, sense_devices
 from synergyc.plan.table import CandidateTable, deadline_missed, unit_index, with_blocks
 
@@ -150,11 +151,11 @@ class LongChains:
 
     def added(self, table: CandidateTable, labels: Labels) -> CandidateTable:
         """Return ``table`` with the candidates of whole ``labels`` at its end, costed as all others."""
-        blocks: list[Block] = []
+        blocks: list[Columns] = []
         chains: list[Chain] = []
         for chain, rows in self._grouped(labels):
             block = self.costs.block(chain, rows)
-            if len(block.cuts):
+            if len(block):
                 blocks.append(block)
                 chains.append(chain)
         return with_blocks(table, blocks, chains) if blocks else table

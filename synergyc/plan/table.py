@@ -9,13 +9,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from synergyc.diagnostics import Diagnostic, SynergyError
-from synergyc.plan.columns import Block, ChainCosts, Floats, Indices, Mask
+from synergyc.plan.chain_costs import ChainCosts
+from synergyc.plan.columns import Columns, Floats, joined
 from synergyc.plan.cost import CostModel, link_unit
 from synergyc.plan.energy import wanted_rate_hz
 from synergyc.plan.problem import PlanProblem
@@ -36,50 +35,13 @@ Three devices of twelve, for networks of ten layers. With them 20 apps x 12 devi
 """
 
 
-_COLUMNS = (
-    "chain",
-    "cuts",
-    "busy_us",
-    "energy_uj",
-    "run_uj",
-    "latency_us",
-    "model_us",
-    "size_bytes",
-    "segments",
-    "mask",
-    "begun",
-)
-"""Fields with an entry for each candidate."""
-
-
 @dataclass(frozen=True)
-class CandidateTable:
-    """Candidates of one app, n rows; times in microseconds, energy in microjoules, U units.
-
-    ``busy_us`` (n, U) is what one run takes of each unit, ``energy_uj`` (n, D) of each device above idle,
-    ``run_uj`` (n) of all devices together, ``mask`` (n) one bit for each device that infers,
-    ``model_us`` the latency without reaching the first and leaving the last device. Rows that are
-    ``begun`` (n) stand for all chains with some begin, by lower bounds, and name no candidate. ``unlisted``
-    are the numbers of devices of chains that are left out, ascending.
-    """
+class CandidateTable(Columns):
+    """Candidates of one app. ``unlisted`` are the numbers of devices of chains left out, ascending."""
 
     model: CostModel
     chain_list: tuple[Chain, ...]
-    chain: Indices
-    cuts: npt.NDArray[np.int32]
-    busy_us: Floats
-    energy_uj: Floats
-    run_uj: Floats
-    latency_us: Floats
-    model_us: Floats
-    size_bytes: Floats
-    segments: Floats
-    mask: npt.NDArray[np.uint64]
-    begun: Mask
     unlisted: tuple[int, ...] = ()
-
-    def __len__(self) -> int:
-        return len(self.chain)
 
     @cached_property
     def drain(self) -> Floats:
@@ -88,10 +50,6 @@ class CandidateTable:
         battery_mwh = np.array([item.battery_mwh or 0.0 for item in devices])
         held = np.flatnonzero(battery_mwh)
         return np.asarray(self.energy_uj[:, held] * (wanted_rate_hz(app) / 1000 / battery_mwh[held]))
-
-    def only(self, rows: Indices) -> CandidateTable:
-        """Return the table of these rows."""
-        return replace(self, **{name: getattr(self, name)[rows] for name in _COLUMNS})
 
     def places(self, row: int) -> frozenset[str]:
         """Return the devices that sense, infer or interact in the candidate of a row."""
@@ -135,7 +93,7 @@ def candidate_table(
     asks for many devices by ``split``. Then the table may be empty, with all of them unlisted. Raises
     SynergyError if there is no candidate.
     """
-    parts: list[Block] = []
+    parts: list[Columns] = []
     chain_list: list[Chain] = []
     total = 0
     costs = ChainCosts(model, units)
@@ -149,16 +107,16 @@ def candidate_table(
         cuts, unlisted = costs.cut_rows(size), tuple(longer)
         for chain in chains(model.problem, model.app, (size,)):
             block = costs.replicas(chain) if chain.replicated else costs.block(chain, cuts)
-            if len(block.cuts):
+            if len(block):
                 parts.append(block)
                 chain_list.append(chain)
-                total += len(block.cuts)
+                total += len(block)
     if not parts and unlisted:
         for chain in chains(model.problem, model.app, unlisted[:1]):
-            return _joined(model, [costs.block(chain, costs.cut_rows(unlisted[0])[:0])], [chain], unlisted)
+            return _table(model, [costs.block(chain, costs.cut_rows(unlisted[0])[:0])], [chain], unlisted)
     if not parts:
         raise deadline_missed(model, units) or explain_empty(model.problem, model.app, model.network)
-    return _joined(model, parts, chain_list, unlisted)
+    return _table(model, parts, chain_list, unlisted)
 
 
 def deadline_missed(model: CostModel, units: dict[str, int]) -> SynergyError | None:
@@ -184,34 +142,21 @@ def deadline_missed(model: CostModel, units: dict[str, int]) -> SynergyError | N
     )
 
 
-def with_blocks(table: CandidateTable, blocks: Sequence[Block], added: Sequence[Chain]) -> CandidateTable:
+def with_blocks(table: CandidateTable, blocks: Sequence[Columns], added: Sequence[Chain]) -> CandidateTable:
     """Return ``table`` with the candidates of further chains, one block for each, at its end."""
-    new = _joined(table.model, blocks, added, table.unlisted)
+    new = _table(table.model, blocks, added, table.unlisted)
     both = stacked([table, replace(new, chain=new.chain + len(table.chain_list))])
     return replace(both, chain_list=(*table.chain_list, *added))
 
 
 def stacked(tables: Sequence[CandidateTable]) -> CandidateTable:
     """Return the rows of all ``tables``, which have the same chains, in order."""
-    width = max(table.cuts.shape[1] for table in tables)
-    return replace(tables[0], **_columns([replace(t, cuts=_padded(t.cuts, width)) for t in tables]))
+    return replace(tables[0], **joined(tables))
 
 
-def _joined(
-    model: CostModel, blocks: Sequence[Block], chain_list: Sequence[Chain], unlisted: tuple[int, ...]
+def _table(
+    model: CostModel, blocks: Sequence[Columns], chain_list: Sequence[Chain], unlisted: tuple[int, ...]
 ) -> CandidateTable:
-    width = max(block.cuts.shape[1] for block in blocks)
-    parts = [
-        replace(block, cuts=_padded(block.cuts, width), chain=np.full(len(block.cuts), i, dtype=np.intp))
-        for i, block in enumerate(blocks)
-    ]
-    return CandidateTable(model, tuple(chain_list), unlisted=unlisted, **_columns(parts))
-
-
-def _columns(parts: Sequence[Block] | Sequence[CandidateTable]) -> dict[str, Any]:
-    """Return the rows of all ``parts`` by column; typed as what ``replace`` takes."""
-    return {name: np.concatenate([getattr(part, name) for part in parts]) for name in _COLUMNS}
-
-
-def _padded(cuts: npt.NDArray[np.int32], width: int) -> npt.NDArray[np.int32]:
-    return np.pad(cuts, ((0, 0), (0, width - cuts.shape[1])))
+    """Return the table of ``blocks``, one for each chain."""
+    parts = [replace(block, chain=np.full(len(block), i, dtype=np.intp)) for i, block in enumerate(blocks)]
+    return CandidateTable(**joined(parts), model=model, chain_list=tuple(chain_list), unlisted=unlisted)

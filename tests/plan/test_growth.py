@@ -14,7 +14,7 @@ import pytest
 from synergyc.diagnostics import Diagnostic, SynergyError
 from synergyc.ir.network import Network
 from synergyc.plan import table as listing
-from synergyc.plan.columns import ChainCosts
+from synergyc.plan.chain_costs import ChainCosts
 from synergyc.plan.cost import CostModel
 from synergyc.plan.costing import app_plans
 from synergyc.plan.instance import Instance, make_instance

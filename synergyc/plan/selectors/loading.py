@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from synergyc.plan.columns import ChainCosts
+from synergyc.plan.chain_costs import ChainCosts
 from synergyc.plan.instance import Instance
 from synergyc.plan.space import Candidate, Chain
 from synergyc.plan.table import CandidateTable, unit_index, with_blocks
