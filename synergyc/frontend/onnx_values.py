@@ -30,9 +30,7 @@ def _reduction(kind: PoolKind) -> Reader:
 def _clip(node: OnnxCall) -> Value:
     limits = [node.setting("min", 1), node.setting("max", 2)]
     low, high = (None if limit is None else float(np.asarray(limit).reshape(-1)[0]) for limit in limits)
-    top = None if high is None or high >= np.finfo(np.float32).max else high
-    bottom = None if low is None or low <= np.finfo(np.float32).min else low
-    return weighted.clamp(node.call, node.source(), bottom, top)
+    return weighted.clamp(node.call, node.source(), low, high)
 
 
 def _extreme(*, maximum: bool) -> Reader:

@@ -89,9 +89,9 @@ def pool_evenly(call: Call, source: Value, kind: PoolKind, wanted: Shape) -> Val
         starts = [index * size // count for index in range(count)]
         lengths = {-(-(index + 1) * size // count) - starts[index] for index in range(count)}
         steps = {after - before for before, after in pairwise(starts)}
-        if len(lengths) > 1 or len(steps) > 1:
+        if len(lengths) > 1 or len(steps) > 1 or 0 in steps:
             raise UnsupportedOperatorError(
-                f"adaptive pooling from {sizes} to {wanted} needs windows of several sizes",
+                f"adaptive pooling from {sizes} to {wanted} needs windows of several sizes or distances",
                 "choose an output size that divides the input size",
             )
         window.append(lengths.pop())

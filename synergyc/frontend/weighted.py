@@ -245,10 +245,17 @@ def mix_channels(call: Call, source: Value, factor: float) -> Value:
     return call.emit(_pointwise(frozen_array(weight), None, source), source, shape=(1, *source.shape[1:]))
 
 
+_NO_LIMIT = 2.0**24
+"""Models and exporters write limits like 1e9, or the largest number, for none.
+
+Clipping adds limits to values, of which single precision leaves nothing beside larger ones.
+"""
+
+
 def clamp(call: Call, source: Value, low: float | None, high: float | None) -> Value:
-    """Emit clipping to ``low``..``high``; None is no limit."""
-    bottom = -math.inf if low is None else float(low)
-    top = math.inf if high is None else float(high)
+    """Emit clipping to ``low``..``high``; None, and what no value comes near, is no limit."""
+    bottom = -math.inf if low is None or low <= -_NO_LIMIT else float(low)
+    top = math.inf if high is None or high >= _NO_LIMIT else float(high)
     if not bottom < top:  # or one of them is NaN
         raise UnsupportedOperatorError(f"it clips everything to a constant, {top:g}")
     if bottom == -math.inf and top == math.inf:

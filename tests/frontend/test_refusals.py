@@ -62,6 +62,7 @@ def test_all_unsupported_operators_are_reported_at_once() -> None:
         ),
         (lambda x: functional.avg_pool2d(x, 2, divisor_override=3), "divisor_override=None"),
         (lambda x: functional.adaptive_avg_pool2d(x, 4), "windows of several sizes"),
+        (lambda x: functional.adaptive_avg_pool2d(x[:, :, :1], (3, 6)), "windows of several sizes"),
         (lambda x: x.reshape(2, 36), "mixes the images of a batch"),
         (lambda x: x.relu() + torch.rand(1, 2, 1, 1), "its values are random"),
         (lambda x: x.relu() + torch.arange(6.0), "differs from pixel to pixel"),

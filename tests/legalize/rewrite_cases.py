@@ -271,6 +271,10 @@ CASES = {
     "constants of two bytes": Case(
         (3, 6, 6), (), lambda x: f.conv2d(x, torch.ones(3, 3, 1, 1).bfloat16().float() / 4)
     ),
+    "clipped above alone": Case((3, 6, 6), (conv(3, 3, 1),), lambda x, a: a(x).clamp(-1e9, 0.5)),
+    "clipped at nothing that matters": Case(
+        (3, 6, 6), (conv(3, 3, 1),), lambda x, a: a(x).clamp(0.0, 3.4e38)
+    ),
     "joined with nothing": Case(
         (3, 6, 6), (conv(3, 3, 1),), lambda x, a: torch.cat([a(x), torch.empty(0)], 1)
     ),

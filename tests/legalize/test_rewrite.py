@@ -6,22 +6,26 @@ by operator.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn import functional as f
 
+from synergyc.diagnostics import SynergyError
 from synergyc.frontend import capture
 from synergyc.ir.graph import Graph
 from synergyc.ir.types import Array
-from synergyc.legalize import legalize, rewrite
+from synergyc.legalize import legalize, outline, rewrite
 from synergyc.legalize.rewrite import maps
 from synergyc.quantize import quantize, quantize_input
 from synergyc.quantize.evaluate import evaluate_float
 from synergyc.reference import run
 from synergyc.targets import known, load_chip
 from tests.legalize.graphs import graph_output, images
-from tests.legalize.rewrite_cases import CASES, Model
+from tests.legalize.rewrite_cases import CASES, Case, Model
 
 
 def floats(graph: Graph, data: Array) -> Array:
@@ -69,3 +73,13 @@ def test_rewriting_aims_at_operators_that_every_chip_has(chip: str) -> None:
     assert limits.conv1d_max_kernel == maps.LONGEST
     assert limits.padding == maps.MAX_PAD
     assert limits.pool_window == limits.pool_stride == maps.POOL_WINDOW
+
+
+@pytest.mark.parametrize("pool", [lambda x: x.mean(2, keepdim=True), lambda x: f.avg_pool2d(x, (20, 2))])
+def test_windows_that_one_stride_cannot_divide_are_left_to_the_limits(pool: Callable[..., Tensor]) -> None:
+    """Parts of the rows would be so far apart that columns were skipped."""
+    case = Case((3, 20, 4), (), pool)
+    graph, data = rewrite(capture(Model(case), case.shape, "net")), images(case.shape, seed=1)
+    np.testing.assert_allclose(floats(graph, data), pool(torch.from_numpy(data)).numpy(), atol=1e-6)
+    with pytest.raises(SynergyError, match="pool-window"):
+        legalize(outline(graph), load_chip("max78002"))

@@ -38,6 +38,11 @@ def in_two_steps(node: Node, editor: Editor) -> str | None:
     )
     middle = tuple((size - width) // step + 1 for size, width in zip(sizes, first, strict=True))
     second = tuple((window - width) // step + 1 for window, width in zip(pool.window, first, strict=True))
+    if any(
+        count > 1 and (width, rest) != (step, max(second))
+        for count, width, rest in zip(counts, first, second, strict=True)
+    ):
+        return None  # both axes have one stride: it would thin the one that needs a smaller
     shape = (node.shape[0], *middle[: len(node.shape) - 1])
     parts = Pooling(Pool(pool.kind, (first[0], first[1]), step))
     name = editor.emit(parts, node.inputs, shape, node.origin, name=f"{node.name}_part")
