@@ -150,7 +150,7 @@ class Memories:
         waiting = {app: need.tensor_bytes for app, need in needs.items() if need.tensor_bytes}
         links = {name for need in needs.values() for name in need.links}
         buffers = sum(_RINGS * link.medium.ring_bytes for link in self.problem.links if link.name in links)
-        room_bytes = device.chip.sram.size_bytes - load_runtime().ram_reserve_bytes - buffers
+        room_bytes = device.chip.sram.size_bytes - load_runtime().ram_least_bytes - buffers
         if sum(waiting.values()) > room_bytes:
             yield Diagnostic(
                 "device-ram",

@@ -134,7 +134,6 @@ class Runtime(TargetData):
     """After this time without a call an end of a secured link that does not call itself wishes for one."""
 
     @property
-    def ram_reserve_bytes(self) -> int:
-        """RAM of any image that is not for tensors."""
-        console_bytes = self.console_ring_bytes + self.console_in_bytes
-        return self.stack_bytes + self.other_ram_bytes + console_bytes
+    def ram_least_bytes(self) -> int:
+        """What any image has in RAM beside tensors: a stack, and a console with its buffers."""
+        return self.stack_bytes + self.console_ring_bytes + self.console_in_bytes

@@ -14,6 +14,7 @@ import pytest
 from synergyc.diagnostics import Diagnostic, SynergyError
 from synergyc.ir.network import Network
 from synergyc.plan.availability import alternatives
+from synergyc.plan.checks import Fits
 from synergyc.plan.cost import CostModel, weight_bytes
 from synergyc.plan.document import plan_document
 from synergyc.plan.instance import make_instance
@@ -36,7 +37,7 @@ def one_device(*apps: PlanApp) -> PlanProblem:
     return PlanProblem((device("wrist", ("imu",), ("led",)),), (), named, shared_accelerators=True)
 
 
-def at_most(together: int) -> object:
+def at_most(together: int) -> Fits:
     """Return a check that allows so many segments in an accelerator's memories."""
 
     def fits(networks: Sequence[Network], chip: Chip) -> tuple[Diagnostic, ...]:
@@ -72,6 +73,24 @@ def test_apps_that_do_not_fit_together_are_divided_into_few_sets(together: int, 
     assert [len(part) for part in result.plan.residency_sets("wrist")] == [
         sets.count(number) for number in range(max(sets) + 1)
     ]
+
+
+def test_builds_place_the_very_sets_that_were_asked_about() -> None:
+    """In the order of the apps, whatever their names: placement tries some orders only."""
+    asked: set[tuple[str, ...]] = set()
+
+    def fits(networks: Sequence[Network], chip: Chip) -> tuple[Diagnostic, ...]:
+        asked.add(tuple(network.name for network in networks))
+        return at_most(2)(networks, chip)
+
+    problem = one_device(*(PlanApp(name, "imu", "led") for name in "cab"))
+    plan = choose_or_swap(problem, NETWORKS, fits).plan
+    sets = [
+        tuple(NETWORKS[part.app].segment(part.first, part.last).name for part in segments)
+        for segments in plan.residency_sets("wrist")
+    ]
+    assert [len(names) for names in sets] == [2, 1]
+    assert asked.issuperset(sets)
 
 
 def test_a_round_of_all_apps_loads_every_weight_once() -> None:
@@ -140,7 +159,7 @@ def test_apps_go_on_with_swapped_weights_when_a_device_is_away() -> None:
         links=(wire("wrist", "chest"),),
     )
     chosen = plan_with(2, both).plan
-    found = alternatives(both, NETWORKS, at_most(2), "throughput", chosen)  # type: ignore[arg-type]
+    found = alternatives(both, NETWORKS, at_most(2), "throughput", chosen)
     assert [(item.away, item.served) for item in found] == [
         (("wrist",), ("a", "b", "c")),
         (("chest",), ("a", "b", "c")),
@@ -177,7 +196,7 @@ def test_samples_in_flash_count_though_the_app_runs_elsewhere() -> None:
         shared_accelerators=True,
         weight_swap=True,
     )
-    instance = make_instance(problem, NETWORKS, at_most(1), "latency")  # type: ignore[arg-type]
+    instance = make_instance(problem, NETWORKS, at_most(1), "latency")
 
     def row(j: int, device: str, *, swapped: bool) -> int:
         wanted = [
@@ -254,6 +273,6 @@ def test_replicas_do_not_load_weights() -> None:
     devices = (device("wrist", ("imu",), ("led",)), device("chest", ("imu",), ("led",)))
     links = (wire("wrist", "chest"),)
     problem = PlanProblem(devices, links, apps, shared_accelerators=True, weight_swap=True)
-    instance = make_instance(problem, NETWORKS, at_most(1), "throughput")  # type: ignore[arg-type]
+    instance = make_instance(problem, NETWORKS, at_most(1), "throughput")
     replicated = [int(np.flatnonzero(table.segments == 2)[0]) for table in instance.tables]
     assert loading(instance, replicated) is None
