@@ -99,9 +99,7 @@ def html_report(report: BuildReport) -> str:
     )
     manifest = report.manifest
     apps = _colours(tuple(report.schedule.apps))
-    segments = _colours(
-        tuple(dict.fromkeys(b.segment for item in report.maps for b in item.weights + item.data))
-    )
+    segments = {part.name: apps[part.app] for item in manifest.devices for part in item.segments}
     units = sorted({span.unit for span in report.schedule.spans})
     page: str = environment.get_template("report.html.j2").render(
         manifest=manifest,
@@ -115,7 +113,6 @@ def html_report(report: BuildReport) -> str:
         timeline=_timeline(report.schedule, units, apps),
         ticks=_ticks(report.schedule),
         maps=[(item, _columns(item, segments), _bars(item, segments)) for item in report.maps],
-        segments=segments,
     )
     return page
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 import re
 from xml.etree import ElementTree
 
-from synergyc.manifest import Manifest
+from synergyc.manifest import DeviceRecord, Manifest
 from synergyc.plan.types import AppSchedule, Schedule, Span
 from synergyc.report.html import Block, BuildReport, MemoryMap, html_report
-from tests.test_manifest import MINIMAL
+from tests.test_manifest import DEVICE, MINIMAL, SEGMENT
 
 
 def page_of(name: str = "app.yaml") -> str:
-    manifest = Manifest.model_validate(MINIMAL).model_copy(update={"app_file": name})
+    part = {**SEGMENT, "name": "one_s0", "app": "one"}
+    wrist = DeviceRecord.model_validate({**DEVICE, "segments": [part]})
+    manifest = Manifest.model_validate(MINIMAL).model_copy(update={"app_file": name, "devices": (wrist,)})
     spans = tuple(Span("wrist.cpu", "one", run, "load", 100.0 * run, 100.0 * run + 40) for run in range(8))
     spans += (Span("wrist.cpu", "", 0, "beat", 350.0, 360.0),)  # of no app
     schedule = Schedule(spans, {"one": AppSchedule(10_000.0, 0.04, 0.04)}, {"wrist.cpu": 0.4})
@@ -30,6 +32,13 @@ def test_page_is_well_formed_but_for_its_head() -> None:
     assert "one_s0: l0, processor 3, slots 0-17" in titles
     assert {"one run 3: load, 40.0 us", "beat, 10.0 us"} <= set(titles)
     assert "Nothing was emulated" in body
+
+
+def test_a_segment_has_the_colour_of_its_app_in_every_drawing() -> None:
+    text = page_of()
+    colours = re.findall(r'<rect[^>]*fill="(#[0-9a-f]+)"[^>]*><title>one', text)
+    assert len(colours) > 2
+    assert len(set(colours)) == 1
 
 
 def test_the_axis_of_time_has_round_marks() -> None:
