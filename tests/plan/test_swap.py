@@ -22,9 +22,9 @@ from synergyc.plan.problem import PlanApp, PlanProblem
 from synergyc.plan.selector import PlanResult, choose_or_swap
 from synergyc.plan.selectors import BASELINES, Budget, find_selector
 from synergyc.plan.selectors.base import ConflictError
-from synergyc.plan.selectors.loading import loading
+from synergyc.plan.selectors.loading import all_loading, loading
 from synergyc.plan.timeline import RUNS
-from synergyc.targets import Chip
+from synergyc.targets import Chip, load_runtime
 from tests.plan.instances import random_case
 from tests.plan.problems import CHIP, chain, device, wire
 
@@ -276,3 +276,26 @@ def test_replicas_do_not_load_weights() -> None:
     instance = make_instance(problem, NETWORKS, at_most(1), "throughput")
     replicated = [int(np.flatnonzero(table.segments == 2)[0]) for table in instance.tables]
     assert loading(instance, replicated) is None
+
+
+def test_a_plan_is_found_where_only_flash_divided_rightly_has_room() -> None:
+    apps = tuple(PlanApp(name, "imu", "led", priority=-i) for i, name in enumerate("abcd"))
+    networks = {app.name: NETWORKS["a"] for app in apps}
+    room_bytes = 2 * BYTES["a"] + 4 * 16 * 4 * 4 + load_runtime().flash_reserve_bytes
+    chip = CHIP.model_copy(update={"flash": CHIP.flash.model_copy(update={"size_bytes": room_bytes})})
+    devices = (device("wrist", ("imu",), ("led",)), device("chest"))
+    problem = PlanProblem(
+        tuple(replace(item, chip=chip) for item in devices),
+        (wire("wrist", "chest"),),
+        apps,
+        shared_accelerators=True,
+        weight_swap=True,
+    )
+    instance = make_instance(problem, networks, at_most(1), "throughput")
+    for name in ("MinDev", "IndE2E", "progressive"):
+        with pytest.raises(ConflictError) as error:
+            find_selector(name)(instance, Budget.of(60.0))
+        assert loading(instance, error.value.rows) is None, name
+    assert not instance.reasons_of(all_loading(instance, Budget.of(60.0)).rows)
+    found = find_selector("exact")(instance, Budget.of(5.0))
+    assert not (found.grown or instance).reasons_of(found.rows)

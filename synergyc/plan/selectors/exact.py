@@ -16,13 +16,14 @@ from synergyc.plan.selectors.base import (
     Budget,
     ConflictError,
     Selection,
+    Selector,
     first_that_fits,
     improved,
     one_by_one,
     ranking,
 )
 from synergyc.plan.selectors.growth import grown, with_begins
-from synergyc.plan.selectors.loading import loading
+from synergyc.plan.selectors.loading import all_loading, loading
 from synergyc.plan.selectors.multipliers import load_bound
 from synergyc.plan.selectors.progressive import progressive
 from synergyc.plan.selectors.reduction import Part, around, by_added, halves, reduced, splits, whole
@@ -223,19 +224,28 @@ def _starts(instance: Instance, budget: Budget) -> tuple[Instance, list[tuple[in
 
     Where plans may swap weights, those that do not fit together count as they can run.
     """
-    found: list[tuple[int, ...]] = []
 
     def in_turn(instance: Instance, budget: Budget) -> Selection:
         return Selection(one_by_one(instance, instance.order))
 
+    found: list[tuple[int, ...]] = []
     for selector in (*_QUICK, in_turn):
-        try:
-            found.append(selector(instance, Budget.of(budget.left_s * _START_SHARE)).rows)
-        except ConflictError as error:
-            running = loading(instance, error.rows) if instance.problem.weight_swap else None
-            if running is not None:
-                instance, rows = running
-                found.append(rows)
-        except SynergyError:
-            continue
+        instance, rows = _running(instance, selector, Budget.of(budget.left_s * _START_SHARE))
+        found += [rows] if rows else []
+    if not found and instance.problem.weight_swap:
+        instance, rows = _running(instance, all_loading, budget)
+        found += [rows] if rows else []
     return instance, found
+
+
+def _running(
+    instance: Instance, selector: Selector, budget: Budget
+) -> tuple[Instance, tuple[int, ...] | None]:
+    """Return what ``selector`` chooses, as it can run, and the instance with its candidates."""
+    try:
+        return instance, selector(instance, budget).rows
+    except ConflictError as error:
+        running = loading(instance, error.rows) if instance.problem.weight_swap else None
+        return running or (instance, None)
+    except SynergyError:
+        return instance, None

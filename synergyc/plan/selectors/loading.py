@@ -9,7 +9,10 @@ from dataclasses import replace
 import numpy as np
 
 from synergyc.plan.chain_costs import ChainCosts
+from synergyc.plan.columns import Mask
+from synergyc.plan.cost import weight_bytes
 from synergyc.plan.instance import Instance
+from synergyc.plan.selectors.base import Budget, Selection, one_by_one
 from synergyc.plan.space import Candidate, Chain
 from synergyc.plan.table import CandidateTable, unit_index, with_blocks
 from synergyc.plan.types import Segment
@@ -36,6 +39,28 @@ def loading(instance: Instance, rows: Sequence[int]) -> tuple[Instance, tuple[in
         tables.append(table)
         found.append(row)
     return replace(instance, tables=tuple(tables)), tuple(found)
+
+
+def all_loading(instance: Instance, budget: Budget) -> Selection:
+    """Apps in turn, those with the fewest such plans first, with plans that load all weights for each run.
+
+    Flash has room for more than accelerators: often this is the only quick way to a plan for many apps.
+    """
+    apps = range(len(instance.tables))
+    sizes = [weight_bytes(table.model.network.layers) for table in instance.tables]
+    ways = [
+        sum(instance.admits({}, j, int(row)) for row in np.flatnonzero(_all_loaded(instance, j)))
+        for j in apps
+    ]
+    order = sorted(apps, key=lambda j: (ways[j], -sizes[j]))
+    return Selection(one_by_one(instance, order, _all_loaded))
+
+
+def _all_loaded(instance: Instance, j: int) -> Mask:
+    """Return the candidates of ``j`` that load the weights of all their segments."""
+    table = instance.tables[j]
+    loaded = [bool(chain.swapped) and all(chain.swapped) for chain in table.chain_list]
+    return np.array(loaded, dtype=np.bool_)[table.chain]
 
 
 def _crowded(instance: Instance, chosen: Sequence[Candidate]) -> set[str]:
