@@ -3,27 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
 from synergyc.frontend import pools, weighted
+from synergyc.frontend.aten_arguments import Reader, source_of, spread
 from synergyc.frontend.builder import BatchMixedError, Call, UnsupportedOperatorError, Value
-from synergyc.ir.types import EltwiseOp, PoolKind, Shape
-
-Reader = Callable[[Call], Value | tuple[Value, ...]]
-
-
-def source_of(call: Call) -> Value:
-    """Return the operator's first operand, which must be computed from the model's input."""
-    return call.value("input", "self")
-
-
-def spread(sizes: Any, rank: int) -> Shape:
-    """Return one size for each axis; torch takes a single one for all."""
-    values = tuple(sizes) if isinstance(sizes, list | tuple) else (sizes,)
-    return values * rank if len(values) == 1 else values
+from synergyc.ir.types import EltwiseOp, PoolKind
 
 
 def _elementwise(op: EltwiseOp, *, swapped: bool = False) -> Reader:

@@ -10,7 +10,6 @@ import inspect
 import io
 import logging
 import operator
-import re
 import sys
 import warnings
 from collections.abc import Iterator
@@ -18,22 +17,21 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from synergyc.diagnostics import Diagnostic, Location, SynergyError, fail, file_location
+from synergyc.diagnostics import Location, SynergyError, fail, file_location
 from synergyc.frontend.aten import READERS
-from synergyc.frontend.builder import BatchMixedError, Call, GraphBuilder, UnsupportedOperatorError, Value
+from synergyc.frontend.builder import Call, GraphBuilder, UnsupportedOperatorError, Value
 from synergyc.frontend.hints import ATEN_HINTS
 from synergyc.frontend.load import user_location
 from synergyc.frontend.refusals import Refusals
+from synergyc.frontend.torch_nodes import fixed_shape, is_random, operands_of, origin_of, refusal, sizes_of
 from synergyc.ir.graph import Graph
-from synergyc.ir.types import Array, Origin, Shape, frozen_array
+from synergyc.ir.types import Array, Shape, frozen_array
 
 if TYPE_CHECKING:
     import torch
     from torch import fx, nn
     from torch.export import ExportedProgram
 
-_FRAME = re.compile(r'File "(?P<file>[^"]+)", line (?P<line>\d+)')
-_LIBRARY_MODULES = "torch.nn.modules."
 _CHECKS = ("sym_", "_assert", "_guards")
 """Operators that check or measure, and compute nothing of the result."""
 _NO_NOISE = "add noise in training only (if self.training), or keep it in a buffer"
@@ -207,7 +205,7 @@ class _Reader:
         for node in self._program.graph.nodes:
             if node.op == "call_function":
                 self._read(node)
-                self._refusals.follow(_operands(node), [node.name])
+                self._refusals.follow(operands_of(node), [node.name])
         if reasons := self._refusals.all():
             raise SynergyError([*self._builder.misplaced(), *reasons])
         output = self._known.get(str(signature.user_outputs[0]))
@@ -220,7 +218,7 @@ class _Reader:
             self._known[node.name] = self._result(node)
             return
         if not any(_is_computed(self._known.get(used.name)) for used in node.all_input_nodes):
-            if _is_random(node):
+            if is_random(node):
                 self._refuse(node, UnsupportedOperatorError("its values are random", _NO_NOISE))
             self._fold_constant(node)
             return
@@ -233,17 +231,17 @@ class _Reader:
                 raise UnsupportedOperatorError(
                     "it cannot be carried out by the accelerator", ATEN_HINTS.get(name)
                 )
-            call = Call(self._builder, self._arguments(node), _fixed_shape(node), _origin(node))
+            call = Call(self._builder, self._arguments(node), fixed_shape(node), origin_of(node))
             found = reader(call)
             alone = isinstance(found, Value) and isinstance(node.meta["val"], tuple | list)
             self._known[node.name] = (found,) if alone else found
         except UnsupportedOperatorError as error:
             self._refuse(node, error)
             # The graph is lost, but the operators that follow are still read, to report them all at once.
-            self._known[node.name] = Value(node.name, _sizes(node)[1:])
+            self._known[node.name] = Value(node.name, sizes_of(node)[1:])
 
     def _refuse(self, node: fx.Node, error: UnsupportedOperatorError) -> None:
-        self._refusals.add(_refusal(node, error), error, _operands(node), [node.name])
+        self._refusals.add(refusal(node, error), error, operands_of(node), [node.name])
 
     def _result(self, node: fx.Node) -> Any:
         """Return one of the results of an operator: of pools and normalization the first alone is known."""
@@ -254,7 +252,7 @@ class _Reader:
         if index < len(found):
             return found[index]
         self._refuse(source, UnsupportedOperatorError("only its first result can be used"))
-        return Value(node.name, _sizes(node)[1:])
+        return Value(node.name, sizes_of(node)[1:])
 
     def _fold_constant(self, node: fx.Node) -> None:
         """Compute what depends on parameters alone, such as a masked or normalized weight."""
@@ -287,20 +285,9 @@ class _Reader:
         return _array(known, name) if isinstance(known, torch.Tensor) else known
 
 
-def _operands(node: fx.Node) -> list[str]:
-    return [used.name for used in node.all_input_nodes]
-
-
 def _is_computed(known: object) -> bool:
     """Return whether a known value depends on the input."""
     return isinstance(known, Value) or (isinstance(known, tuple) and any(map(_is_computed, known)))
-
-
-def _is_random(node: fx.Node) -> bool:
-    """Return whether an operator draws random numbers."""
-    import torch
-
-    return torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ())
 
 
 def _constants(program: ExportedProgram) -> dict[str, torch.Tensor]:
@@ -323,52 +310,3 @@ def _array(tensor: torch.Tensor, name: str) -> Array:
     except (RuntimeError, TypeError) as error:  # without data, sparse, or of a type that NumPy lacks
         kind = f"{tensor.dtype} on {tensor.device}, {tensor.layout}"
         raise fail("weight-value", f"tensor {name!r} has no values that can be read: {kind}") from error
-
-
-def _sizes(node: fx.Node) -> tuple[Any, ...]:
-    """Return the sizes of what ``node`` computes, batch axis first; not numbers where data decides them."""
-    value = node.meta["val"]
-    return tuple(getattr(value[0] if isinstance(value, tuple | list) else value, "shape", ()))
-
-
-def _fixed_shape(node: fx.Node) -> Shape:
-    """Return the shape of what ``node`` computes, without the batch axis."""
-    sizes = _sizes(node)
-    if not all(isinstance(size, int) for size in sizes):
-        raise UnsupportedOperatorError("the shape of its result depends on the values of the input")
-    if not sizes or sizes[0] != 1:
-        raise BatchMixedError(f"its result of shape {sizes} mixes the images of a batch")
-    return sizes[1:]
-
-
-def _origin(node: fx.Node) -> Origin:
-    """Return the dotted module name, with the operator's name where it is not a library module, and line."""
-    path, kind = list((node.meta.get("nn_module_stack") or {"": ("", "")}).values())[-1]
-    if not str(kind).startswith(_LIBRARY_MODULES):
-        short = str(node.target).split(".")[1] if "." in str(node.target) else str(node.target)
-        path = f"{path}.{short}" if path else short
-    place = _place(node)
-    return Origin(path, Path(place.file).name, place.line) if place else Origin(path)
-
-
-def _place(node: fx.Node) -> Location | None:
-    """Return the innermost line outside torch that led to the call."""
-    import torch
-
-    library = str(Path(torch.__file__).parent)
-    frames = [
-        Location(match["file"], int(match["line"]))
-        for match in _FRAME.finditer(node.meta.get("stack_trace") or "")
-        if not match["file"].startswith(library)
-    ]
-    return frames[-1] if frames else None
-
-
-def _refusal(node: fx.Node, error: UnsupportedOperatorError) -> Diagnostic:
-    return Diagnostic(
-        "unsupported-operator",
-        f"operator {node.target}: {error.message}",
-        location=_place(node),
-        layer=_origin(node).module,
-        hint=error.hint,
-    )
