@@ -47,8 +47,9 @@ _HOST_VARIABLES = ("CPATH", "C_INCLUDE_PATH", "LIBRARY_PATH", "COMPILER_PATH", "
 
 Source: "Environment Variables Affecting GCC" of GCC's manual.
 """
-_LIBRARY_FLAGS = ("-std=gnu11", "-w")
-"""For code of others, after the other flags: it may use GNU C, and its warnings are not ours to mend."""
+_LIBRARY_FLAGS = ("-std=gnu11", "-w", "-fdata-sections")
+"""For code of others, after the other flags: it may use GNU C, its warnings are not ours to mend, and only a
+part of its data is used."""
 
 # The image brings its own start-up code and vector table. Paths and the build id would tell builds apart.
 _LINK_FLAGS = (

@@ -13,7 +13,8 @@
 /* Words of a result that are on the stack while its CRC is taken. */
 #define PART_WORDS 64u
 
-static const cnn_segment_t *selected; /* whose layer registers are in the accelerator */
+/* Whose layer registers are in the accelerator; the interrupt handler reads it. */
+static const cnn_segment_t *volatile selected;
 
 /* The set whose weights are in the accelerator, or how far they are: the next row of a segment, weights before
  * biases; the next of the row's processors, and of its words. */
@@ -303,8 +304,9 @@ bool cnn_is_done(uint32_t *at_ticks)
 
 void cnn_done_interrupt(void)
 {
-    for (size_t i = 0; selected != NULL && i < selected->done_count; i++) {
-        *word_at(selected->done[i].address) &= ~selected->done[i].bits;
+    const cnn_segment_t *segment = selected;
+    for (size_t i = 0; segment != NULL && i < segment->done_count; i++) {
+        *word_at(segment->done[i].address) &= ~segment->done[i].bits;
     }
     port_cnn_clock(false);
     done_ticks = port_ticks();

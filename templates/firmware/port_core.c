@@ -6,9 +6,7 @@
 /* For clocks, cache and timers to say that they are ready; they take microseconds. */
 #define READY_ATTEMPTS 1000000u
 
-#define STACK_PAINT 0xA5A5A5A5u /* as in startup.c */
-
-extern uint32_t data_start[], stack_limit[], stack_top[]; /* device.ld */
+extern uint32_t stack_limit[], stack_top[], ram_end[]; /* device.ld */
 
 /* Not initialised, so that it outlives a reset. */
 static uint32_t sessions __attribute__((section(".noinit")));
@@ -59,12 +57,12 @@ static uint32_t address_of(const uint32_t *symbol)
 port_memory_t port_memory(void)
 {
     uint32_t bottom = address_of(stack_limit), top = address_of(stack_top), deepest = bottom;
-    while (deepest < top && REGISTER(deepest) == STACK_PAINT) {
+    while (deepest < top && REGISTER(deepest) == PORT_STACK_PAINT) {
         deepest += 4u;
     }
     return (port_memory_t){
         .stack_used_bytes = top - deepest,
         .stack_bytes = top - bottom,
-        .ram_bytes = top - address_of(data_start),
+        .ram_bytes = address_of(ram_end) - bottom,
     };
 }

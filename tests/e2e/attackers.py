@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import TypeVar
 
 from synergyc.emulate.board import Board
 from synergyc.emulate.peripherals.uart import Frame as UartFrame
@@ -47,6 +48,9 @@ class Attacker:
             self._receiver.receive(like._replace(start_ps=start_ps, levels=levels))
             start_ps += like.duration_ps
         self._free_ps = start_ps
+
+
+_Kind = TypeVar("_Kind", bound=Attacker)
 
 
 class Replaying(Attacker):
@@ -94,9 +98,29 @@ class Forging(Attacker):
         return [encode_frame(forged).rstrip(DELIMITER), *true]
 
 
-def attack(simulation: Simulation, ends: dict[str, str], kind: type[Attacker]) -> None:
+class Littering(Attacker):
+    """Sends random bytes between packets, and now and then at the begin of one, which is lost by that.
+
+    ``litter`` counts what has to be thrown away for its CRC.
+    """
+
+    litter = 0
+
+    def send(self, packet: bytes) -> Iterable[bytes]:
+        noise = self.chance.randbytes(self.chance.randrange(1, 80))
+        draw = self.chance.random()
+        if draw < 0.6:
+            return [packet]
+        sent = [noise + packet] if draw < 0.65 else [packet, noise]
+        self.litter += sum(bool(piece) for piece in noise.split(DELIMITER))
+        return sent
+
+
+def attack(simulation: Simulation, ends: dict[str, str], kind: type[_Kind]) -> tuple[_Kind, _Kind]:
     """Put attackers on both directions of a wire; ``ends`` are devices and their UARTs."""
     (one, first), (two, second) = ends.items()
     boards = simulation.boards
-    kind(boards[one], first, boards[two], second, 1)
-    kind(boards[two], second, boards[one], first, 2)
+    return (
+        kind(boards[one], first, boards[two], second, 1),
+        kind(boards[two], second, boards[one], first, 2),
+    )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import random
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -162,6 +162,29 @@ def run_fallback(system: FallbackSystem, folder: Path, *, loss: float = 0.0, cor
         away=away,
         back={name: _plan(console) for name, console in consoles.items()},
     )
+
+
+def run_disturbed(
+    system: FallbackSystem, folder: Path, runs: int, disturb: Callable[[Simulation], None]
+) -> tuple[Verdict, Mapping[str, ConsoleReader]]:
+    """Build all images, run them to their end, and judge every result; return the consoles, too.
+
+    ``disturb`` gets the devices before they boot. Raises SynergyError if the devices do not end.
+    """
+    specs = system.specs(runs)
+    simulation, consoles = power_up(system.system, specs, folder, 0.0, 0.0)
+    disturb(simulation)
+    senses = _senses(system, simulation, consoles)
+
+    def ended() -> bool:
+        poll_all(consoles.values(), senses.values())
+        return all(console.since_boot["E"] for console in consoles.values())
+
+    simulation.run(_LIMIT_NS, ended, ask_every_ns=ASK_NS).raise_unless(Ending.STOPPED)
+    plans = {name: _plan(console) for name, console in consoles.items()}
+    sent = sum(sense.sensed for sense in senses.values())
+    counted = sum(map(_counted, consoles.values()))
+    return Verdict(sent, *_judge(system, specs, consoles, senses), counted, plans, plans), consoles
 
 
 def _noticed_ns(spec: FirmwareSpec) -> int:

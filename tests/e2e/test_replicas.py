@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from synergyc.manifest import read_manifest
+from synergyc.pipeline.boards import BoardOptions, run_on_boards
 from synergyc.pipeline.build import BuildOptions, build
 from synergyc.pipeline.report import build_report
 from synergyc.pipeline.run import RunOptions, run
@@ -18,6 +19,7 @@ from synergyc.report.html import html_report
 from synergyc.report.outcome import AppOutcome, RunOutcome
 from tests.compilers import require_cross_compiler
 from tests.e2e.command import ROOT
+from tests.e2e.desk import desk
 
 pytestmark = pytest.mark.e2e
 
@@ -28,11 +30,15 @@ _BACK_MS = 700
 
 @pytest.fixture(scope="module")
 def replicas_build(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Build folder of examples/replicas.yaml: the wrist and two helpers."""
+    """Build folder of examples/replicas.yaml, the wrist and two helpers, with samples from a host."""
     require_cross_compiler()
-    folder = tmp_path_factory.mktemp("replicas") / "build"
-    build(ROOT / "examples" / "replicas.yaml", folder, BuildOptions(self_test=True), lambda _: None)
-    return folder
+    folder = tmp_path_factory.mktemp("replicas")
+    text = (ROOT / "examples" / "replicas.yaml").read_text().replace("../models", str(ROOT / "models"))
+    assert "sense: camera\n" in text
+    text = text.replace("sense: camera\n", "sense: {sensor: camera, driver: host}\n")
+    (folder / "app.yaml").write_text(text)
+    build(folder / "app.yaml", folder / "build", BuildOptions(self_test=True), lambda _: None)
+    return folder / "build"
 
 
 def _right(outcome: RunOutcome) -> AppOutcome:
@@ -72,6 +78,14 @@ def test_frames_that_are_lost_or_damaged_cost_no_run(replicas_build: Path) -> No
     units = [unit for device in outcome.devices for unit in device.units if unit.unit == "accelerator"]
     assert len(units) == 3
     assert all(unit.busy > 0.5 for unit in units)
+
+
+def test_a_host_feeds_boards_with_replicas(replicas_build: Path) -> None:
+    """Only the wrist's console is needed: it senses and shows, under every plan."""
+    with desk(replicas_build) as ports:
+        outcome = run_on_boards(replicas_build, BoardOptions({"wrist": ports["wrist"]}, 6, silence_s=60.0))
+    assert [(app.sent, app.right, app.dropped) for app in outcome.apps] == [(6, 6, 0)]
+    assert outcome.ok
 
 
 def test_runs_of_a_lost_replica_are_dropped_and_counted(replicas_build: Path) -> None:

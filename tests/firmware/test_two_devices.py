@@ -327,6 +327,17 @@ def test_a_fault_is_reported_with_its_place(samples: Array, tmp_path: Path) -> N
     assert devices.lines("wrist")[-1] == ConsoleLine("F", ("fault", "wrist", f"{place:08x}"))
 
 
+def test_a_stack_that_runs_over_harms_no_other_memory(samples: Array, tmp_path: Path) -> None:
+    """It lies where SRAM begins: what is below is no memory, and the chip, as the emulator, stops at it."""
+    devices = power_up(specs(SCENES["one device"], samples), tmp_path)
+    board = devices.board("wrist")
+    place = board.image.symbol("cnn_load_input").address & ~1
+    board.chip.cpu.write_memory(place, 6 * b"\xff\xb0" + b"\x01\xb4")  # SUB SP, #508; PUSH {r0}
+    outcome = devices.simulation.run(_TIME_LIMIT_NS)
+    assert outcome.ending is Ending.HALT
+    assert "write of memory that is not there" in outcome.report
+
+
 def test_an_accelerator_that_never_ends_is_reported(samples: Array, tmp_path: Path) -> None:
     """The program's start is taken away."""
     (spec,) = specs(SCENES["one device"], samples)

@@ -113,6 +113,9 @@ typedef struct {
 #define WATCHDOG_RESET_EN (1u << 11)
 /* Resets after 2^26 ticks of the peripheral clock, more than a second; the field holds 31 - 26. */
 #define WATCHDOG_RESET_TICKS ((31u - 26u) << 4)
+/* Sequences of its register `rst`: what unlocks the enabling bit, and what feeds it (MSDK wdt_revb.c). */
+#define WATCHDOG_UNLOCK_1 0xFEu
+#define WATCHDOG_UNLOCK_2 0xEDu
 #define WATCHDOG_FEED_1 0xA5u
 #define WATCHDOG_FEED_2 0x5Au
 

@@ -5,6 +5,9 @@
 
 #include <stdint.h>
 
+/* What the stack is filled with at start: port_memory finds how much was overwritten. */
+#define PORT_STACK_PAINT 0xA5A5A5A5u
+
 /* Lets port_sleep return: there is work for the main loop. */
 void port_signal_work(void);
 
