@@ -18,7 +18,7 @@ from synergyc.plan.checks import Fits
 from synergyc.plan.cost import CostModel
 from synergyc.plan.costing import app_plans, candidate_of
 from synergyc.plan.pareto import pareto_front
-from synergyc.plan.problem import Objective
+from synergyc.plan.problem import Objective, PlanApp, PlanProblem
 from synergyc.plan.residency import as_played
 from synergyc.plan.selector import PlanResult, choose_or_swap
 from synergyc.plan.timeline import schedule
@@ -66,11 +66,16 @@ def compare_selectors(
 def schedule_programs(
     system: System, models: Sequence[PreparedModel], plan: Plan, programs: Mapping[str, Program]
 ) -> Plan:
-    """Return ``plan`` with the schedule played again: what its programs write for a switch is known now."""
+    """Return ``plan`` with the schedule played again: what its programs write for a switch is known now.
+
+    So is how samples lie, and with it how long they take to travel.
+    """
     problem = plan_problem(system)
     networks = {model.app: model.network for model in models}
     costings = [
-        CostModel(problem, app, networks[app.name]).cost(candidate_of(part, networks[app.name]))
+        _placed_model(problem, app, networks[app.name], programs[part.segments[0].name]).cost(
+            candidate_of(part, networks[app.name])
+        )
         for app, part in zip(problem.apps, plan.apps, strict=True)
     ]
     switches: dict[str, int] = {}
@@ -83,6 +88,11 @@ def schedule_programs(
             loads[segment.name] = program.load_words
     played = schedule(problem, costings, switches=switches, loads=loads)
     return replace(plan, apps=as_played(app_plans(costings), played), schedule=played)
+
+
+def _placed_model(problem: PlanProblem, app: PlanApp, network: Network, first: Program) -> CostModel:
+    """Return the cost model of an app whose ``first`` segment has been placed."""
+    return CostModel(problem, app, network, sum(4 * layout.words for layout in first.inputs))
 
 
 def plan_alternatives(

@@ -45,11 +45,16 @@ class SegmentCost:
 
 @dataclass(frozen=True)
 class CostModel:
-    """Costs of one app's candidates. Layers and segments are counted once for each chip."""
+    """Costs of one app's candidates. Layers and segments are counted once for each chip.
+
+    ``input_bytes``: the network's input as it is placed, where that is known. It may lie by channels, which
+    takes less than word by word.
+    """
 
     problem: PlanProblem
     app: PlanApp
     network: Network
+    input_bytes: int | None = None
     _costs: dict[tuple[int, int, str], SegmentCost] = field(default_factory=dict, repr=False, compare=False)
     _layers: dict[str, tuple[LayerCost, ...]] = field(default_factory=dict, repr=False, compare=False)
 
@@ -143,7 +148,12 @@ class CostModel:
 
     def size_bytes(self, tensors: Sequence[str], chip: Chip) -> int:
         """Return the bytes of ``tensors`` as they travel from ``chip``."""
-        return sum(travel_bytes(self.network.tensor(name), chip.cnn) for name in tensors)
+        return sum(self._tensor_bytes(name, chip) for name in tensors)
+
+    def _tensor_bytes(self, name: str, chip: Chip) -> int:
+        if self.input_bytes is not None and name == self.network.inputs[0].name:
+            return self.input_bytes
+        return travel_bytes(self.network.tensor(name), chip.cnn)
 
     def segment_cost(self, first: int, last: int, chip: Chip) -> SegmentCost:
         """Return what inference of layers ``first`` to ``last`` (inclusive) takes on ``chip``."""

@@ -100,6 +100,19 @@ def test_input_and_result_travel_when_sensor_and_actuator_are_elsewhere() -> Non
     assert unit_us(plan, "b.c-b") == pytest.approx(wire_us(RESULT_BYTES))
 
 
+def test_an_input_that_lies_by_channels_travels_as_it_lies() -> None:
+    """8 x 8 pixels of one channel take 64 bytes then, not 256; other tensors are as ever."""
+    placed = CostModel(pair(), pair().apps[0], NETWORK, input_bytes=64)
+    away = Candidate("a", "wrist", "chest", ("chest",), (), 2)
+    plan = plan_of(away, placed)
+    assert [hand_off.size_bytes for hand_off in plan.hand_offs] == [64]
+    assert unit_us(plan, "wrist.wrist-chest") == pytest.approx(wire_us(64))
+    loads = [term.duration_us for term in plan.predicted.terms if term.task == "load"]
+    assert loads == pytest.approx([word_us(64)] * 2)
+    split = plan_of(Candidate("a", "wrist", "chest", ("wrist", "chest"), (0,), 2), placed)
+    assert [hand_off.size_bytes for hand_off in split.hand_offs] == [MIDDLE_BYTES]
+
+
 def test_one_device_has_no_hand_off() -> None:
     problem = PlanProblem((device("a", ("imu",), ("led",)),), (), pair().apps)
     plan = plan_of(Candidate("a", "a", "a", ("a",), (), 2), CostModel(problem, problem.apps[0], NETWORK))
