@@ -58,7 +58,6 @@ _LINK_FLAGS = (
     "--specs=nosys.specs",
     "-Wl,--gc-sections",
     "-Wl,--build-id=none",
-    "-Wl,--no-warn-rwx-segments",
 )
 
 _MESSAGE = re.compile(
