@@ -25,7 +25,8 @@ from synergyc.ir.network import Network
 from synergyc.ir.tail import Stage, stages
 from synergyc.pipeline.build import BuildOptions, build
 from synergyc.pipeline.consoles import ConsoleReader
-from synergyc.pipeline.run import RUN_LIMIT_SYMBOL, RunOptions, run, simulation
+from synergyc.pipeline.emulated import simulation
+from synergyc.pipeline.run import RUN_LIMIT_SYMBOL, RunOptions, run
 from synergyc.pipeline.scenario import Scenario
 from synergyc.plan.cpu_work import tail_cycles
 from synergyc.targets import load_chip

@@ -10,31 +10,27 @@ from pathlib import Path
 
 from synergyc.diagnostics import did_you_mean, fail
 from synergyc.emulate.accelerator_port import AcceleratorModel
-from synergyc.emulate.board import Board, UnitStatistics
-from synergyc.emulate.elf import load_elf
-from synergyc.emulate.radio import Channel
-from synergyc.emulate.simulation import Ending, Simulation
+from synergyc.emulate.board import UnitStatistics
+from synergyc.emulate.simulation import Ending
 from synergyc.emulate.trace import Tracer
-from synergyc.emulate.wire import PacketFaults, Wire
 from synergyc.firmware.keys import emulation_keys
 from synergyc.manifest import (
     AppRecord,
-    LinkRecord,
     Manifest,
-    checked_bytes,
     device_keys,
     read_manifest,
     secured_pairs,
 )
 from synergyc.pipeline import scenario as scenarios
 from synergyc.pipeline.consoles import AppSenses, ConsoleReader, SenseReader, obstacle, poll_all
+from synergyc.pipeline.emulated import simulation
 from synergyc.pipeline.expectation import Expected, expectation
 from synergyc.pipeline.feed import feed, is_fed, packed_samples, parse_request
 from synergyc.pipeline.outcome import Moment, Window, run_outcome
 from synergyc.pipeline.plan_changes import plan_changes
 from synergyc.pipeline.scenario import Change, Scenario
 from synergyc.report.outcome import RunOutcome
-from synergyc.targets import load_board, load_medium
+from synergyc.targets import load_medium
 
 RUN_LIMIT_SYMBOL = "synergy_run_limit"
 _GRACE_S = 3.0
@@ -305,55 +301,6 @@ class Session:
             app = apps[results % len(apps)]
             self._gates[app] += 1
             self._open(app, self._gates[app])
-
-
-def simulation(
-    folder: Path,
-    manifest: Manifest,
-    scenario: Scenario,
-    accelerators: Mapping[str, AcceleratorModel] | None = None,
-) -> Simulation:
-    """Return the devices of a build, powered up and joined by links with the faults of ``scenario``.
-
-    ``accelerators``, by device, take the place of the boards' own.
-    """
-    boards = []
-    for device in manifest.devices:
-        checked_bytes(folder, device.elf)
-        image, accelerator = load_elf(folder / device.elf.path), (accelerators or {}).get(device.name)
-        boards.append(Board(load_board(device.board), image, device.name, accelerator=accelerator))
-    wires, channels = [], []
-    for number, link in enumerate(manifest.links):
-        if load_medium(link.medium).shared:
-            channels.append(_channel(link, number, scenario))
-        else:
-            wires.append(_wire(link, number, scenario))
-    return Simulation(boards, wires, channels)
-
-
-def _wire(link: LinkRecord, number: int, scenario: Scenario) -> Wire:
-    first, second = link.ends.items()
-    one, two = (_faults(scenario, 2 * number + side) for side in (0, 1))
-    delay_ps = round(scenario.delay_ms * 10**9)
-    return Wire(first, second, link.rate_kbps * 1000, (one, two), delay_ps)
-
-
-def _channel(link: LinkRecord, number: int, scenario: Scenario) -> Channel:
-    medium = load_medium(link.medium)
-    return Channel(
-        ends=tuple(link.ends.items()),
-        uart_bd=medium.uart_rate_kbps(link.rate_kbps) * 1000,
-        rate_bps=link.rate_kbps * 1000,
-        overhead_bytes=medium.air_overhead_bytes,
-        faults=_faults(scenario, 2 * number),
-        delay_ps=round(scenario.delay_ms * 10**9),
-    )
-
-
-def _faults(scenario: Scenario, number: int) -> PacketFaults | None:
-    if not (scenario.loss or scenario.corrupt):
-        return None
-    return PacketFaults(scenario.seed * 1000 + number, scenario.loss, scenario.corrupt)
 
 
 def _limit_ns(manifest: Manifest, options: RunOptions) -> int:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from synergyc.manifest import read_manifest
-from synergyc.pipeline.run import simulation
+from synergyc.pipeline.emulated import simulation
 from synergyc.pipeline.scenario import Scenario, apply, changes
 
 _T = TypeVar("_T")

@@ -18,7 +18,7 @@ from synergyc.emulate.elf import load_elf
 from synergyc.emulate.simulation import Simulation
 from synergyc.firmware.keys import ERASED, KEY_BYTES, emulation_keys, keyed_image, read_keys
 from synergyc.manifest import Manifest, device_keys, read_manifest
-from synergyc.pipeline import run as runs
+from synergyc.pipeline import emulated
 from synergyc.pipeline.boards import BoardOptions, run_on_boards
 from synergyc.pipeline.run import RunOptions, run
 from synergyc.pipeline.scenario import Incident, Scenario
@@ -93,8 +93,8 @@ def _attacked(monkeypatch: pytest.MonkeyPatch, kind: type[Attacker]) -> None:
         attack(found, manifest.links[0].ends, kind)
         return found
 
-    original = runs.simulation
-    monkeypatch.setattr(runs, "simulation", simulation)
+    original = emulated.simulation
+    monkeypatch.setattr("synergyc.pipeline.run.simulation", simulation)
 
 
 @pytest.mark.parametrize("kind", [Replaying, Reordering, Forging])
@@ -145,7 +145,7 @@ def test_a_wrong_or_missing_key_is_said(
         found = device_keys(manifest, device, by_name)
         return dict.fromkeys(found, key) if device == "chest" else found
 
-    monkeypatch.setattr(runs, "device_keys", keys)
+    monkeypatch.setattr("synergyc.pipeline.run.device_keys", keys)
     with pytest.raises(SynergyError, match=rf"{message}.*\[link-key\]"):
         run(secure_build, RunOptions(4))
 
