@@ -88,7 +88,9 @@ def build_system(
     with staging(output, replaced) as folder:
         progress("plan for absent devices")
         others = plan_alternatives(system, list(models.values()), result.plan, options.objective)
-        fallbacks = choose_fallbacks(system, models, FallbackPlan(plan, programs), others, generate)
+        fallbacks = choose_fallbacks(
+            system, models, FallbackPlan(plan, programs), others, generate, self_test=options.self_test
+        )
         specs = firmware_specs(
             system, models, plan, programs, fallbacks.plans, fallbacks.cases, self_test=options.self_test
         )

@@ -49,8 +49,10 @@ def choose_fallbacks(
     chosen: FallbackPlan,
     alternatives: Sequence[Alternative],
     generate: Generate,
+    *,
+    self_test: bool = False,
 ) -> Fallbacks:
-    """Return the alternatives, best first, that the images have room for.
+    """Return the alternatives, best first, that the images have room for, with inputs of a ``self_test``.
 
     One that leaves its apps where an earlier plan has them needs no plan of its own. Nothing is raised: an
     alternative that does not fit is left out, with the reason.
@@ -65,6 +67,7 @@ def choose_fallbacks(
             if number == len(plans):
                 sets = sets or chosen_sets(system, models, chosen)
                 image, grown = placed_plan(system, models, item.plan, number, sets, generate)
+                _check_flash(system, [*plans, image], self_test)
                 _check(system, models, [*plans, image], [*cases, PlanCase(item.present, number)])
                 plans.append(image)
                 sets = grown
@@ -84,7 +87,8 @@ def _serves(plan: Plan, other: Plan) -> bool:
 
 def _place(app: AppPlan) -> tuple[object, ...]:
     segments = tuple((item.device, item.first, item.last) for item in app.segments)
-    return (app.sense_device, app.interact_device, segments, app.hand_offs)
+    ways = tuple((item.source, item.target, item.link) for item in app.hand_offs)
+    return (app.sense_device, app.interact_device, segments, ways)
 
 
 def _check(
@@ -96,7 +100,6 @@ def _check(
     """Raise SynergyError if images of all these plans would not fit, or not work."""
     if len(system.devices) > _MOST_DEVICES:
         raise fail("fallback-devices", f"images of more than {_MOST_DEVICES} devices hold one plan")
-    _check_flash(system, plans)
     few = {name: model.samples[:1] for name, model in models.items()}
     specs = assign_images(system, models, plans, few, cases)
     _check_layouts(specs)
@@ -104,10 +107,10 @@ def _check(
         _check_ram(spec)
 
 
-def _check_flash(system: System, plans: Sequence[FallbackPlan]) -> None:
+def _check_flash(system: System, plans: Sequence[FallbackPlan], self_test: bool) -> None:
     for device in system.devices:
         for sample_bytes in _sample_bytes(plans, device.name):
-            left_bytes = flash_left_bytes(system, plans, device.name)
+            left_bytes = flash_left_bytes(system, plans, device.name, self_test)
             if left_bytes < _LEAST_SAMPLES * sample_bytes:
                 raise fail(
                     "fallback-flash",

@@ -79,9 +79,11 @@ def _driver_text(sense: Sense) -> str | None:
         raise fail("missing-file", message, location=file_location(sense.driver_file)) from error
 
 
-def flash_left_bytes(system: System, plans: Sequence[FallbackPlan], device: str) -> int:
+def flash_left_bytes(
+    system: System, plans: Sequence[FallbackPlan], device: str, self_test: bool = False
+) -> int:
     """Return the flash of ``device`` that weights and code leave to the samples of each app it senses."""
-    return _free_bytes(system, plans, device) // max(1, len(_sensed(plans, device)))
+    return _free_bytes(system, plans, device, self_test) // max(1, len(_sensed(plans, device)))
 
 
 def _sensed(plans: Sequence[FallbackPlan], device: str) -> frozenset[str]:
@@ -89,10 +91,10 @@ def _sensed(plans: Sequence[FallbackPlan], device: str) -> frozenset[str]:
     return frozenset(app.app for item in plans for app in item.plan.apps if app.sense_device == device)
 
 
-def _free_bytes(system: System, plans: Sequence[FallbackPlan], device: str, *, tests: bool = False) -> int:
+def _free_bytes(system: System, plans: Sequence[FallbackPlan], device: str, self_test: bool) -> int:
     """Return the flash of ``device`` that weights and code leave to samples.
 
-    ``tests``: an input of each segment is there too.
+    ``self_test``: an input of each segment is there too.
     """
     programs = {
         program.name: program
@@ -105,7 +107,7 @@ def _free_bytes(system: System, plans: Sequence[FallbackPlan], device: str, *, t
         4 * program.weight_words + (0 if name in chosen else _table_bytes(program, chip.cnn))
         for name, program in programs.items()
     )
-    if tests:
+    if self_test:
         used_bytes += sum(4 * item.words for program in programs.values() for item in program.inputs)
     return chip.flash.size_bytes - used_bytes - load_runtime().flash_reserve_bytes
 
@@ -119,7 +121,7 @@ def _fitting(system: System, model: PreparedModel, plans: Sequence[FallbackPlan]
     room_bytes = []
     for device in devices:
         sensed = _sensed(plans, device)
-        free_bytes = _free_bytes(system, plans, device, tests=self_test)
+        free_bytes = _free_bytes(system, plans, device, self_test)
         others_bytes = sum(_sample_bytes(plans, name) for name in sensed - {model.app})
         room_bytes.append(min(free_bytes // len(sensed), free_bytes - others_bytes))
     return model.samples[: max(1, min(room_bytes) // _sample_bytes(plans, model.app))]

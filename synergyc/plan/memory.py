@@ -26,37 +26,21 @@ _RINGS = 2
 """Buffers of a UART that drives a link: out and in."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Need:
-    """What an app takes of one device: tensors in queues, weights and a sample in flash, links."""
+    """What an app takes of one device: tensors in queues, weights and a sample in flash, links by name."""
 
     tensor_bytes: int = 0
     weight_bytes: int = 0
     sample_bytes: int = 0
     swaps: bool = False
     """Whether its weights are loaded from flash during runs."""
-    links: frozenset[str] = frozenset()
-
-
-@dataclass
-class _Draft:
-    """A need while it is added up."""
-
-    tensor_bytes: int = 0
-    weight_bytes: int = 0
-    sample_bytes: int = 0
-    swaps: bool = False
     links: set[str] = field(default_factory=set)
-
-    def need(self) -> Need:
-        return Need(
-            self.tensor_bytes, self.weight_bytes, self.sample_bytes, self.swaps, frozenset(self.links)
-        )
 
 
 def needs_of(model: CostModel, candidate: Candidate) -> dict[str, Need]:
     """Return what ``candidate`` takes of each device that has a part in it."""
-    found: defaultdict[str, _Draft] = defaultdict(_Draft)
+    found: defaultdict[str, Need] = defaultdict(Need)
     segments = candidate.segments
     for lane in [(item,) for item in segments] if candidate.replicated else [segments]:
         _add_lane(found, model, candidate, lane)
@@ -65,11 +49,11 @@ def needs_of(model: CostModel, candidate: Candidate) -> dict[str, Need]:
         found[candidate.interact_device].tensor_bytes += WORD_BYTES * math.prod(network.result.shape)
     if not model.app.prepares:
         found[candidate.sense_device].sample_bytes = _crossing_bytes(model, candidate.sense_device, -1)
-    return {device: draft.need() for device, draft in found.items()}
+    return dict(found)
 
 
 def _add_lane(
-    found: defaultdict[str, _Draft], model: CostModel, candidate: Candidate, lane: Sequence[Segment]
+    found: defaultdict[str, Need], model: CostModel, candidate: Candidate, lane: Sequence[Segment]
 ) -> None:
     """Add the queues, weights and links of one chain from the sensor to the result."""
     problem, network = model.problem, model.network
@@ -87,12 +71,12 @@ def _add_lane(
             found[target].links.add(link.name)
             found[target].tensor_bytes += size_bytes
     for segment, size_bytes in zip(lane, crossing_bytes[1:], strict=True):
-        draft = found[segment.device]
-        draft.weight_bytes += weight_bytes(network.layers[segment.first : segment.last + 1])
-        draft.swaps |= segment.swapped
+        need = found[segment.device]
+        need.weight_bytes += weight_bytes(network.layers[segment.first : segment.last + 1])
+        need.swaps |= segment.swapped
         shown = segment is lane[-1] and segment.device == candidate.interact_device
         if not (shown and not network.tail and not candidate.replicated):  # it may stay in the accelerator
-            draft.tensor_bytes += size_bytes
+            need.tensor_bytes += size_bytes
 
 
 def _crossing_bytes(model: CostModel, device: str, last: int) -> int:

@@ -16,6 +16,7 @@ from synergyc.pipeline.fallbacks import Fallbacks, choose_fallbacks
 from synergyc.pipeline.models import PreparedModel
 from synergyc.pipeline.planning import plan_alternatives
 from synergyc.plan.availability import Alternative
+from synergyc.plan.types import HandOff, Plan
 from synergyc.synth import native
 from synergyc.targets import load_runtime
 from tests.e2e.command import ROOT
@@ -45,6 +46,21 @@ def test_a_plan_that_fits_beside_the_chosen_one_shares_its_set(case: Case) -> No
     kept = case[2].programs["digits_s0"]
     assert fallback.programs["digits_s0"] is kept
     assert {segment.residency for segment in fallback.plan.segments_on("wrist")} == {0}
+
+
+def test_a_plan_serves_another_one_in_the_same_places_whatever_its_tensors_take(case: Case) -> None:
+    """A build knows how samples lie, which the planner does not: its hand-offs may be smaller."""
+    system, models, chosen, found = case
+
+    def handing(size_bytes: int) -> Plan:
+        hand_off = HandOff("digits", 0, "chest", "wrist", "wire", ("x",), size_bytes)
+        return replace(
+            chosen.plan, apps=tuple(replace(app, hand_offs=(hand_off,)) for app in chosen.plan.apps)
+        )
+
+    built, planned = replace(chosen, plan=handing(100)), replace(found[0], plan=handing(400))
+    (taken,) = choose_fallbacks(system, models, built, [planned], native.generate).taken
+    assert taken.plan == 0
 
 
 def test_without_room_for_weights_the_reason_is_told(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
