@@ -125,6 +125,8 @@ def command(
         from synergyc.report.outcome_tables import outcome_report
 
         table_console().print(outcome_report(outcome))
+    for late in outcome.late:
+        click.echo(f"note: {late}; ask for more --runs, or name an earlier time", err=True)
     if not outcome.ok:
         raise SystemExit(1)
 
@@ -182,6 +184,7 @@ def _document(outcome: RunOutcome) -> dict[str, object]:
         "devices": {device.name: _device(device) for device in outcome.devices},
         "changes": [asdict(change) for change in outcome.changes],
         "phases": [asdict(phase) for phase in outcome.phases],
+        "late": list(outcome.late),
         "elapsed_s" if outcome.on_boards else "virtual_s": outcome.virtual_s,
     }
 

@@ -14,7 +14,7 @@ from synergyc.manifest import AppRecord, DeviceRecord, LinkRecord, Manifest
 from synergyc.pipeline.consoles import AppSenses, ConsoleReader
 from synergyc.pipeline.expectation import Expected, accuracies, answer_of, is_right
 from synergyc.pipeline.plan_changes import Result, plan_changes, plan_phases, results_of
-from synergyc.pipeline.scenario import Scenario
+from synergyc.pipeline.scenario import Incident, Scenario
 from synergyc.plan.energy import bus_energy_uj, layer_energy_uj, running_energy_uj
 from synergyc.report.outcome import AppOutcome, DeviceOutcome, Latency, RunOutcome, SwapOutcome, UnitOutcome
 from synergyc.targets import load_board, load_chip, load_medium
@@ -74,7 +74,20 @@ def run_outcome(
         disturbed=scenario.disturbs,
         changes=plan_changes(manifest, consoles),
         phases=plan_phases(manifest, consoles),
+        late=tuple(_late(scenario.incidents, consoles)),
     )
+
+
+def _late(incidents: Sequence[Incident], consoles: Mapping[str, ConsoleReader]) -> Iterator[str]:
+    """Yield the incidents that came when no result was to come any more."""
+    lines = [item for console in consoles.values() for item in console.lines if item.line.kind == "R"]
+    last_ns = max((item.at_ns for item in lines), default=0)
+    for item in incidents:
+        if lines and item.at_ns > last_ns:
+            yield (
+                f"{item.device}, {item.kind} at {item.at_ns / 1e9:.3f} s: the last result came at"
+                f" {last_ns / 1e9:.3f} s"
+            )
 
 
 def _app_outcome(

@@ -57,6 +57,7 @@ def source_of(
             "model-spec",
             f"model must be 'file.py:Class', 'package.module:Class', FILE.onnx, FILE.pt2"
             f" or a checkpoint such as FILE.pth.tar, not {spec!r}",
+            hint=f"name its class: {spec}:Net" if path.suffix == ".py" else None,
         )
     if input_shape is None:
         raise fail(

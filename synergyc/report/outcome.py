@@ -170,6 +170,8 @@ class RunOutcome:
     changes: tuple[PlanChange, ...] = ()
     phases: tuple[PlanPhase, ...] = ()
     """Empty if no device changed its plan."""
+    late: tuple[str, ...] = ()
+    """Incidents that came after the last result: they disturbed nothing."""
 
     @property
     def ok(self) -> bool:

@@ -142,3 +142,15 @@ def test_wrong_options_are_wrong_usage(tmp_path: Path, options: tuple[str, ...])
 def test_an_unknown_device_is_a_diagnostic(digits_build: Path) -> None:
     with pytest.raises(SynergyError, match="no device 'chst'"):
         run(digits_build, RunOptions(1, scenario=Scenario(incidents=(Incident("reset", "chst", 0),))))
+
+
+def test_incidents_after_the_last_result_are_noted(digits_build: Path) -> None:
+    """Two runs are over 60 ms after power-up: what an example does after 2 s would prove nothing."""
+    result = synergyc(
+        *("run", str(digits_build), "--runs", "2", "-q", "--json"),
+        *("--stuck", "chest@100ms..101ms", "--stuck", "wrist@10ms..11ms"),
+    )
+    assert result.returncode == 0, result.stderr
+    (late,) = json.loads(result.stdout)["late"]
+    assert late.startswith("chest, stuck at 0.100 s: the last result came at 0.0")
+    assert f"note: {late}" in result.stderr
