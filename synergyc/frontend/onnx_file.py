@@ -1,4 +1,4 @@
-"""ONNX files as a float graph; onnxscript simplifies them first, so that shapes and constants are plain."""
+"""ONNX files as a float graph; onnxscript folds constants first, so that shapes are plain."""
 
 from __future__ import annotations
 
@@ -172,12 +172,14 @@ def _simplified(model: onnx.ModelProto, path: Path) -> onnx.ModelProto:
     logger.setLevel(logging.CRITICAL + 1)
     try:
         program = onnx_ir.serde.deserialize_model(model)
-        try:
-            most = _FOLDED_ELEMENTS
-            optimizer.optimize(program, input_size_limit=most, output_size_limit=most)
-            simple = onnx_ir.serde.serialize_model(program)
-        except onnx_ir.passes.PassError:  # some of its rules do not know the operators of old versions
-            simple = model
+        most = _FOLDED_ELEMENTS
+        # optimizer.optimize would apply its rules, too, which join two Clip of opset 9 to none
+        optimizer.inline(program)
+        optimizer.fold_constants(
+            program, onnx_shape_inference=True, input_size_limit=most, output_size_limit=most
+        )
+        optimizer.remove_unused_nodes(program)
+        simple = onnx_ir.serde.serialize_model(program)
         _compute_constants(simple.graph)
         return onnx.shape_inference.infer_shapes(simple, data_prop=True)
     except Exception as error:  # the libraries raise what they like for models that contradict themselves
@@ -260,7 +262,10 @@ class _Reader:
         """Return the value or array that a node calls ``name``; None where it leaves an input out."""
         if name and name not in self._known:
             raise UnsupportedOperatorError(f"it reads {name!r}, of which there is nothing but a name")
-        return self._known[name] if name else None
+        found = self._known[name] if name else None
+        if isinstance(found, Value) and not found.shape:
+            raise BatchMixedError
+        return found
 
     def _results(self, node: onnx.NodeProto, inputs: tuple[Any, ...]) -> tuple[Value, ...]:
         reader = READERS.get(node.op_type) if node.domain in {"", "ai.onnx"} else None

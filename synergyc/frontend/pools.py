@@ -39,6 +39,11 @@ def pool(call: Call, source: Value, form: PoolForm) -> Value:
     if any(size < wide for size, wide in zip(padded, extent, strict=True)):
         raise UnsupportedOperatorError(f"its window is larger than its input {source.shape}")
     wanted = call.shape[1:]
+    windows = zip(wanted, form.stride, source.shape[1:], before, strict=True)
+    if any((count - 1) * step >= size + pad for count, step, size, pad in windows):
+        raise UnsupportedOperatorError(  # ONNX counts it in, torch and onnxruntime leave it out
+            "its last window lies in the padding (ceil_mode)", "leave out ceil_mode, or pad less"
+        )
     needed = tuple(
         max(0, (count - 1) * step + wide - size)
         for count, step, wide, size in zip(wanted, form.stride, extent, padded, strict=True)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from synergyc.diagnostics import Location, SynergyError, fail, file_location
 from synergyc.frontend.aten import READERS
-from synergyc.frontend.builder import Call, GraphBuilder, UnsupportedOperatorError, Value
+from synergyc.frontend.builder import BatchMixedError, Call, GraphBuilder, UnsupportedOperatorError, Value
 from synergyc.frontend.hints import ATEN_HINTS
 from synergyc.frontend.load import user_location
 from synergyc.frontend.refusals import Refusals
@@ -282,6 +282,8 @@ class _Reader:
             return [self._resolved(part) for part in argument]
         name = getattr(argument, "name", "")  # of the node that computes the argument
         known = self._known.get(name, argument)
+        if isinstance(known, Value) and not known.shape:
+            raise BatchMixedError
         return _array(known, name) if isinstance(known, torch.Tensor) else known
 
 

@@ -116,6 +116,12 @@ CASES: dict[str, tuple[list[Node], list[onnx.TensorProto], tuple[int, ...], int]
     "softmax of all behind its axis": ([CONV, ("Softmax", ["c"], ["y"], {"axis": 1})], [], SHAPE, 11),
     "log-softmax of rows": ([CONV, ("LogSoftmax", ["c"], ["y"], {"axis": 2})], [], SHAPE, 12),
     "slopes of channels": ([CONV, ("PRelu", ["c", "s"], ["y"], {})], tensors(s=(4, 1, 1)), SHAPE, 17),
+    "clipped twice": (
+        [CONV, ("Clip", ["c"], ["d"], {"min": -0.3, "max": 0.2}), ("Clip", ["d"], ["y"], {"max": 0.1})],
+        [],
+        SHAPE,
+        9,
+    ),
     "one column": ([CONV, ("Gather", ["c", "n"], ["y"], {"axis": 3})], numbers(n=[-1]), SHAPE, 17),
 }
 
@@ -180,6 +186,12 @@ def test_other_floating_point_types_are_read_as_float32(dtype: type, kind: int, 
             tensors(v=(192, 5)),
             17,
             "adds 4 values to 5",
+        ),
+        (
+            [("MaxPool", ["x"], ["y"], {"kernel_shape": [2, 2], "strides": [9, 9], "ceil_mode": 1})],
+            [],
+            17,
+            "lies in the padding",
         ),
         # as many columns as channels: the slopes belong to the last axis all the same
         (

@@ -89,6 +89,7 @@ def test_all_unsupported_operators_are_reported_at_once() -> None:
         (lambda x: x.relu() * torch.tensor(torch.nan), "must be finite"),
         (lambda x: functional.batch_norm(x, torch.zeros(2), -torch.ones(2)), "variance"),
         (lambda x: torch.clamp(x, float("nan"), 1.0), "clips everything"),
+        (lambda x: x.relu().mean() * torch.ones(1, 2, 1, 1), "must not be mixed"),
         (lambda x: functional.linear(x.flatten(1), torch.ones(0, 72)), "is empty"),
     ],
 )
