@@ -15,7 +15,9 @@ from synergyc.firmware.spec import Infer, Placed
 from synergyc.synth.program import LayerSummary, Step, WaitBits, Write
 from synergyc.targets import Cnn
 
-_WHOLE_WORD = 0xFFFFFFFF
+WHOLE_WORD = 0xFFFFFFFF
+_MOST_STEP = 0xFFFF
+"""templates/firmware/cnn.h, ``cnn_region_t``."""
 _VALUES_PER_ROW = {4: 8, 1: 16}
 
 
@@ -50,13 +52,17 @@ class BiasRow:
 
 @dataclass(frozen=True)
 class RegionRow:
-    """Words of data memory that belong to a tensor, and the first of them in the queue's stream."""
+    """Words of data memory that belong to a tensor, and the first of them in the queue's stream.
+
+    Each is ``step`` words behind the one before, of consecutive ones 1.
+    """
 
     address: int
     first: int
     words: int
     mask: int
     comment: str
+    step: int = 1
 
 
 @dataclass(frozen=True)
@@ -106,12 +112,12 @@ def segment_view(infer: Infer, c_name: str, cnn: Cnn) -> SegmentView:
         outputs=tuple(str(placed.layout.tensor) for placed in infer.outputs),
         quadrant_mask=sum(1 << quadrant for quadrant in program.quadrants),
         init=tuple(_steps(program.init)),
-        phases=tuple(_phases(infer, cnn)),
+        phases=tuple(phases(infer, cnn)),
         weights=weight_rows(program.weights, cnn),
         biases=tuple(_biases(program.bias)),
         bias_values=_bias_values(program.bias),
-        input_regions=() if program.fifo_ports else tuple(_regions(infer.inputs)),
-        output_regions=tuple(_masked_regions(infer.outputs)),
+        input_regions=() if program.fifo_ports else input_rows(infer),
+        output_regions=output_rows(infer),
         fifos=tuple(_fifos(infer)),
         done=program.done,
     )
@@ -126,7 +132,7 @@ def _steps(steps: Iterable[Step]) -> Iterator[StepRow]:
             yield StepRow(write.address, 0, write.words[0], write.comment)
 
 
-def _phases(infer: Infer, cnn: Cnn) -> Iterator[Phase]:
+def phases(infer: Infer, cnn: Cnn) -> Iterator[Phase]:
     """Yield the phases of which each step is a write.
 
     What the selection of a segment writes is not written at boot: nothing is loaded or runs before it.
@@ -182,6 +188,16 @@ def _fifos(infer: Infer) -> Iterator[FifoRow]:
         raise fail("fifo-input", f"input of {infer.program.name}: its FIFOs must take equally many words")
 
 
+def input_rows(infer: Infer) -> tuple[RegionRow, ...]:
+    """Return where the words of a segment's input lie, in the order in which they travel."""
+    return tuple(_joined(_regions(infer.inputs)))
+
+
+def output_rows(infer: Infer) -> tuple[RegionRow, ...]:
+    """Return where the words of a segment's result lie, in the order in which they travel."""
+    return tuple(_joined(_masked_regions(infer.outputs)))
+
+
 def _regions(tensors: Sequence[Placed]) -> Iterator[RegionRow]:
     """Yield the regions of a segment's inputs; only words that two of them share need a mask."""
     users = Counter(address for placed in tensors for address in {*_addresses(placed)})
@@ -189,7 +205,7 @@ def _regions(tensors: Sequence[Placed]) -> Iterator[RegionRow]:
         first = placed.first_word
         for region in placed.layout.regions:
             shared = any(users[region.address + 4 * index] > 1 for index in range(region.words))
-            mask = region.mask if shared else _WHOLE_WORD
+            mask = region.mask if shared else WHOLE_WORD
             yield RegionRow(region.address, first, region.words, mask, placed.layout.tensor.name)
             first += region.words
 
@@ -209,6 +225,31 @@ def _masked_regions(tensors: Iterable[Placed]) -> Iterator[RegionRow]:
             run = RegionRow(address, position, 1, mask, placed.layout.tensor.name)
         if run:
             yield run
+
+
+def _joined(rows: Iterable[RegionRow]) -> Iterator[RegionRow]:
+    """Join rows of one word that are equally far apart, as the words of interleaved operands are."""
+    run: RegionRow | None = None
+    for row in rows:
+        step = 0 if run is None else _step_to(run, row)
+        if run and step:
+            run = replace(run, words=run.words + 1, step=step)
+            continue
+        if run:
+            yield run
+        run = row
+    if run:
+        yield run
+
+
+def _step_to(run: RegionRow, row: RegionRow) -> int:
+    """Return the step at which ``row`` goes on where ``run`` ends; 0: it does not."""
+    if row.words != 1 or (row.first, row.mask) != (run.first + run.words, run.mask):
+        return 0
+    step = (row.address - run.address) // (4 * run.words)
+    is_next = row.address == run.address + 4 * step * run.words
+    may_step = run.words == 1 or step == run.step
+    return step if is_next and may_step and 0 < step <= _MOST_STEP and row.comment == run.comment else 0
 
 
 def _word_masks(placed: Placed) -> list[int]:

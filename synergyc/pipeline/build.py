@@ -24,7 +24,7 @@ from synergyc.pipeline.engines import EngineChoice, Generate, generator
 from synergyc.pipeline.fallbacks import choose_fallbacks
 from synergyc.pipeline.firmware_specs import firmware_specs
 from synergyc.pipeline.models import PreparedModel, prepare
-from synergyc.pipeline.planning import choose_plan, plan_alternatives, schedule_programs, segment_network
+from synergyc.pipeline.planning import choose_plan, plan_alternatives, schedule_images, segment_network
 from synergyc.pipeline.problem import plan_problem
 from synergyc.pipeline.record import input_layout, output_layout, record_build
 from synergyc.pipeline.selftest import with_known_answers
@@ -83,17 +83,17 @@ def build_system(
     models, result = plan_system(system, options, progress)
     generate = generator(options.synth, progress)
     programs = synthesize(system, models, result.plan, progress, generate)
-    plan = schedule_programs(system, list(models.values()), result.plan, programs)
-    result = replace(result, plan=plan, warnings=late_results(plan_problem(system).apps, plan.apps))
     with staging(output, replaced) as folder:
         progress("plan for absent devices")
         others = plan_alternatives(system, list(models.values()), result.plan, options.objective)
         fallbacks = choose_fallbacks(
-            system, models, FallbackPlan(plan, programs), others, generate, self_test=options.self_test
+            system, models, FallbackPlan(result.plan, programs), others, generate, self_test=options.self_test
         )
         specs = firmware_specs(
-            system, models, plan, programs, fallbacks.plans, fallbacks.cases, self_test=options.self_test
+            system, models, result.plan, programs, fallbacks.plans, fallbacks.cases, self_test=options.self_test
         )
+        plan = schedule_images(system, list(models.values()), result.plan, programs, specs)
+        result = replace(result, plan=plan, warnings=late_results(plan_problem(system).apps, plan.apps))
         if options.self_test:
             specs = with_known_answers(specs, models, [plan, *(item.plan for item in fallbacks.plans)])
         write_app_files(models.values(), specs, folder)

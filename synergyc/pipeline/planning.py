@@ -9,6 +9,8 @@ from typing import cast
 
 from synergyc.config import System
 from synergyc.diagnostics import Diagnostic, SynergyError
+from synergyc.firmware.placed import placed_segments
+from synergyc.firmware.spec import FirmwareSpec
 from synergyc.ir.network import Layer, Network
 from synergyc.legalize import check_limits, check_together, in_model_terms
 from synergyc.pipeline.models import PreparedModel
@@ -25,7 +27,6 @@ from synergyc.plan.timeline import schedule
 from synergyc.plan.types import Plan
 from synergyc.synth.program import Program
 from synergyc.synth.resident import Known, place_resident
-from synergyc.synth.switch import switch_steps
 from synergyc.targets import Chip
 
 _PLACEMENT_BUDGET_S = 1.0
@@ -63,10 +64,14 @@ def compare_selectors(
     return found
 
 
-def schedule_programs(
-    system: System, models: Sequence[PreparedModel], plan: Plan, programs: Mapping[str, Program]
+def schedule_images(
+    system: System,
+    models: Sequence[PreparedModel],
+    plan: Plan,
+    programs: Mapping[str, Program],
+    specs: Sequence[FirmwareSpec],
 ) -> Plan:
-    """Return ``plan`` with the schedule played again: what its programs write for a switch is known now.
+    """Return ``plan`` with the schedule played again: what its images write and copy is known now.
 
     So is how samples lie, and with it how long they take to travel.
     """
@@ -78,15 +83,7 @@ def schedule_programs(
         )
         for app, part in zip(problem.apps, plan.apps, strict=True)
     ]
-    switches: dict[str, int] = {}
-    loads: dict[str, int] = {}
-    for device in problem.devices:
-        on_device = [programs[segment.name] for segment in plan.segments_on(device.name)]
-        for segment, program in zip(plan.segments_on(device.name), on_device, strict=True):
-            others = [other for other in on_device if other is not program]
-            switches[segment.name] = len(switch_steps(program, others, device.chip.cnn))
-            loads[segment.name] = program.load_words
-    played = schedule(problem, costings, switches=switches, loads=loads)
+    played = schedule(problem, costings, placed=placed_segments(plan, specs))
     return replace(plan, apps=as_played(app_plans(costings), played), schedule=played)
 
 

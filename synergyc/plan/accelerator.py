@@ -19,11 +19,11 @@ class Inference:
     source: Queue
     target: Queue
     priority: int
-    switch_us: float
-    """Its registers, when another segment ran before."""
-    load_us: float
+    switch_cycles: float
+    """Of the CPU, for its registers, when another segment ran before."""
+    load_cycles: float
     infer_us: float
-    unload_us: float
+    unload_cycles: float
     passed_words: int = 0
     """Words that it does not read but a later segment does."""
 
@@ -51,7 +51,7 @@ class Accelerator:
         self._running: tuple[Inference, int, float] | None = None
         self._loading: tuple[Inference, float, float] | None = None
         """For whom a set is loaded, since when, and what is left of it."""
-        self._selected: Inference | None = None
+        self._selected: Inference | None = self._last_of(0)
         self._done = False
         self._done_us = 0.0
         self._segments = Counter(item.segment.residency for item in inferences)
@@ -102,6 +102,10 @@ class Accelerator:
         in_turn = (self.inferences[(self._next + i) % count] for i in range(count))
         return max(filter(self._may_start, in_turn), key=self._rank, default=None)
 
+    def _last_of(self, number: int) -> Inference | None:
+        """Return the segment of a set that is selected when it has been loaded."""
+        return next((item for item in reversed(self.inferences) if item.segment.residency == number), None)
+
     def _runs_of(self, number: int) -> int:
         return self._runtime.set_runs * self._segments[number]
 
@@ -125,21 +129,23 @@ class Accelerator:
                 Span(f"{self.device.name}.accelerator", *who, "weights", begin_us, self.device.env.now)
             )
             self._loading, self._left = None, self._runs_of(self._set)
+            self._selected = self._last_of(self._set)
             yield from self._start(item)
 
     def _start(self, item: Inference) -> Process:
         device, who = self.device, (item.segment.app, item.source.items[0])
         yield from device.pass_by()
         begin_us = device.env.now
-        switch_us = item.switch_us if self._selected not in (None, item) else 0.0
+        switch_cycles = item.switch_cycles if self._selected is not item else 0.0
         self._selected = item
         self._left = max(0, self._left - 1)
-        cycles = (switch_us + item.load_us) / device.us(1) + self._runtime.loop.start
+        cycles = switch_cycles + item.load_cycles + self._runtime.loop.start
         yield from device.spend(cycles, "load", who)
         self._running, self._done = (item, who[1], begin_us), False
         device.clock.at(device.env.now + item.infer_us, self._on_done)
         if item.passed_words:
             yield from device.spend(item.passed_words * self._runtime.loop.pass_word, "pass", who)
+        device.idle(self._runtime.loop.started)
         item.source.pop()
 
     def _on_done(self) -> None:
@@ -152,7 +158,7 @@ class Accelerator:
         self._note(Span(unit, *who, "infer", begin_us, self._done_us))
         self._note(Span(unit, *who, HELD, self._done_us, device.env.now))
         unload_us = device.env.now
-        cycles = item.unload_us / device.us(1) + self._runtime.loop.finish
+        cycles = item.unload_cycles + self._runtime.loop.finish
         yield from device.spend(cycles, "unload", who)
         self._note(Span(unit, *who, "unload", unload_us, device.env.now))
         item.target.push(run)
@@ -165,8 +171,8 @@ class Between:
     Otherwise no segment can have become ready.
     """
 
-    def __init__(self, accelerator: Accelerator) -> None:
-        self._accelerator, self._device = accelerator, accelerator.device
+    def __init__(self, accelerator: Accelerator, cycles: float) -> None:
+        self._accelerator, self._device, self._cycles = accelerator, accelerator.device, cycles
 
     is_polled = False
 
@@ -176,7 +182,7 @@ class Between:
 
     def look(self) -> float:
         """See ``Task``."""
-        return self._accelerator.look() if self._is_asked else 0.0
+        return self._cycles + (self._accelerator.look() if self._is_asked else 0.0)
 
     @property
     def is_ready(self) -> bool:

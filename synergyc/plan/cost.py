@@ -10,17 +10,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from synergyc.ir.network import Layer, Network
+from synergyc.ir.network import Layer, Network, Tensor
 from synergyc.plan.costing import Costing, Work
 from synergyc.plan.cpu_work import CONSOLE_BITS, prepare_cycles, result_characters, result_cycles, tail_cycles
 from synergyc.plan.cycles import START_CYCLES, layer_cycles, network_cycles, offset_matters
 from synergyc.plan.energy import bus_energy_uj, layer_energy_uj, running_energy_uj
 from synergyc.plan.layout import WORD_BYTES, region_count, travel_bytes
+from synergyc.plan.placed import Moves
 from synergyc.plan.problem import PlanApp, PlanLink, PlanProblem
 from synergyc.plan.space import Candidate
 from synergyc.plan.transfer import transfer_cost
 from synergyc.plan.types import Basis, HandOff, Segment
-from synergyc.targets import Chip, load_runtime
+from synergyc.targets import Chip, Cnn, load_runtime
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ class CostModel:
             return self._replicas(candidate)
         steps = list(way)
         passed_bytes: dict[str, int] = {}
-        regions: dict[str, tuple[int, int]] = {}
+        moves: dict[str, tuple[Moves, Moves]] = {}
         work: list[Work] = []
         hand_offs: list[HandOff] = []
         cycles: dict[str, int] = {}
@@ -88,7 +89,7 @@ class CostModel:
             weights_us[segment.name] = cost.weights_us
             inference = self._inference(segment, cost)
             passed_bytes[segment.name] = self._passed_bytes(segment)
-            regions[segment.name] = self._regions(segment)
+            moves[segment.name] = self._moves(segment)
             work += [replace(item, segment=segment.name) for item in inference]
             place = segment.device
         for hand_off in self._hops(place, candidate.interact_device, self.network.outputs, steps):
@@ -105,7 +106,7 @@ class CostModel:
             result_bytes,
             weights_us,
             passed_bytes,
-            regions,
+            moves,
         )
 
     def _replicas(self, candidate: Candidate) -> Costing:
@@ -115,13 +116,13 @@ class CostModel:
         hand_offs: list[HandOff] = []
         cycles: dict[str, int] = {}
         weights_us: dict[str, float] = {}
-        regions: dict[str, tuple[int, int]] = {}
+        moves: dict[str, tuple[Moves, Moves]] = {}
         for segment in candidate.segments:
             alone = replace(candidate, devices=(segment.device,), replicated=False)
             costing = self.cost(alone)
             cycles[segment.name] = next(iter(costing.cycles.values()))
             weights_us[segment.name] = next(iter(costing.weights_us.values()))
-            regions[segment.name] = next(iter(costing.regions.values()))
+            moves[segment.name] = next(iter(costing.moves.values()))
             hand_offs += [replace(item, index=len(hand_offs) + i) for i, item in enumerate(costing.hand_offs)]
             work += [
                 replace(
@@ -135,7 +136,7 @@ class CostModel:
             ]
         result_bytes = self.result_bytes(candidate.devices[-1])
         return Costing(
-            candidate, tuple(hand_offs), tuple(work), cycles, result_bytes, weights_us, regions=regions
+            candidate, tuple(hand_offs), tuple(work), cycles, result_bytes, weights_us, moves=moves
         )
 
     def boundary(self, last: int) -> tuple[str, ...]:
@@ -209,14 +210,12 @@ class CostModel:
         made = {layer.output.name for layer in self.network.layers[segment.first : segment.last + 1]}
         return self.size_bytes([name for name in self.boundary(segment.last) if name not in made], chip)
 
-    def _regions(self, segment: Segment) -> tuple[int, int]:
-        """Return in how many pieces the input of a segment lies in its queue, and its result."""
+    def _moves(self, segment: Segment) -> tuple[Moves, Moves]:
+        """Return how the input of a segment is copied, and its result."""
         cnn = self.problem.device(segment.device).chip.cnn
         part = self.network.segment(segment.first, segment.last)
         results = [self.network.tensor(name) for name in part.outputs]
-        return sum(region_count(item, cnn) for item in part.inputs), sum(
-            region_count(item, cnn) for item in results
-        )
+        return _moves_of(part.inputs, cnn), _moves_of(results, cnn)
 
     def _inference(self, segment: Segment, cost: SegmentCost) -> Iterator[Work]:
         """Yield load, start, infer and unload: the accelerator holds one run's data from load to unload."""
@@ -335,6 +334,15 @@ class CostModel:
         line_us = characters * CONSOLE_BITS * 1e6 / device.console_bd
         source = f"bits of {characters} characters / console rate"
         yield Work("interact", (f"{device.name}.console",), line_us, 0.0, source, "formula", error=0.0)
+
+
+def _moves_of(tensors: Sequence[Tensor], cnn: Cnn) -> Moves:
+    """Return the moves of ``tensors``: an equal piece of each in every data memory that it uses."""
+    pieces: list[int] = []
+    for tensor in tensors:
+        count = region_count(tensor, cnn)
+        pieces += count * [travel_bytes(tensor, cnn) // WORD_BYTES // count]
+    return Moves.of(pieces)
 
 
 def weight_bytes(layers: Sequence[Layer]) -> int:

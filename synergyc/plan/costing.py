@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from synergyc.ir.network import Network
+from synergyc.plan.placed import Moves
 from synergyc.plan.space import Candidate
 from synergyc.plan.types import AppPlan, Basis, HandOff, Prediction, Term
 
@@ -45,8 +46,8 @@ class Costing:
     """Loading of each segment's weights, once when its device boots, by segment name."""
     passed_bytes: Mapping[str, int] = field(default_factory=dict)
     """What a segment does not make but passes on to a later one, by segment name, where there is any."""
-    regions: Mapping[str, tuple[int, int]] = field(default_factory=dict)
-    """Pieces of consecutive words in which a segment's input and result lie, by segment name."""
+    moves: Mapping[str, tuple[Moves, Moves]] = field(default_factory=dict)
+    """About how a segment's input and result are copied, by segment name."""
 
 
 def app_plans(costings: Sequence[Costing]) -> tuple[AppPlan, ...]:

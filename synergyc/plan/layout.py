@@ -50,14 +50,3 @@ def region_count(tensor: Tensor, cnn: Cnn) -> int:
     """Return in how many pieces of consecutive words ``tensor`` lies: one in each of its data memories."""
     _, processors = channel_passes(tensor.shape[0], cnn)
     return -(-processors // cnn.processors_per_instance)
-
-
-def switch_words(layers: int, cnn: Cnn) -> int:
-    """Return about how many register words a switch to a resident network of so many layers writes.
-
-    Chips that can start at any layer keep the layers' registers (``synth.switch``): control registers only.
-    Of others half the layers' registers are taken to differ; the exact number is known after synthesis.
-    """
-    own = "start_layer" in cnn.features
-    by_layer = 0 if own else layers * len(cnn.addresses.layer_registers.numbers) // 2
-    return cnn.quadrants * (2 + by_layer)

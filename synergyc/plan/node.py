@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from synergyc.plan.accelerator import Accelerator, Between, Inference
 from synergyc.plan.device import Device, Process, Task
 from synergyc.plan.stream import LinkTask
-from synergyc.plan.tasks import Console, Sense, Sensing
+from synergyc.plan.tasks import Console, Pause, Sense, Sensing
 from synergyc.targets import Runtime
 
 
@@ -33,12 +33,14 @@ class Node:
     @property
     def task_count(self) -> int:
         """How many tasks the main loop asks whether they have ended."""
-        return len(self.senses) + len(self.inferences) + len(self.tails) + len(self.shows)
+        counted = (self.link_tasks, self.senses, self.inferences, self.tails, self.shows)
+        return sum(len(tasks) for tasks in counted)
 
     def rounds(self) -> list[list[Task]]:
         """Return the tasks in the order of the main loop, for each place of ``shows`` that may be first."""
         senses = [Sensing(task, lambda: self.sensing) for task in self.senses]
-        begin = [*self._looked_after([*self.link_tasks.values(), *senses]), *self.merges]
+        links = self._looked_after(list(self.link_tasks.values()))
+        begin = [*links, Pause(self.runtime.loop.console_input), *self._looked_after(senses), *self.merges]
         begin = begin if self.accelerator is None else [self.accelerator, *begin]
         return [
             begin + self._looked_after([*self.tails, *self.shows[first:], *self.shows[:first]])
@@ -51,14 +53,18 @@ class Node:
 
     def _looked_after(self, tasks: Sequence[Task]) -> list[Task]:
         """Let the accelerator be looked after behind each task."""
-        if self.accelerator is None:
-            return list(tasks)
-        between = Between(self.accelerator)
+        cycles = self.runtime.loop.between
+        between = Pause(cycles) if self.accelerator is None else Between(self.accelerator, cycles)
         return [item for task in tasks for item in (task, between)]
 
     def boot(self) -> Process:
-        """Set up clocks, load weights, open the links."""
-        yield self.device.env.timeout(self.runtime.first_wake_us + self.set_us[0])
+        """Set up clocks, say so on the console, load weights, open the links."""
+        device, runtime = self.device, self.runtime
+        yield device.env.timeout(runtime.first_wake_us)
+        yield from self._say(runtime.boot_characters + len(device.name))
+        if self.accelerator is not None:
+            power_us = runtime.accelerator_us + 1000 * device.chip.cnn.timing.switch_delay_ms
+            yield device.env.timeout(power_us + self.set_us[0])
         for task in self.link_tasks.values():
             task.open()
 
@@ -67,9 +73,13 @@ class Node:
         if self.sensing:
             return
         if all(link.is_up for task in self.link_tasks.values() for link in task.links):
-            count = self.runtime.start_characters
-            yield from self.device.spend(count * self.runtime.result_character_cycles, "start", ("", 0))
-            if self.console is not None:
-                self.console.uart.write(count)
+            yield from self._say(self.runtime.start_characters)
             self.sensing = True
             self.device.signal()
+
+    def _say(self, characters: int) -> Process:
+        """Write a line on the console."""
+        cycles = characters * self.runtime.result_character_cycles
+        yield from self.device.spend(cycles, "start", ("", 0))
+        if self.console is not None:
+            self.console.uart.write(characters)

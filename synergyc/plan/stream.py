@@ -20,6 +20,9 @@ from synergyc.plan.types import HandOff
 from synergyc.plan.uart import Uart
 from synergyc.targets import Medium, Runtime
 
+_CIPHER_BLOCK_BYTES = 64
+"""Of ChaCha20 (RFC 8439)."""
+
 
 class Hello(Enum):
     """What brings a link up: each end, of a secured link one, says hello until the other one has answered.
@@ -167,7 +170,7 @@ class LinkTask:
         self.links: list[Link] = []
         self.reception = Reception(device.clock, self._on_frame)
         line.join(device.name, self.reception)
-        self._runtime, self._seal = runtime, medium.seal
+        self._runtime, self._is_secured = runtime, medium.seal is not None
         self._overhead = medium.frame_overhead_bytes - medium.air_overhead_bytes
         reserve = runtime.answer_reserve_frames * (self._overhead + runtime.group_bytes - 1)
         self._room = longest_frame_bytes(medium, runtime) + reserve
@@ -302,10 +305,12 @@ class LinkTask:
 
     def _sealing(self, count: int, frames: int) -> float:
         """Return what encryption and tag of frames on a secured link cost at either end."""
-        if self._seal is None:
+        if not self._is_secured:
             return 0.0
-        payload_bytes = max(0, count - frames * self._overhead)
-        return self._seal.frame_cycles * frames + self._seal.byte_cycles * payload_bytes
+        loop = self._runtime.loop
+        blocks, rest = divmod(max(0, count - frames * self._overhead), _CIPHER_BLOCK_BYTES)
+        part = loop.seal_part + rest * loop.seal_part_byte if rest else 0.0
+        return frames * loop.seal_frame + blocks * loop.seal_block + part
 
     def _put(self, link: Link, count: int, task: str, who: Run, content: object) -> None:
         self.line.send(Frame(self.device.name, link.peer, count, task, who, content), self.uart)

@@ -68,6 +68,23 @@ class Sense:
             self.device.wake_at(self._due_us)
 
 
+@dataclass(frozen=True)
+class Pause:
+    """What takes time in each round of the main loop and never has anything to do."""
+
+    cycles: float
+    is_polled = False
+    is_ready = False
+
+    def look(self) -> float:
+        """See ``Task``."""
+        return self.cycles
+
+    def work(self) -> Process:
+        """See ``Task``."""
+        yield from ()
+
+
 class Merge:
     """Passes the results of replicas on in the order of their runs (templates/firmware/replicas.c)."""
 

@@ -11,25 +11,25 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from statistics import median_high
 
 import simpy
 
 from synergyc.plan.accelerator import Accelerator, Inference
-from synergyc.plan.costing import Costing, Work
+from synergyc.plan.costing import Costing
 from synergyc.plan.cpu_work import CONSOLE_BITS
 from synergyc.plan.device import Device, Queue, Run
 from synergyc.plan.fragments import fragments_of, longest_frame_bytes
-from synergyc.plan.layout import WORD_BYTES, switch_words
+from synergyc.plan.layout import WORD_BYTES
 from synergyc.plan.line import Channel, Line, Wire
 from synergyc.plan.node import Node
+from synergyc.plan.placed import Placed, Writes, switch_writes
 from synergyc.plan.problem import PlanLink, PlanProblem
 from synergyc.plan.stream import Link, LinkTask, stream
 from synergyc.plan.tasks import Console, Interact, Merge, Sense, Shown, Tail
 from synergyc.plan.types import HELD, AppSchedule, HandOff, Schedule, Segment, Span
 from synergyc.plan.uart import Uart
-from synergyc.targets import Runtime, load_runtime, transfer_us
+from synergyc.targets import Cnn, Runtime, load_runtime, transfer_us
 
 RUNS = 100
 """Runs of each app that are played: as many as ``synergyc run`` does unless it is told otherwise."""
@@ -39,15 +39,13 @@ def schedule(
     problem: PlanProblem,
     costings: Sequence[Costing],
     runs: int = RUNS,
-    switches: Mapping[str, int] | None = None,
-    loads: Mapping[str, int] | None = None,
+    placed: Mapping[str, Placed] | None = None,
 ) -> Schedule:
     """Return the schedule of apps that run together, ``runs`` runs of each.
 
-    Where they are known, by segment name: ``switches``, the register words that make a segment the next one
-    on a shared accelerator, and ``loads``, the words of its weights and biases.
+    ``placed``: what segments write and copy, by segment name, where it is known.
     """
-    player = _Player(problem, costings, runs, switches or {}, loads or {})
+    player = _Player(problem, costings, runs, placed or {})
     player.play()
     return Schedule(tuple(player.spans), player.results(), player.busy(), player.loads_per_run())
 
@@ -64,11 +62,10 @@ class _Player:
         problem: PlanProblem,
         costings: Sequence[Costing],
         runs: int,
-        switches: Mapping[str, int],
-        loads: Mapping[str, int],
+        placed: Mapping[str, Placed],
     ) -> None:
         self.problem, self.costings, self.runs = problem, costings, runs
-        self.switches, self.loads = switches, loads
+        self.placed = placed
         self.env = simpy.Environment()
         self.runtime: Runtime = load_runtime()
         self.spans: list[Span] = []
@@ -254,40 +251,22 @@ class _Player:
 
     def _add_segment(self, costing: Costing, segment: Segment, source: Queue, target: Queue) -> None:
         node = self._node(segment.device)
-        work = _work_of(costing, segment)
-        regions, loop = costing.regions[segment.name], self.runtime.loop
-        node.set_us[segment.residency] += self._weights_us(costing, segment)
+        chip, loop = node.device.chip, self.runtime.loop
+        placed = self.placed.get(segment.name) or _about(costing, segment, chip.cnn)
+        node.set_us[segment.residency] += placed.weight_words * chip.cnn.timing.word_ns / 1000
         node.inferences.append(
             Inference(
                 segment=segment,
                 source=source,
                 target=target,
                 priority=next(item.priority for item in self.problem.apps if item.name == segment.app),
-                switch_us=self._switch_us(node.device, segment),
-                load_us=self._moving_us(node.device, work["load"], regions[0]),
-                infer_us=work["infer"].duration_us,
-                unload_us=self._moving_us(node.device, work["unload"], regions[1], loop.mask_word),
+                switch_cycles=placed.switch.cycles(chip, loop) + loop.switch,
+                load_cycles=placed.load.load_cycles(chip, loop) + placed.start.cycles(chip, loop),
+                infer_us=costing.cycles[segment.name] * 1e6 / chip.cnn.timing.inference_hz,
+                unload_cycles=placed.unload.unload_cycles(chip, loop),
                 passed_words=costing.passed_bytes.get(segment.name, 0) // WORD_BYTES,
             )
         )
-
-    def _weights_us(self, costing: Costing, segment: Segment) -> float:
-        """Return how long the weights of a segment take to load."""
-        words = self.loads.get(segment.name)
-        word_us = self.problem.device(segment.device).chip.cnn.timing.word_ns / 1000
-        return costing.weights_us[segment.name] if words is None else words * word_us
-
-    def _moving_us(self, device: Device, work: Work, regions: int, word_cycles: float = 0.0) -> float:
-        """Return the time of a copy: ``word_ns`` is that of a loop that takes one word a turn."""
-        loop = self.runtime.loop
-        words = 1000 * work.duration_us / device.chip.cnn.timing.word_ns
-        return work.duration_us + device.us(regions * loop.region + words * (word_cycles - loop.word_saving))
-
-    def _switch_us(self, device: Device, segment: Segment) -> float:
-        """Return what the registers of a segment take after a run of another one."""
-        cnn = device.chip.cnn
-        words = self.switches.get(segment.name, switch_words(segment.last - segment.first + 1, cnn))
-        return words * (cnn.timing.word_ns / 1000 + device.us(self.runtime.loop.write_register))
 
     def _add_tail(self, costing: Costing, queue: Queue) -> Queue:
         """Compute what is behind the network, if anything; return the queue of its results."""
@@ -323,11 +302,13 @@ class _Player:
             self._done.succeed()
 
 
-def _work_of(costing: Costing, segment: Segment) -> dict[str, Work]:
-    """Return the work of a run of a segment by task; costings of replicas have the mean over all runs."""
-    count = len(costing.candidate.devices) if costing.candidate.replicated else 1
-    return {
-        item.task: replace(item, duration_us=count * item.duration_us)
-        for item in costing.work
-        if item.segment == segment.name
-    }
+def _about(costing: Costing, segment: Segment, cnn: Cnn) -> Placed:
+    """Return what a segment that is not placed yet is taken to move and write."""
+    load, unload = costing.moves[segment.name]
+    return Placed(
+        load,
+        unload,
+        switch_writes(segment.last - segment.first + 1, cnn),
+        Writes(cnn.quadrants + 1, cnn.quadrants + 1),  # one for each quadrant, and the start
+        round(1000 * costing.weights_us[segment.name] / cnn.timing.word_ns),
+    )

@@ -16,7 +16,7 @@ from synergyc.targets.files import (
     most_channels,
 )
 from synergyc.targets.link import Medium, assign_uarts, transfer_us
-from synergyc.targets.runtime import Runtime
+from synergyc.targets.runtime import LoopCycles, Runtime
 
 __all__ = [
     "Board",
@@ -24,6 +24,7 @@ __all__ = [
     "Clocks",
     "Cnn",
     "CnnTiming",
+    "LoopCycles",
     "Medium",
     "Peripheral",
     "Runtime",

@@ -23,6 +23,10 @@ class LoopCycles(TargetData):
     """One round of the main loop, beside its tasks."""
     round_task: float
     """For each of its tasks, whether they have ended."""
+    console_input: float
+    """Asking for a host's frames."""
+    between: float
+    """Between two tasks: whether the accelerator is to be looked after."""
     infer_look: float
     """A look at the accelerator while it runs; those at other tasks likewise, if there is nothing to do."""
     choose: float
@@ -37,12 +41,22 @@ class LoopCycles(TargetData):
     """What a word of an input or a result takes less than ``word_ns`` says."""
     mask_word: float
     """What a word of a result takes more than one of an input."""
+    rest_word: float
+    """What a word takes more that is not copied together with three others."""
+    merge_word: float
+    """What a word of an input takes more than ``word_ns`` says if it keeps bytes of another tensor."""
+    piece: float
+    """Each piece of an input or a result: words at equal distances."""
+    write_row: float
+    """Each row of a table of registers."""
     write_register: float
     """What a register that is written takes more than ``word_ns`` says."""
-    region: float
-    """Each piece of consecutive words of an input or a result."""
+    switch: float
+    """Selecting another segment than the one before, beside its registers."""
     start: float
     """Starting an inference beside the words of its input, and its registers."""
+    started: float
+    """What is left to do when it runs."""
     done: float
     """The accelerator's interrupt."""
     finish: float
@@ -58,6 +72,13 @@ class LoopCycles(TargetData):
     """At its end."""
     frame: float
     """Handling a frame that was decoded."""
+    seal_frame: float
+    """Sealing or opening a frame of a secured link, without its payload."""
+    seal_block: float
+    """Each whole block of the cipher in its payload."""
+    seal_part: float
+    seal_part_byte: float
+    """What is left of its payload, and each byte of it."""
     interrupt_byte: float
     """Collecting a received byte."""
 
@@ -96,8 +117,12 @@ class Runtime(TargetData):
     """Free in the ring before a piece of a result is written."""
     console_piece_characters: int
     """Of a result's line that are written at once."""
+    boot_characters: int
+    """Of the line that a device writes when it boots, beside its name."""
     start_characters: int
     """Of the line that says that sensing begins."""
+    accelerator_us: float
+    """Until weights are loaded into the accelerator, beside ``switch_delay_ms``."""
     wake_us: float
     """The main loop of a device that has nothing to do goes round so often."""
     first_wake_us: float

@@ -67,29 +67,29 @@ static void do_writes(const cnn_writes_t *writes)
 }
 
 /* Four words at a time: a load or unload keeps CPU and accelerator busy, each cycle of the loop counts. */
-static void copy_in(volatile uint32_t *to, const uint32_t *from, uint32_t count)
+static void copy_in(volatile uint32_t *to, uint32_t step, const uint32_t *from, uint32_t count)
 {
-    for (; count >= 4u; count -= 4u, to += 4, from += 4) {
+    for (; count >= 4u; count -= 4u, to += 4u * step, from += 4) {
         to[0] = from[0];
-        to[1] = from[1];
-        to[2] = from[2];
-        to[3] = from[3];
+        to[step] = from[1];
+        to[2u * step] = from[2];
+        to[3u * step] = from[3];
     }
-    for (; count != 0; count--) {
-        *to++ = *from++;
+    for (; count != 0; count--, to += step) {
+        *to = *from++;
     }
 }
 
-static void copy_out(uint32_t *to, const volatile uint32_t *from, uint32_t count, uint32_t mask)
+static void copy_out(uint32_t *to, const volatile uint32_t *from, uint32_t step, uint32_t count, uint32_t mask)
 {
-    for (; count >= 4u; count -= 4u, to += 4, from += 4) {
+    for (; count >= 4u; count -= 4u, to += 4, from += 4u * step) {
         to[0] = from[0] & mask;
-        to[1] = from[1] & mask;
-        to[2] = from[2] & mask;
-        to[3] = from[3] & mask;
+        to[1] = from[step] & mask;
+        to[2] = from[2u * step] & mask;
+        to[3] = from[3u * step] & mask;
     }
-    for (; count != 0; count--) {
-        *to++ = *from++ & mask;
+    for (; count != 0; count--, from += step) {
+        *to++ = *from & mask;
     }
 }
 
@@ -147,7 +147,7 @@ static uint32_t store_weights(const cnn_segment_t *segment, uint32_t most)
     }
     const uint32_t *from = segment->weight_values + row->first + loading.processor * row->count;
     uint32_t count = row->count - loading.word < most ? row->count - loading.word : most;
-    copy_in(to + loading.word, from + loading.word, count);
+    copy_in(to + loading.word, 1, from + loading.word, count);
     pass_words(count, row->count, row->processors);
     return count;
 }
@@ -208,8 +208,8 @@ void cnn_select(const cnn_segment_t *segment)
 static void merge_in(const cnn_region_t *region, const uint32_t *from)
 {
     volatile uint32_t *to = word_at(region->address);
-    for (uint32_t word = 0; word < region->words; word++) {
-        to[word] = (to[word] & ~region->mask) | (from[word] & region->mask);
+    for (uint32_t word = 0; word < region->words; word++, to += region->step) {
+        *to = (*to & ~region->mask) | (from[word] & region->mask);
     }
 }
 
@@ -218,7 +218,7 @@ void cnn_load_input(const cnn_segment_t *segment, const uint32_t *words)
     for (size_t i = 0; i < segment->input_count; i++) {
         const cnn_region_t *region = &segment->inputs[i];
         if (region->mask == UINT32_MAX) {
-            copy_in(word_at(region->address), words + region->first, region->words);
+            copy_in(word_at(region->address), region->step, words + region->first, region->words);
         } else {
             merge_in(region, words + region->first);
         }
@@ -229,7 +229,7 @@ void cnn_unload_output(const cnn_segment_t *segment, uint32_t *words)
 {
     for (size_t i = 0; i < segment->output_count; i++) {
         const cnn_region_t *region = &segment->outputs[i];
-        copy_out(words + region->first, word_at(region->address), region->words, region->mask);
+        copy_out(words + region->first, word_at(region->address), region->step, region->words, region->mask);
     }
 }
 
@@ -242,8 +242,8 @@ void cnn_unload_part(const cnn_segment_t *segment, uint32_t first, uint32_t coun
         uint32_t begin = region->first > first ? region->first : first;
         uint32_t end = region_end < first + count ? region_end : first + count;
         if (begin < end) {
-            const volatile uint32_t *from = word_at(region->address) + (begin - region->first);
-            copy_out(words + (begin - first), from, end - begin, region->mask);
+            const volatile uint32_t *from = word_at(region->address) + (begin - region->first) * region->step;
+            copy_out(words + (begin - first), from, region->step, end - begin, region->mask);
         }
     }
 }

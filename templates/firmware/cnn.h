@@ -41,10 +41,12 @@ typedef struct {
     uint32_t address, first, count;
 } cnn_biases_t;
 
-/* Consecutive words of data memory that belong to a tensor, and their place in the queue's words; `mask` keeps
- * the bytes that carry values. */
+/* Words of data memory that belong to a tensor, each `step` words behind the one before, and their place in the
+ * queue's words; `mask` keeps the bytes that carry values. */
 typedef struct {
-    uint32_t address, first, words, mask;
+    uint32_t address, first;
+    uint16_t words, step;
+    uint32_t mask;
 } cnn_region_t;
 
 /* A FIFO that takes words `first` to `first + words - 1` of the input after the start, while `full_mask` reads

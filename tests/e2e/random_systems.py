@@ -27,6 +27,7 @@ from synergyc.firmware.build import build
 from synergyc.firmware.keys import emulation_keys
 from synergyc.firmware.layout import pack_elements
 from synergyc.firmware.names import key_symbol
+from synergyc.firmware.placed import placed_segments
 from synergyc.firmware.spec import FirmwareSpec, PlanTasks
 from synergyc.firmware.spec import Wire as Join
 from synergyc.ir.network import Network
@@ -41,7 +42,6 @@ from synergyc.plan.types import AppPlan, AppSchedule, HandOff, Plan, Prediction,
 from synergyc.synth.native import generate
 from synergyc.synth.program import Program
 from synergyc.synth.resident import place_resident
-from synergyc.synth.switch import switch_steps
 from synergyc.targets import Chip, link_medium, load_board, load_chip, load_medium
 from tests.synth.networks import AVERAGE_2X2, MAX_2X2, Spec, linear, network, point
 
@@ -158,15 +158,7 @@ def predicted_schedule(system: RandomSystem, runs: int) -> Schedule:
         )
         for app, part in zip(apps, system.plan.apps, strict=True)
     ]
-    switches: dict[str, int] = {}
-    loads: dict[str, int] = {}
-    for device in devices:
-        programs = {item.name: system.programs[item.name] for item in system.plan.segments_on(device.name)}
-        for name, program in programs.items():
-            others = [other for other in programs.values() if other is not program]
-            switches[name] = len(switch_steps(program, others, device.chip.cnn))
-            loads[name] = program.load_words
-    return schedule(problem, costings, runs, switches, loads)
+    return schedule(problem, costings, runs, placed_segments(system.plan, system.specs(runs)))
 
 
 def _played(

@@ -11,7 +11,7 @@ import pytest
 
 from tests.compilers import require_cross_compiler
 from tests.e2e.random_fallback import random_fallback, run_fallback
-from tests.e2e.random_systems import Result, random_system, run_system
+from tests.e2e.random_systems import Result, compare_system, random_system, run_system
 
 pytestmark = pytest.mark.e2e
 
@@ -27,6 +27,18 @@ def test_every_run_is_right_also_over_bad_links(seed: int, tmp_path: Path) -> No
     system = random_system(seed)
     wanted = [Result(app.app, _RUNS, _RUNS, 0) for app in system.plan.apps]
     assert run_system(system, tmp_path, _RUNS, loss=0.1, corrupt=0.01) == wanted
+
+
+@pytest.mark.parametrize("seed", [12, 18])
+def test_the_schedule_expects_what_devices_do(seed: int, tmp_path: Path) -> None:
+    """One device with three segments of an app; with seven, one of which has interleaved operands.
+
+    The many short runs tell whether the schedule counts what the firmware does between them.
+    """
+    if shutil.which("arm-none-eabi-gcc") is None:
+        pytest.skip("arm-none-eabi-gcc is not installed")
+    for app in compare_system(random_system(seed), tmp_path, 60):
+        assert app.errors == pytest.approx((0.0, 0.0), abs=0.05)
 
 
 def test_runs_that_go_to_several_devices_in_turn_come_back_right(tmp_path: Path) -> None:

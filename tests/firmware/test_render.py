@@ -11,9 +11,9 @@ import synergyc
 from synergyc.diagnostics import SynergyError
 from synergyc.firmware import sizing
 from synergyc.firmware.render import render
-from synergyc.firmware.segment_view import SegmentView, segment_view
+from synergyc.firmware.segment_view import SegmentView, input_rows, segment_view
 from synergyc.firmware.spec import FirmwareSpec, Storage
-from synergyc.synth.program import WaitBits, Write
+from synergyc.synth.program import Region, WaitBits, Write
 from synergyc.targets import load_chip
 from tests.conftest import Golden
 from tests.firmware.samples import fallback_devices, two_devices
@@ -100,6 +100,29 @@ def test_what_selection_writes_is_not_written_at_boot() -> None:
     written = {phase.name: [row.address for row in phase.rows] for phase in view.phases}
     assert written["configure"] == [0x50100010]
     assert written["select"] == [0x50100014]
+
+
+def test_words_at_equal_distances_are_one_row() -> None:
+    """Operands of an element-wise layer lie by turns; the pixels of a small map in memories of their own."""
+    spec = two_devices()["chest"]
+    infer, base = spec.infers[0], spec.chip.cnn.data_address(0)
+    addresses = {
+        "interleaved": [base + 8 * i for i in range(6)],
+        "consecutive": [base + 4 * i for i in range(6)],
+        "two runs": [base, base + 8, base + 16, base + 0x8000, base + 0x8008, base + 0x8010],
+        "backward": [base + 4, base, base + 12, base + 8, base + 20, base + 16],
+    }
+    wanted = {
+        "interleaved": [(base, 6, 2, 0)],
+        "consecutive": [(base, 6, 1, 0)],
+        "two runs": [(base, 3, 2, 0), (base + 0x8000, 3, 2, 3)],
+        "backward": [(base + 4, 1, 1, 0), (base, 2, 3, 1), (base + 8, 2, 3, 3), (base + 16, 1, 1, 5)],
+    }
+    for name, places in addresses.items():
+        (placed,) = infer.inputs
+        layout = replace(placed.layout, regions=tuple(Region(address, 1) for address in places))
+        rows = input_rows(replace(infer, inputs=(replace(placed, layout=layout),)))
+        assert [(row.address, row.words, row.step, row.first) for row in rows] == wanted[name], name
 
 
 def _with_queue_words(words: int) -> FirmwareSpec:

@@ -42,12 +42,12 @@ static const cnn_biases_t biases[] = { /* address, first value, values */
     {0x50108000u, 0, 3}, /* conv */
 };
 
-static const cnn_region_t input_regions[] = { /* address, first word, words, bytes that carry values */
-    {0x50400000u, 0, 6, 0xffffffffu}, /* x */
+static const cnn_region_t input_regions[] = { /* address, first word, words, step, bytes that carry values */
+    {0x50400000u, 0, 6, 1, 0xffffffffu}, /* x */
 };
 
-static const cnn_region_t output_regions[] = { /* address, first word, words, bytes that carry values */
-    {0x50400400u, 0, 6, 0xffffffffu}, /* mid */
+static const cnn_region_t output_regions[] = { /* address, first word, words, step, bytes that carry values */
+    {0x50400400u, 0, 6, 1, 0xffffffffu}, /* mid */
 };
 
 /* Run and done bits, cleared after an inference */
