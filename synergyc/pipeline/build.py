@@ -90,7 +90,13 @@ def build_system(
             system, models, FallbackPlan(result.plan, programs), others, generate, self_test=options.self_test
         )
         specs = firmware_specs(
-            system, models, result.plan, programs, fallbacks.plans, fallbacks.cases, self_test=options.self_test
+            system,
+            models,
+            result.plan,
+            programs,
+            fallbacks.plans,
+            fallbacks.cases,
+            self_test=options.self_test,
         )
         plan = schedule_images(system, list(models.values()), result.plan, programs, specs)
         result = replace(result, plan=plan, warnings=late_results(plan_problem(system).apps, plan.apps))

@@ -71,7 +71,8 @@ class Accelerator:
         loop = self._runtime.loop
         if self._running is not None:
             return loop.infer_look
-        return loop.choose + len(self.inferences) * loop.choose_segment
+        waiting = sum(bool(item.source.items) for item in self.inferences)
+        return loop.choose + len(self.inferences) * loop.choose_segment + waiting * loop.choose_waiting
 
     @property
     def is_ready(self) -> bool:

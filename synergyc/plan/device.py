@@ -84,6 +84,20 @@ class Interrupting(Protocol):
         """Time that its interrupts took between two moments."""
 
 
+class WakeTimer:
+    """Interrupts the CPU at regular times, from ``first_wake_us`` on."""
+
+    def __init__(self, runtime: Runtime, each_us: float) -> None:
+        self._first_us, self._period_us, self._each_us = runtime.first_wake_us, runtime.wake_us, each_us
+
+    def interrupted_us(self, begin_us: float, end_us: float) -> float:
+        """See ``Interrupting``."""
+        return (self._ticks(end_us) - self._ticks(begin_us)) * self._each_us
+
+    def _ticks(self, at_us: float) -> float:
+        return (at_us - self._first_us) // self._period_us
+
+
 class Device:
     """A CPU with its main loop (templates/firmware/main.c)."""
 
@@ -103,6 +117,7 @@ class Device:
         """What a round of the main loop takes beside its tasks."""
         self._runtime, self._note = runtime, note
         self._us_per_cycle = 1e6 / chip.clocks.cpu_hz
+        self.interrupting.append(WakeTimer(runtime, self.us(runtime.loop.wake)))
         self._owed_us = 0.0
         self._waiting = False
         self._sleeping: simpy.Event | None = None
@@ -150,6 +165,16 @@ class Device:
         """Tell all tasks that something has happened."""
         self.changes += 1
         self.wake()
+
+    def sent(self) -> None:
+        """Take the interrupt that tells that DMA has sent a piece."""
+        self.interrupt(self._runtime.loop.sent)
+        self.wake()
+
+    def console_sent(self) -> None:
+        """Do so for the console: whoever waits for its room is asked again."""
+        self.changes += 1
+        self.sent()
 
     def wake(self) -> None:
         """Let the main loop go round once more before it sleeps, or wake it."""

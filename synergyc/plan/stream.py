@@ -188,7 +188,7 @@ class LinkTask:
     def look(self) -> float:
         """Return what a look costs, which takes what is here of a frame that is still coming."""
         count = 0 if self.reception.unread else self.reception.read(READ_BYTES)[0]
-        return self._look_cycles + count * self._runtime.loop.decode_byte
+        return self._look_cycles + self._decoding(count)
 
     @cached_property
     def _look_cycles(self) -> float:
@@ -220,12 +220,12 @@ class LinkTask:
     def work(self) -> Process:
         """Do everything that can be done at once."""
         count, frames = self.reception.read(READ_BYTES)
-        self.device.idle(count * self._runtime.loop.decode_byte)
+        self.device.idle(self._decoding(count))
         for frame in frames:
-            task = "send" if frame.task == "answer" else "receive"
-            cycles = self._runtime.loop.frame + frame.count * self._runtime.loop.check_byte
+            is_answer, loop = frame.task == "answer", self._runtime.loop
+            cycles = frame.count * loop.check_byte + (loop.answer if is_answer else loop.frame)
             cycles += self._sealing(frame.count, 1)
-            yield from self.device.spend(cycles, task, frame.who)
+            yield from self.device.spend(cycles, "send" if is_answer else "receive", frame.who)
             yield from self._take(frame)
         for link in self.links:
             yield from self._serve(link)
@@ -302,6 +302,10 @@ class LinkTask:
     def _coding(self, count: int, frames: int) -> float:
         loop = self._runtime.loop
         return loop.encode_frame * frames + loop.encode_byte * count + self._sealing(count, frames)
+
+    def _decoding(self, count: int) -> float:
+        loop = self._runtime.loop
+        return loop.decode_piece + count * loop.decode_byte if count else 0.0
 
     def _sealing(self, count: int, frames: int) -> float:
         """Return what encryption and tag of frames on a secured link cost at either end."""

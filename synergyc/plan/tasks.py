@@ -196,19 +196,17 @@ class Interact:
         console.next = self._place + 1
         if not self._left:
             self._left = console.pieces(result_characters(self.app, self._result_bytes, run))
-            self._cycles = result_cycles(self.app, self._result_bytes, run) / sum(self._left)
-            console.writer = self
-            self._on_shown(who, console.uart.write(1))  # DMA begins with the first character
-        else:
-            console.uart.write(1)
+            cycles = console.line_cycles + result_cycles(self.app, self._result_bytes, run)
+            self._cycles = cycles / sum(self._left)
         count = self._left.pop(0)
+        begin_us = console.uart.begin_text(count, device.us(count * self._cycles))
+        if console.writer is None:
+            console.writer = self
+            self._on_shown(who, begin_us)
         yield from device.spend(count * self._cycles, "interact", who)
-        begin_us = console.uart.write(count - 1)
-        console.note(
-            Span(
-                f"{device.name}.console", *who, "interact", begin_us, begin_us + count * console.uart.byte_us
-            )
-        )
+        console.uart.end_text()
+        end_us = begin_us + count * console.uart.byte_us
+        console.note(Span(f"{device.name}.console", *who, "interact", begin_us, end_us))
         if not self._left:
             console.writer = None
             self._source.pop()
@@ -219,6 +217,8 @@ class Console:
 
     def __init__(self, uart: Uart, runtime: Runtime, note: Callable[[Span], None]) -> None:
         self.uart, self.runtime, self.note = uart, runtime, note
+        self.line_cycles = 0.0
+        """What a line takes more than ``result_cycles``."""
         self.writer: Interact | None = None
         self.next = 0
         """Place of whose turn it is: who has written goes to the end of the row."""

@@ -138,6 +138,8 @@ class _Player:
                 for queue in (item.source, item.target):
                     if id(queue) not in heads:
                         queue.depth = max(queue.depth, self.runtime.set_runs)
+        if node.console is not None and node.link_tasks:
+            node.console.line_cycles = self.runtime.loop.line_among_links
         node.device.round_cycles += node.task_count * self.runtime.loop.round_task
         self.env.process(node.device.run(node.boot(), node.rounds(), node.turn, node.end_of_round))
 
@@ -164,7 +166,7 @@ class _Player:
         node, medium = self._node(name), link.medium
         group = max(fragments_of(item.size_bytes, medium).group for item in over)
         rate_bd = 1000 * medium.uart_rate_kbps(link.rate_kbps)
-        uart = self._uart(node, group * medium.ring_bytes, rate_bd, node.device.wake)
+        uart = self._uart(node, group * medium.ring_bytes, rate_bd, node.device.sent)
         task = LinkTask(node.device, line, uart, medium, self.runtime)
         repeat_us = self._answer_us(link, len(over))
         secure = medium.seal is not None
@@ -185,7 +187,7 @@ class _Player:
         """Return a UART at the rate nearest to ``rate_bd`` that its clock gives by a whole divider."""
         clock_hz = node.device.chip.clocks.peripheral_hz
         byte_us = CONSOLE_BITS * 1e6 * round(clock_hz / rate_bd) / clock_hz
-        return Uart(node.device.clock, ring_bytes, byte_us, on_sent)
+        return Uart(node.device.clock, ring_bytes, byte_us, on_sent, self.runtime)
 
     # --- apps -------------------------------------------------------------------------------------------
 
@@ -287,7 +289,7 @@ class _Player:
             node.shows.append(Shown(node.device, app, queue, self._on_shown))
             return
         if node.console is None:
-            uart = self._uart(node, self.runtime.console_ring_bytes, rate_bd, node.device.signal)
+            uart = self._uart(node, self.runtime.console_ring_bytes, rate_bd, node.device.console_sent)
             node.console = Console(uart, self.runtime, self.spans.append)
         place = len(node.shows)
         node.shows.append(

@@ -31,9 +31,12 @@ class LoopCycles(TargetData):
     """A look at the accelerator while it runs; those at other tasks likewise, if there is nothing to do."""
     choose: float
     choose_segment: float
-    """A look at the accelerator while it does not run, and for each of its segments."""
+    choose_waiting: float
+    """A look at the accelerator while it does not run, for each segment, and for each that has an input."""
     sense_look: float
     interact_look: float
+    line_among_links: float
+    """What a result's line takes more on a device with links."""
     uart_look: float
     stream_look: float
     """For each hand-off that begins or ends at a UART."""
@@ -66,12 +69,14 @@ class LoopCycles(TargetData):
     encode_frame: float
     """Sending a frame of a link, beside its bytes."""
     encode_byte: float
+    decode_piece: float
     decode_byte: float
-    """While a frame is coming."""
+    """While a frame is coming: what is here of it at a look."""
     check_byte: float
     """At its end."""
     frame: float
-    """Handling a frame that was decoded."""
+    answer: float
+    """Handling a frame that was decoded, and an acknowledgement."""
     seal_frame: float
     """Sealing or opening a frame of a secured link, without its payload."""
     seal_block: float
@@ -79,6 +84,10 @@ class LoopCycles(TargetData):
     seal_part: float
     seal_part_byte: float
     """What is left of its payload, and each byte of it."""
+    sent: float
+    """The interrupt that tells that DMA has sent what it was given."""
+    wake: float
+    """The interrupt of the timer that wakes the main loop."""
     interrupt_byte: float
     """Collecting a received byte."""
 
@@ -117,6 +126,10 @@ class Runtime(TargetData):
     """Free in the ring before a piece of a result is written."""
     console_piece_characters: int
     """Of a result's line that are written at once."""
+    text_bytes: int
+    """Of a text that are written at once."""
+    uart_fifo_bytes: int
+    """That a UART takes before they are sent."""
     boot_characters: int
     """Of the line that a device writes when it boots, beside its name."""
     start_characters: int

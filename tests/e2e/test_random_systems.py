@@ -35,8 +35,7 @@ def test_the_schedule_expects_what_devices_do(seed: int, tmp_path: Path) -> None
 
     The many short runs tell whether the schedule counts what the firmware does between them.
     """
-    if shutil.which("arm-none-eabi-gcc") is None:
-        pytest.skip("arm-none-eabi-gcc is not installed")
+    require_cross_compiler()
     for app in compare_system(random_system(seed), tmp_path, 60):
         assert app.errors == pytest.approx((0.0, 0.0), abs=0.05)
 

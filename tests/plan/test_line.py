@@ -9,7 +9,7 @@ from synergyc.plan.line import Channel, Frame, Reception
 from synergyc.plan.problem import PlanLink
 from synergyc.plan.types import Span
 from synergyc.plan.uart import Uart
-from synergyc.targets import load_medium
+from synergyc.targets import load_medium, load_runtime
 
 
 def _frame(source: str, target: str, count: int) -> Frame:
@@ -56,7 +56,7 @@ def test_a_channel_goes_to_the_packet_that_was_ready_first() -> None:
         reception = Reception(Clock(env), lambda frame, name=name: got.append((name, env.now)))  # type: ignore[misc]
         reception.is_open = True
         channel.join(name, reception)
-    uarts = {name: Uart(Clock(env), 2048, 10.0, lambda: None) for name in ("a", "b")}
+    uarts = {name: Uart(Clock(env), 2048, 10.0, lambda: None, load_runtime()) for name in ("a", "b")}
     channel.send(_frame("a", "c", 100), uarts["a"])  # ready after 1000 us
     channel.send(_frame("b", "c", 40), uarts["b"])  # after 400 us
     env.run()
