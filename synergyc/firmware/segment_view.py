@@ -195,7 +195,7 @@ def input_rows(infer: Infer) -> tuple[RegionRow, ...]:
 
 def output_rows(infer: Infer) -> tuple[RegionRow, ...]:
     """Return where the words of a segment's result lie, in the order in which they travel."""
-    return tuple(_joined(_masked_regions(infer.outputs)))
+    return tuple(_masked_regions(infer.outputs))
 
 
 def _regions(tensors: Sequence[Placed]) -> Iterator[RegionRow]:

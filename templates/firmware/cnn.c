@@ -69,27 +69,29 @@ static void do_writes(const cnn_writes_t *writes)
 /* Four words at a time: a load or unload keeps CPU and accelerator busy, each cycle of the loop counts. */
 static void copy_in(volatile uint32_t *to, uint32_t step, const uint32_t *from, uint32_t count)
 {
-    for (; count >= 4u; count -= 4u, to += 4u * step, from += 4) {
+    const uint32_t *end = from + count;
+    for (; end - from >= 4; from += 4, to += 4u * step) {
         to[0] = from[0];
         to[step] = from[1];
         to[2u * step] = from[2];
         to[3u * step] = from[3];
     }
-    for (; count != 0; count--, to += step) {
+    for (; from != end; to += step) {
         *to = *from++;
     }
 }
 
-static void copy_out(uint32_t *to, const volatile uint32_t *from, uint32_t step, uint32_t count, uint32_t mask)
+static void copy_out(uint32_t *to, const volatile uint32_t *from, uint32_t count, uint32_t mask)
 {
-    for (; count >= 4u; count -= 4u, to += 4, from += 4u * step) {
+    const uint32_t *end = to + count;
+    for (; end - to >= 4; to += 4, from += 4) {
         to[0] = from[0] & mask;
-        to[1] = from[step] & mask;
-        to[2] = from[2u * step] & mask;
-        to[3] = from[3u * step] & mask;
+        to[1] = from[1] & mask;
+        to[2] = from[2] & mask;
+        to[3] = from[3] & mask;
     }
-    for (; count != 0; count--, from += step) {
-        *to++ = *from & mask;
+    while (to != end) {
+        *to++ = *from++ & mask;
     }
 }
 
@@ -229,7 +231,7 @@ void cnn_unload_output(const cnn_segment_t *segment, uint32_t *words)
 {
     for (size_t i = 0; i < segment->output_count; i++) {
         const cnn_region_t *region = &segment->outputs[i];
-        copy_out(words + region->first, word_at(region->address), region->step, region->words, region->mask);
+        copy_out(words + region->first, word_at(region->address), region->words, region->mask);
     }
 }
 
@@ -242,8 +244,8 @@ void cnn_unload_part(const cnn_segment_t *segment, uint32_t first, uint32_t coun
         uint32_t begin = region->first > first ? region->first : first;
         uint32_t end = region_end < first + count ? region_end : first + count;
         if (begin < end) {
-            const volatile uint32_t *from = word_at(region->address) + (begin - region->first) * region->step;
-            copy_out(words + (begin - first), from, region->step, end - begin, region->mask);
+            const volatile uint32_t *from = word_at(region->address) + (begin - region->first);
+            copy_out(words + (begin - first), from, end - begin, region->mask);
         }
     }
 }

@@ -41,8 +41,8 @@ typedef struct {
     uint32_t address, first, count;
 } cnn_biases_t;
 
-/* Words of data memory that belong to a tensor, each `step` words behind the one before, and their place in the
- * queue's words; `mask` keeps the bytes that carry values. */
+/* Words of data memory that belong to a tensor, each `step` words behind the one before (of a result 1), and their
+ * place in the queue's words; `mask` keeps the bytes that carry values. */
 typedef struct {
     uint32_t address, first;
     uint16_t words, step;
