@@ -62,7 +62,9 @@ def too_many(instance: Instance) -> SynergyError | None:
         if need_bytes > room_bytes:
             return _conflict(
                 names,
-                "their weights must fit the memories of all devices",
+                "even where weights are loaded in turn they must fit the flash of all devices"
+                if problem.weight_swap
+                else "weights must fit the weight memories of all devices",
                 f"{need_bytes:,} bytes",
                 f"{room_bytes:,} bytes",
             )
@@ -70,13 +72,17 @@ def too_many(instance: Instance) -> SynergyError | None:
 
 
 def _conflict(names: Iterable[str], message: str, need: str, have: str) -> SynergyError:
-    listed = ", ".join(map(repr, names))
+    listed = list(map(repr, names))
+    several = len(listed) > 1
     head = Diagnostic(
         "apps-conflict",
-        f"apps {listed} cannot run together: {message}",
+        f"apps {', '.join(listed)} cannot run together: {message}"
+        if several
+        else f"app {listed[0]} cannot run on these devices: {message}",
         need=need,
         have=have,
-        hint="add a device, forbid less, or leave one of them out",
+        hint="add a device, forbid less, narrow weights (quantize: {bits: 4})"
+        + (", or leave one of them out" if several else ""),
     )
     return SynergyError(head)
 

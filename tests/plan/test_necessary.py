@@ -85,6 +85,17 @@ def test_swapped_weights_may_lie_in_flash() -> None:
     assert too_many(system(1, *three, swap=True)) is None
 
 
+def test_a_single_app_is_too_large_for_the_devices_not_for_another_app() -> None:
+    error = too_many(system(1, changed(chain("t", (64, 64, 1024), 2), 1), swap=True))
+    assert error is not None
+    (diagnostic,) = error.diagnostics
+    assert diagnostic.message.startswith(
+        "app 't0' cannot run on these devices: even where weights are loaded"
+    )
+    assert diagnostic.have == f"{(512 - 48) * 1024:,} bytes"
+    assert "leave" not in str(diagnostic.hint)
+
+
 def test_no_placement_has_more_weights_than_the_bound() -> None:
     # Truth: placement as builds do it. 64 channels fill all processors: sizes up to the bound are reached.
     room_bytes = weight_memory_bytes(CHIP)
