@@ -9,7 +9,7 @@ import inspect
 import re
 import sys
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from types import ModuleType
@@ -219,6 +219,15 @@ def _why_unreadable(error: Exception) -> str:
     return "damaged, or not written by torch.save"
 
 
+def _wrapper(expected: Iterable[str], found: Iterable[str]) -> str:
+    """Return the name that stands in front of all that was found, such as DataParallel's ``module``."""
+    keys = set(found)
+    name = next(iter(keys), "").partition(".")[0]
+    inside = {key.removeprefix(f"{name}.") for key in keys if key.startswith(f"{name}.")}
+    needed = {key for key in expected if not key.endswith(_UNUSED_AT_INFERENCE)}
+    return name if len(inside) == len(keys) and needed and needed <= inside else ""
+
+
 def _is_plain(tensor: torch.Tensor) -> bool:
     """Return whether a tensor has a real value at each place: no sparse, quantized or complex one has."""
     import torch
@@ -231,6 +240,15 @@ def _weight_problems(
     expected: Mapping[str, torch.Tensor], found: Mapping[str, torch.Tensor], path: Path
 ) -> Iterator[Diagnostic]:
     place = file_location(path)
+    wrapper = _wrapper(expected, found)
+    if wrapper:
+        yield Diagnostic(
+            "weights-wrapped",
+            f"all tensors are those of a module {wrapper!r} inside another",
+            place,
+            hint=f"save them with torch.save(model.{wrapper}.state_dict(), path)",
+        )
+        return
     for key, wanted in expected.items():
         if key not in found:
             if not key.endswith(_UNUSED_AT_INFERENCE):

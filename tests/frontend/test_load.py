@@ -232,6 +232,15 @@ def test_eight_bit_floats_are_converted(tmp_path: Path) -> None:
     assert torch.equal(module.weight, expected)
 
 
+def test_weights_of_a_wrapped_model_are_one_mistake(tmp_path: Path) -> None:
+    module, path = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2)), tmp_path / "parallel.pt"
+    torch.save(nn.DataParallel(module).state_dict(), path)
+    with pytest.raises(SynergyError) as caught:
+        load_weights(module, path)
+    assert rule_of(caught) == "weights-wrapped"
+    assert "model.module.state_dict()" in (caught.value.diagnostics[0].hint or "")
+
+
 def test_tensors_without_names_are_refused(tmp_path: Path) -> None:
     torch.save({1: torch.zeros(2)}, tmp_path / "numbered.pt")
     with pytest.raises(SynergyError, match="dictionary of tensors by name"):
