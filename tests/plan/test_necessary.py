@@ -90,7 +90,7 @@ def test_a_single_app_is_too_large_for_the_devices_not_for_another_app() -> None
     assert error is not None
     (diagnostic,) = error.diagnostics
     assert diagnostic.message.startswith(
-        "app 't0' cannot run on these devices: even where weights are loaded"
+        "app 'a0' cannot run on these devices: even where weights are loaded"
     )
     assert diagnostic.have == f"{(512 - 48) * 1024:,} bytes"
     assert "leave" not in str(diagnostic.hint)
