@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -84,9 +84,25 @@ def chip_values(chip: Chip, uarts: Sequence[str], rings: Sequence[Rings]) -> dic
         "cnn_clock": cnn_clock(chip),
         "cnn_switch_delay_ms": chip.cnn.timing.switch_delay_ms,
         "uarts": used,
-        "vectors": vectors,
+        "vectors": _vector_rows(vectors),
         "vector_count": max(vectors) + 1,  # those behind are never enabled
     }
+
+
+def _vector_rows(handlers: Mapping[int, str]) -> list[tuple[str, str]]:
+    """Return places of the vector table, by number of interrupt, and their handlers.
+
+    Several in a row that nobody asks for are one place, ``first ... last`` (GNU C).
+    """
+    rows: list[tuple[str, str]] = []
+    free = 0
+    for irq, handler in sorted(handlers.items()):
+        if free < irq:
+            unused = f"16 + {free}" if free == irq - 1 else f"16 + {free} ... 16 + {irq - 1}"
+            rows.append((unused, "fault_handler"))
+        rows.append((f"16 + {irq}", handler))
+        free = irq + 1
+    return rows
 
 
 def cnn_clock(chip: Chip) -> CnnClock:

@@ -136,7 +136,6 @@ typedef struct {
 #define NVIC_CLEAR_PENDING(irq) REGISTER(0xE000E280u + 4u * ((irq) / 32u))
 #define SCB_VTOR REGISTER(0xE000ED08u)
 #define SCB_CPACR REGISTER(0xE000ED88u)
-#define SCB_CFSR REGISTER(0xE000ED28u)
 #define CPACR_FPU_FULL_ACCESS (0xFu << 20)
 
 #define CNN_IRQ 101u
