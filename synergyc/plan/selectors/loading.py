@@ -9,10 +9,10 @@ from dataclasses import replace
 import numpy as np
 
 from synergyc.plan.chain_costs import ChainCosts
-from synergyc.plan.columns import Mask
+from synergyc.plan.columns import Floats, Mask
 from synergyc.plan.cost import weight_bytes
 from synergyc.plan.instance import Instance
-from synergyc.plan.selectors.base import Budget, Selection, one_by_one
+from synergyc.plan.selectors.base import Budget, Selection, first_that_fits, no_place_left, ranking
 from synergyc.plan.space import Candidate, Chain
 from synergyc.plan.table import CandidateTable, unit_index, with_blocks
 from synergyc.plan.types import Segment
@@ -42,18 +42,40 @@ def loading(instance: Instance, rows: Sequence[int]) -> tuple[Instance, tuple[in
 
 
 def all_loading(instance: Instance, budget: Budget) -> Selection:
-    """Apps in turn, those with the fewest such plans first, with plans that load all weights for each run.
+    """First fit into flash, which has room for more than accelerators: all weights are loaded for each run.
 
-    Flash has room for more than accelerators: often this is the only quick way to a plan for many apps.
+    Apps with the fewest such plans come first, then those with the most weights; each takes as few segments
+    as it can, on the devices with the largest flash that have room for it. The objective decides last.
     """
+    chosen: dict[int, int] = {}
+    for j in _hardest_first(instance):
+        scores = instance.scores(j, chosen)
+        keys = np.column_stack([instance.tables[j].segments, -_flash_bytes(instance, j), scores])
+        possible = instance.free(j, chosen) & np.isfinite(scores[:, 0]) & _all_loaded(instance, j)
+        row = first_that_fits(instance, j, ranking(keys, possible), chosen)
+        if row is None:
+            raise no_place_left(instance, j, chosen)
+        chosen[j] = row
+    return Selection(tuple(chosen[j] for j in range(len(chosen))))
+
+
+def _hardest_first(instance: Instance) -> list[int]:
+    """Return the apps, those with the fewest plans that load all weights first, then those with the most."""
     apps = range(len(instance.tables))
     sizes = [weight_bytes(table.model.network.layers) for table in instance.tables]
     ways = [
         sum(instance.admits({}, j, int(row)) for row in np.flatnonzero(_all_loaded(instance, j)))
         for j in apps
     ]
-    order = sorted(apps, key=lambda j: (ways[j], -sizes[j]))
-    return Selection(one_by_one(instance, order, _all_loaded))
+    return sorted(apps, key=lambda j: (ways[j], -sizes[j]))
+
+
+def _flash_bytes(instance: Instance, j: int) -> Floats:
+    """Return the flash of the devices of each candidate of ``j``, (n,)."""
+    table = instance.tables[j]
+    sizes = {device.name: device.chip.flash.size_bytes for device in instance.problem.devices}
+    of_chains = [sum(sizes[name] for name in chain.devices) for chain in table.chain_list]
+    return np.array(of_chains, dtype=np.float64)[table.chain]
 
 
 def _all_loaded(instance: Instance, j: int) -> Mask:
