@@ -143,7 +143,10 @@ def measured_apart(*question: Any) -> dict[str, Any]:
 
 
 def growth_table(rows: Sequence[dict[str, Any]]) -> str:
-    """Return CPU seconds by size and goal as Markdown: of several seeds the smallest and the largest."""
+    """Return CPU seconds by size and goal as Markdown: of several seeds the smallest and the largest.
+
+    Of gaps it is the largest; memory is that of the goal that takes most.
+    """
     lines = [
         f"| apps x devices | {' | '.join(map(str, GOALS))} | peak memory |",
         "|" + "---|" * (len(GOALS) + 2),
@@ -161,7 +164,10 @@ def _cell(rows: Sequence[dict[str, Any]]) -> str:
         return ""
     cpu_s, gaps = [row["cpu_s"] for row in rows], [row["gap"] for row in rows if not row["optimal"]]
     spread = " - ".join(dict.fromkeys(f"{value:.1f}" for value in (min(cpu_s), max(cpu_s))))
-    return spread + (f", {len(gaps)} of {len(rows)} with gaps up to {100 * max(gaps):.1f} %" if gaps else "")
+    if not gaps:
+        return spread
+    several = f"{len(gaps)} of {len(rows)} with a " if len(rows) > 1 else ""
+    return f"{spread}, {several}gap of {100 * max(gaps):.1f} %"
 
 
 @click.command()
