@@ -30,7 +30,7 @@ from synergyc.plan.space import (
 MAX_CANDIDATES = 60_000
 """Candidates of one app that are costed: longer chains of devices than these allow are left out.
 
-Three devices of twelve, for networks of ten layers. With them 20 apps x 12 devices take 1.1 GiB at most
+Three devices of twelve, for networks of ten layers. With them 20 apps x 12 devices take 1.4 GiB at most
 (benchmarks/plan.py).
 """
 
