@@ -12,6 +12,7 @@ from ruamel.yaml import YAML
 from synergyc.diagnostics import fail
 from synergyc.ir.network import LayerOp
 from synergyc.ir.types import Activation, PoolKind
+from synergyc.synth.izer.tool import NATIVE
 from synergyc.synth.placed import PlacedLayer, PlacedNetwork
 
 _ARCH = "network"
@@ -113,7 +114,7 @@ def _convolution(layer: PlacedLayer) -> dict[str, Any]:
             "the vendor's tool has one padding for rows and columns",
             layer=inner.name,
             have="x".join(map(str, inner.padding)),
-            hint="use the native engine",
+            hint=NATIVE,
         )
     entry["pad"] = inner.padding[0]
     if inner.op is LayerOp.CONV1D:
@@ -146,7 +147,7 @@ def _sources(placed: PlacedNetwork, index: int) -> Mapping[str, Any]:
             "izer-unsupported",
             "the vendor's tool takes several inputs in the first layer only",
             layer=placed.layers[index].layer.name,
-            hint="use the native engine",
+            hint=NATIVE,
         )
     if index and wanted == [names[-1]]:
         return {}

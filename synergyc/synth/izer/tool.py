@@ -13,6 +13,9 @@ from types import MappingProxyType
 
 from synergyc.diagnostics import Diagnostic, SynergyError, fail
 
+NATIVE = "use our own generator: build --synth native, or synth --engine native"
+"""What to do where the vendor's tool cannot."""
+
 FOLDER_VARIABLE = "AI8X_SYNTHESIS_DIR"
 PYTHON_VARIABLE = "AI8X_SYNTHESIS_PYTHON"
 ENTRY = "ai8xize.py"
@@ -54,7 +57,7 @@ class Izer:
                 "the vendor's tool did not finish",
                 need="an answer",
                 have=f"{timeout_s:g} s",
-                hint="use the native engine",
+                hint=NATIVE,
             ) from error
         finally:  # also when the user interrupts: the tool and what it started are in a session of their own
             if process.poll() is None:
@@ -134,7 +137,7 @@ def find_izer(environment: Mapping[str, str] | None = None) -> Izer:
         raise fail(
             "izer-missing",
             f"the vendor's tool is not installed, and {FOLDER_VARIABLE} is not set",
-            hint="synergyc toolchain install ai8x, or use the native engine",
+            hint=f"synergyc toolchain install ai8x, or {NATIVE}",
         )
     if not (folder / ENTRY).is_file():
         raise fail("izer-missing", f"{FOLDER_VARIABLE} must name a clone of ai8x-synthesis, not {name!r}")
