@@ -29,7 +29,6 @@ _PEER_BUSY_US = 10_000
 
 _BEATS = 10
 """So many beats in a row must be lost before a peer counts as lost: one in 10^10 at 10 % loss."""
-_BEAT_US = 40_000
 
 _HOST_PAYLOAD_BYTES = 512
 """Piece of a sample that a host is asked for: the answer to one line takes twelve times the line's time."""
@@ -122,7 +121,7 @@ def answer_us(link: Link) -> float:
 
 def beat_us(link: Link) -> float:
     """Return how often a silent device shows that it lives."""
-    return max(_BEAT_US, answer_us(link))
+    return max(load_runtime().beat_us, answer_us(link))
 
 
 def lost_us(link: Link) -> float:

@@ -52,6 +52,18 @@ class LoadRecord(Record):
     loads_per_run: float
 
 
+class PowerRecord(Record):
+    """What a device takes on average, by the cost model, with apps at the rates they want.
+
+    ``idle_mw`` when nothing happens; above that ``runs_mw`` for runs, ``links_mw`` to keep links up.
+    """
+
+    idle_mw: float
+    runs_mw: float
+    links_mw: float
+    battery_h: float | None
+
+
 class DeviceRecord(Record):
     """One board and its image; ``port``: what drives the chip, our own code or the vendor's SDK.
 
@@ -71,6 +83,8 @@ class DeviceRecord(Record):
     segments: tuple[SegmentRecord, ...]
     port: Literal["baremetal", "msdk"] = "baremetal"
     loads: tuple[LoadRecord, ...] = ()
+    power: PowerRecord | None = None
+    """None: only a plan for absent devices uses it."""
 
 
 class TensorRecord(Record):

@@ -28,6 +28,7 @@ from synergyc.manifest import (
     Manifest,
     PlacementRecord,
     PlanLoadRecord,
+    PowerRecord,
     PredictionRecord,
     RejectedRecord,
     SecuredRecord,
@@ -41,6 +42,7 @@ from synergyc.manifest import (
 from synergyc.pipeline.accuracy import Accuracy
 from synergyc.pipeline.fallbacks import Fallbacks, Taken
 from synergyc.pipeline.models import PreparedModel
+from synergyc.plan.power import DevicePower
 from synergyc.plan.selector import PlanResult, Rejected
 from synergyc.plan.types import AppPlan, Plan, Prediction, Segment
 from synergyc.synth.program import Program, TensorLayout
@@ -72,7 +74,7 @@ def record_build(
         optimal=result.optimal,
         gap=result.gap,
         tools=_tools(compiler),
-        devices=tuple(_device(spec, plan, models, programs, images[spec.device], folder) for spec in specs),
+        devices=tuple(_device(spec, result, models, programs, images[spec.device], folder) for spec in specs),
         links=_links(system, specs),
         apps=tuple(_app(system.app(app.app), app, models[app.app], specs, folder) for app in plan.apps),
         hand_offs=tuple(hand_off for app in plan.apps for hand_off in _hand_offs(app, models[app.app])),
@@ -200,13 +202,13 @@ def _tools(compiler: CrossCompiler) -> dict[str, str]:
 
 def _device(
     spec: FirmwareSpec,
-    plan: Plan,
+    result: PlanResult,
     models: Mapping[str, PreparedModel],
     programs: Mapping[str, Program],
     image: Firmware,
     folder: Path,
 ) -> DeviceRecord:
-    own = own_sizes(spec, image.sizes)
+    plan, own = result.plan, own_sizes(spec, image.sizes)
     return DeviceRecord(
         name=spec.device,
         board=spec.board.name,
@@ -224,6 +226,13 @@ def _device(
         ),
         port=image.port.value,
         loads=tuple(_loads(spec, plan, programs)),
+        power=next((_power(item) for item in result.power if item.device == spec.device), None),
+    )
+
+
+def _power(power: DevicePower) -> PowerRecord:
+    return PowerRecord(
+        idle_mw=power.idle_mw, runs_mw=power.runs_mw, links_mw=power.links_mw, battery_h=power.battery_h
     )
 
 

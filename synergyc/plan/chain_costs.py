@@ -302,8 +302,7 @@ class ChainCosts:
             np.stack(list(busy.values()), axis=1),
             cost.latency_us,
             np.array([self.places[source], self.places[target]]),
-            np.stack([cost.wire_us * link.medium.send_mw, cost.wire_us * link.medium.receive_mw], axis=1)
-            / 1000,
+            np.stack([cost.sender_uj, cost.receiver_uj], axis=1),
             size_bytes,
         )
         return self._moves[key]

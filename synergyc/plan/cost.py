@@ -257,7 +257,7 @@ class CostModel:
         medium = link.medium
         chips = (self.problem.device(hand_off.source).chip, self.problem.device(hand_off.target).chip)
         cost = transfer_cost(hand_off.size_bytes, link, *chips)
-        frames, wire_us = float(cost.frames), float(cost.wire_us)
+        frames = float(cost.frames)
         source = f"cpu of {medium.name}.yaml"
         send_us, receive_us = float(cost.send_us), float(cost.receive_us)
         yield Work(
@@ -267,7 +267,7 @@ class CostModel:
             float(cost.begin_us),
             source,
             "emulated",
-            wire_us * medium.send_mw / 1000,
+            float(cost.sender_uj),
         )
         unit, back = link_unit(link, hand_off.source), link_unit(link, hand_off.target)
         wire = f"bits of {frames:.0f} frames / rate"
@@ -282,7 +282,7 @@ class CostModel:
             float(cost.decode_us),
             source,
             "emulated",
-            wire_us * medium.receive_mw / 1000,
+            float(cost.receiver_uj),
         )
 
     def prepare_us(self, device: str) -> float:

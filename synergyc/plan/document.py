@@ -8,6 +8,7 @@ from dataclasses import asdict
 from synergyc.diagnostics import SynergyError
 from synergyc.plan.availability import Alternative
 from synergyc.plan.pareto import plan_figures
+from synergyc.plan.power import DevicePower
 from synergyc.plan.selector import PlanResult
 from synergyc.plan.types import AppPlan, Plan, Prediction
 
@@ -24,6 +25,7 @@ def plan_document(result: PlanResult) -> dict[str, object]:
         "gap": result.gap,
         "solve_s": result.solve_s,
         "value": result.value,
+        "power": [_power(item) for item in result.power],
         "loads": _loads(result.plan),
         "units": dict(result.plan.schedule.busy) if result.plan.schedule else {},
         "longest_chain": dict(result.longest_chain),
@@ -40,6 +42,17 @@ def plan_document(result: PlanResult) -> dict[str, object]:
             }
             for item in result.rejected
         ],
+    }
+
+
+def _power(power: DevicePower) -> dict[str, object]:
+    return {
+        "device": power.device,
+        "idle_mw": power.idle_mw,
+        "runs_mw": power.runs_mw,
+        "links_mw": power.links_mw,
+        "mean_mw": power.mean_mw,
+        "battery_h": power.battery_h,
     }
 
 

@@ -6,13 +6,11 @@ Sources of the figures: ``cnn.energy`` of chips, ``send_mw`` and ``receive_mw`` 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 from synergyc.ir.network import Layer, LayerOp
 from synergyc.plan.cycles import walk_of
 from synergyc.plan.layout import channel_passes
 from synergyc.plan.problem import PlanApp, PlanDevice, PlanProblem
-from synergyc.plan.types import AppPlan
 from synergyc.targets import Chip
 
 
@@ -49,14 +47,3 @@ def idle_mw(problem: PlanProblem, device: PlanDevice) -> float:
 def wanted_rate_hz(app: PlanApp) -> float:
     """Return the rate at which an app's energy counts: as wanted, else its sensor's, else 1 Hz."""
     return app.wanted_hz or app.rate_hz or 1.0
-
-
-def mean_power_mw(problem: PlanProblem, plans: Sequence[AppPlan], device: PlanDevice) -> float:
-    """Return the mean power of ``device`` with all apps at their wanted rates."""
-    runs_mw = sum(
-        term.energy_uj * wanted_rate_hz(app) / 1000
-        for app, plan in zip(problem.apps, plans, strict=True)
-        for term in plan.predicted.terms
-        if term.unit.split(".")[0] == device.name
-    )
-    return idle_mw(problem, device) + runs_mw

@@ -1,10 +1,11 @@
-"""Fragments of a tensor as the schedule plays them on a link."""
+"""Fragments of a tensor as the schedule plays them on a link, and how long their answers take."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from synergyc.targets import Medium, Runtime
+from synergyc.plan.problem import PlanLink
+from synergyc.targets import Medium, Runtime, transfer_us
 
 _PARTS = 64
 """Fragments of a tensor are played one by one up to this number, of larger tensors in groups."""
@@ -58,3 +59,16 @@ def longest_frame_bytes(medium: Medium, runtime: Runtime) -> int:
     """
     frame_bytes = medium.mtu_bytes + medium.frame_overhead_bytes - medium.air_overhead_bytes
     return frame_bytes + frame_bytes // _COBS_RUN + runtime.group_bytes - 1
+
+
+def answer_us(link: PlanLink, streams: int, runtime: Runtime) -> float:
+    """Return how long a device waits for an answer (``firmware.sizing.answer_us``).
+
+    ``streams``: hand-offs that the link carries.
+    """
+    medium, frames = link.medium, runtime.answer_wait_frames
+    if medium.shared:
+        frames = max(frames, runtime.window_frames * streams)
+    frame_bytes = longest_frame_bytes(medium, runtime)
+    rate_kbps = medium.uart_rate_kbps(link.rate_kbps)
+    return frames * transfer_us(frame_bytes, rate_kbps, medium.bits_per_byte) + runtime.peer_busy_us

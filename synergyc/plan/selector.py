@@ -14,6 +14,7 @@ from synergyc.plan.checks import MIXED_RESIDENCY, Fits
 from synergyc.plan.deadlines import late_results
 from synergyc.plan.goals import Score
 from synergyc.plan.instance import Instance, make_instance
+from synergyc.plan.power import DevicePower, device_powers, short_batteries
 from synergyc.plan.problem import Objective, PlanApp, PlanProblem, objective_name
 from synergyc.plan.selectors import Budget, Selection, Selector, find_selector
 from synergyc.plan.types import AppPlan, Plan
@@ -59,7 +60,9 @@ class PlanResult:
     resident_reasons: tuple[Diagnostic, ...] = ()
     """Why no plan that keeps all weights in place was taken, for one that loads them in turn."""
     warnings: tuple[Diagnostic, ...] = ()
-    """What the plan's schedule does not keep."""
+    """What the plan's schedule or its links do not keep."""
+    power: tuple[DevicePower, ...] = ()
+    """Of each device that the plan uses."""
 
 
 def choose_or_swap(
@@ -207,8 +210,14 @@ def _result(found: Found, selector: str, started: float) -> PlanResult:
             if table.unlisted and not table.model.app.split
         },
         resident_reasons=found.resident_reasons,
-        warnings=late_results(instance.problem.apps, apps),
+        warnings=plan_warnings(instance.problem, apps),
+        power=device_powers(instance.problem, apps),
     )
+
+
+def plan_warnings(problem: PlanProblem, apps: Sequence[AppPlan]) -> tuple[Diagnostic, ...]:
+    """Return what chosen plans do not keep that no objective looks at."""
+    return (*late_results(problem.apps, apps), *short_batteries(problem, apps))
 
 
 def _neighbours(

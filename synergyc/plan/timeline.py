@@ -19,7 +19,7 @@ from synergyc.plan.accelerator import Accelerator, Inference
 from synergyc.plan.costing import Costing
 from synergyc.plan.cpu_work import CONSOLE_BITS
 from synergyc.plan.device import Device, Queue, Run
-from synergyc.plan.fragments import fragments_of, longest_frame_bytes
+from synergyc.plan.fragments import answer_us, fragments_of
 from synergyc.plan.layout import WORD_BYTES
 from synergyc.plan.line import Channel, Line, Wire
 from synergyc.plan.node import Node
@@ -29,7 +29,7 @@ from synergyc.plan.stream import Link, LinkTask, stream
 from synergyc.plan.tasks import Console, Interact, Merge, Sense, Shown, Tail
 from synergyc.plan.types import HELD, AppSchedule, HandOff, Schedule, Segment, Span
 from synergyc.plan.uart import Uart
-from synergyc.targets import Cnn, Runtime, load_runtime, transfer_us
+from synergyc.targets import Cnn, Runtime, load_runtime
 
 RUNS = 100
 """Runs of each app that are played: as many as ``synergyc run`` does unless it is told otherwise."""
@@ -168,20 +168,11 @@ class _Player:
         rate_bd = 1000 * medium.uart_rate_kbps(link.rate_kbps)
         uart = self._uart(node, group * medium.ring_bytes, rate_bd, node.device.sent)
         task = LinkTask(node.device, line, uart, medium, self.runtime)
-        repeat_us = self._answer_us(link, len(over))
+        repeat_us = answer_us(link, len(over), self.runtime)
         secure = medium.seal is not None
         task.links = [Link(node.device, peer, repeat_us=repeat_us, secure=secure) for peer in peers]
         node.link_tasks[link.name] = task
         node.device.interrupting.append(task)
-
-    def _answer_us(self, link: PlanLink, streams: int) -> float:
-        """Return how long a device waits for an answer (``firmware.sizing.answer_us``)."""
-        medium, frames = link.medium, self.runtime.answer_wait_frames
-        if medium.shared:
-            frames = max(frames, self.runtime.window_frames * streams)
-        frame_bytes = longest_frame_bytes(medium, self.runtime)
-        rate_kbps = medium.uart_rate_kbps(link.rate_kbps)
-        return frames * transfer_us(frame_bytes, rate_kbps, medium.bits_per_byte) + self.runtime.peer_busy_us
 
     def _uart(self, node: Node, ring_bytes: int, rate_bd: float, on_sent: Callable[[], None]) -> Uart:
         """Return a UART at the rate nearest to ``rate_bd`` that its clock gives by a whole divider."""

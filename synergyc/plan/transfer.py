@@ -32,7 +32,8 @@ class TransferCost:
     ``answers_us`` that of the acknowledgements in the other direction. ``begin_us`` passes until the first
     frame is on the line, ``decode_us`` from the last one until the tensor is there. A radio module takes a
     whole frame from its UART before it sends, and gives one on when it is complete: ``hop_us`` for the first
-    frame in and the last one out.
+    frame in and the last one out. ``sender_uj`` and ``receiver_uj`` are what the transceivers of both ends
+    take for frames and acknowledgements.
     """
 
     frames: Values
@@ -43,6 +44,8 @@ class TransferCost:
     begin_us: Values
     decode_us: Values
     hop_us: Values
+    sender_uj: Values
+    receiver_uj: Values
 
     @property
     def flow_us(self) -> Values:
@@ -68,14 +71,18 @@ def transfer_cost(size_bytes: float | Values, link: PlanLink, source: Chip, targ
     if medium.uart_kbps is not None:
         on_uart = first_bytes + medium.frame_overhead_bytes + last_bytes - 2 * medium.air_overhead_bytes
         hop_us = on_uart * _UART_BITS * 1000.0 / medium.uart_kbps
+    wire_us = wire_bytes * byte_us
+    answers_us = np.ceil(frames / medium.answered_frames) * medium.answer_bytes * byte_us
     source_mhz, target_mhz = source.clocks.cpu_hz / 1e6, target.clocks.cpu_hz / 1e6
     return TransferCost(
         frames=frames,
-        wire_us=wire_bytes * byte_us,
+        wire_us=wire_us,
         send_us=(wire_bytes * cpu.send_byte + frames * cpu.send_frame) / source_mhz,
         receive_us=(wire_bytes * cpu.receive_byte + frames * cpu.receive_frame) / target_mhz,
-        answers_us=np.ceil(frames / medium.answered_frames) * medium.answer_bytes * byte_us,
+        answers_us=answers_us,
         begin_us=(first_bytes * cpu.begin_byte + cpu.begin) / source_mhz,
         hop_us=hop_us,
         decode_us=(last_bytes * cpu.decode_byte + cpu.finish) / target_mhz,
+        sender_uj=(wire_us * medium.send_mw + answers_us * medium.receive_mw) / 1000,
+        receiver_uj=(wire_us * medium.receive_mw + answers_us * medium.send_mw) / 1000,
     )

@@ -14,6 +14,7 @@ from rich.text import Text
 from synergyc.diagnostics import SynergyError
 from synergyc.plan.availability import Alternative
 from synergyc.plan.pareto import plan_figures
+from synergyc.plan.power import DevicePower
 from synergyc.plan.selector import PlanResult, Rejected
 from synergyc.plan.types import AppPlan, Plan, Term
 from synergyc.report.timeline import timeline
@@ -28,7 +29,7 @@ def plan_report(result: PlanResult, *, explain: bool = False) -> RenderableType:
     parts: list[RenderableType] = [plan_table(result.plan), proof_line(result)]
     if result.resident_reasons:
         parts.append(swap_table(result))
-    parts.append(expected_table(apps))
+    parts += [expected_table(apps), power_table(result.power)]
     if result.plan.schedule is not None:
         parts.append(timeline(result.plan.schedule))
     if explain:
@@ -158,6 +159,17 @@ def expected_table(apps: Sequence[AppPlan]) -> Table:
             scheduled = (f"{played.throughput_hz:,.1f}", f"{played.latency_ms:,.3f}")
         energy = f"{predicted.energy_uj:,.1f}"
         table.add_row(app.app, escape(predicted.bottleneck), rate, latency, energy, *scheduled)
+    return table
+
+
+def power_table(powers: Sequence[DevicePower]) -> Table:
+    """Return what each device takes on average, and how long its battery lasts."""
+    numbers = ("idle mW", "runs mW", "links mW", "mean mW", "battery h")
+    table = _table("Power, with apps at the rates they want", ("device",), numbers)
+    for item in powers:
+        battery = "-" if item.battery_h is None else f"{item.battery_h:,.1f}"
+        figures = (item.idle_mw, item.runs_mw, item.links_mw, item.mean_mw)
+        table.add_row(escape(item.device), *(f"{figure:,.2f}" for figure in figures), battery)
     return table
 
 

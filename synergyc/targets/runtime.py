@@ -168,6 +168,8 @@ class Runtime(TargetData):
     answer_wait_share: float
     """Part of it for which an answer may wait for more frames."""
     peer_busy_us: float
+    beat_us: float
+    """A device that has said nothing for so long on a link shows that it lives, if answers take no longer."""
     call_us: float
     """After this time without a call an end of a secured link that does not call itself wishes for one."""
 

@@ -16,9 +16,9 @@ from synergyc.ir.network import Network
 from synergyc.plan import selectors
 from synergyc.plan.checks import Fits
 from synergyc.plan.costing import app_plans
-from synergyc.plan.energy import mean_power_mw
 from synergyc.plan.goals import rounded
 from synergyc.plan.instance import Instance, make_instance
+from synergyc.plan.power import device_powers
 from synergyc.plan.problem import PlanApp, PlanDevice, PlanProblem
 from synergyc.plan.selectors import BUILT_IN, Budget, baselines, find_selector, known_selectors
 from synergyc.plan.selectors.base import Selection
@@ -113,9 +113,9 @@ def test_scores_are_predictions(seed: int) -> None:
         "energy": sum(item.energy_uj for item in predicted),
         "battery": min(
             (
-                device.battery_mwh / mean_power_mw(instance.problem, instance.plans(rows), device)
-                for device in instance.problem.devices
-                if device.battery_mwh
+                power.battery_mwh / (power.idle_mw + power.runs_mw)
+                for power in device_powers(instance.problem, instance.plans(rows))
+                if power.battery_mwh
             ),
             default=np.inf,
         ),

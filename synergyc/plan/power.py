@@ -1,0 +1,120 @@
+"""Mean power of the devices of a plan with the apps at their wanted rates, and how long batteries last."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from synergyc.diagnostics import Diagnostic
+from synergyc.plan.energy import idle_mw, wanted_rate_hz
+from synergyc.plan.fragments import answer_us
+from synergyc.plan.problem import PlanDevice, PlanProblem
+from synergyc.plan.types import AppPlan, HandOff
+from synergyc.targets import load_runtime, transfer_us
+
+BATTERY_SHORT = "battery-short"
+"""Rule of the warning that a battery is empty too soon, because links must be kept up."""
+
+
+@dataclass(frozen=True)
+class DevicePower:
+    """What a device takes: when nothing happens, above that for runs, and for showing peers that it lives.
+
+    Objectives compare ``idle_mw`` and ``runs_mw``. ``battery_mwh`` None: it runs from the mains.
+    """
+
+    device: str
+    idle_mw: float
+    runs_mw: float
+    links_mw: float
+    battery_mwh: float | None = None
+
+    @property
+    def mean_mw(self) -> float:
+        """All of it."""
+        return self.idle_mw + self.runs_mw + self.links_mw
+
+    @property
+    def battery_h(self) -> float | None:
+        """How long the battery lasts; None without one."""
+        return None if self.battery_mwh is None else self.battery_mwh / self.mean_mw
+
+
+def device_powers(problem: PlanProblem, plans: Sequence[AppPlan]) -> tuple[DevicePower, ...]:
+    """Return the mean power of each device that ``plans`` use, in the order of the problem.
+
+    ``plans`` are in the order of the problem's apps, which run at the rates of ``wanted_rate_hz``.
+    """
+    links_mw = _links_mw(problem, plans)
+    return tuple(
+        DevicePower(
+            device.name,
+            idle_mw(problem, device),
+            _runs_mw(problem, plans, device),
+            links_mw.get(device.name, 0.0),
+            device.battery_mwh,
+        )
+        for device in problem.devices
+        if any(device.name in _used(plan) for plan in plans)
+    )
+
+
+def short_batteries(problem: PlanProblem, plans: Sequence[AppPlan]) -> tuple[Diagnostic, ...]:
+    """Return a warning for each battery that keeps ``battery_h`` only without what links take."""
+    return tuple(_short(problem, plans))
+
+
+def _short(problem: PlanProblem, plans: Sequence[AppPlan]) -> Iterator[Diagnostic]:
+    wanted_h = problem.battery_h
+    for power in device_powers(problem, plans):
+        if wanted_h is not None and power.battery_h is not None and power.battery_h < wanted_h:
+            yield Diagnostic(
+                BATTERY_SHORT,
+                f"the battery of device {power.device!r} is empty too soon: keeping its links up between runs"
+                f" takes {power.links_mw:.3g} mW of {power.mean_mw:.3g} mW",
+                need=f"{wanted_h:g} h",
+                have=f"{power.battery_h:.4g} h",
+                hint="take a larger battery, loosen constraints.battery_h, or forbid the device to apps",
+            )
+
+
+def _used(plan: AppPlan) -> set[str]:
+    """Return the devices that a plan uses."""
+    ends = {end for hand_off in plan.hand_offs for end in (hand_off.source, hand_off.target)}
+    return ends | {plan.sense_device, plan.interact_device, *(part.device for part in plan.segments)}
+
+
+def _runs_mw(problem: PlanProblem, plans: Sequence[AppPlan], device: PlanDevice) -> float:
+    return sum(
+        term.energy_uj * wanted_rate_hz(app) / 1000
+        for app, plan in zip(problem.apps, plans, strict=True)
+        for term in plan.predicted.terms
+        if term.unit.split(".")[0] == device.name
+    )
+
+
+def _links_mw(problem: PlanProblem, plans: Sequence[AppPlan]) -> Mapping[str, float]:
+    """Return what heartbeats take of each device, its own and those of its peers.
+
+    Devices that exchange tensors send an empty frame each time they were silent for a while. Whoever
+    passes a tensor on, or answers it, has said something: one heartbeat less.
+    """
+    runtime = load_runtime()
+    spoken_hz: defaultdict[tuple[str, frozenset[str]], float] = defaultdict(float)
+    streams: defaultdict[str, list[HandOff]] = defaultdict(list)
+    for app, plan in zip(problem.apps, plans, strict=True):
+        for hand_off in plan.hand_offs:
+            streams[hand_off.link].append(hand_off)
+            spoken_hz[hand_off.link, frozenset((hand_off.source, hand_off.target))] += wanted_rate_hz(app)
+    found: defaultdict[str, float] = defaultdict(float)
+    for link in problem.links:
+        medium = link.medium
+        beat_us = max(runtime.beat_us, answer_us(link, len(streams[link.name]), runtime))
+        frame_us = transfer_us(medium.frame_overhead_bytes, link.rate_kbps, medium.bits_per_byte)
+        for (name, pair), run_hz in spoken_hz.items():
+            if name == link.name:
+                beats_hz = max(0.0, 1e6 / beat_us - run_hz)
+                for device in pair:
+                    found[device] += beats_hz * frame_us * (medium.send_mw + medium.receive_mw) / 1e6
+    return found
