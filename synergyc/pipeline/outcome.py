@@ -15,6 +15,7 @@ from synergyc.pipeline.consoles import AppSenses, ConsoleReader
 from synergyc.pipeline.expectation import Expected, accuracies, answer_of, is_right
 from synergyc.pipeline.plan_changes import Result, plan_changes, plan_phases, results_of
 from synergyc.pipeline.scenario import Incident, Scenario
+from synergyc.plan.cpu_work import whole_runs
 from synergyc.plan.energy import bus_energy_uj, layer_energy_uj, running_energy_uj
 from synergyc.report.outcome import AppOutcome, DeviceOutcome, Latency, RunOutcome, SwapOutcome, UnitOutcome
 from synergyc.targets import load_board, load_chip, load_medium
@@ -116,8 +117,9 @@ def _app_outcome(
         if expected.labels is not None and values is not None:
             answers.append((expected.index(item.run), answer_of(values, expected.network)))
     sent = sense.sensed
-    span_ns = sum(latencies_ns) if sequential else (results[-1].at_ns - results[0].at_ns if results else 0)
-    counted = len(latencies_ns) if sequential else len(results) - 1
+    steady = [item.at_ns for item in results if item.run >= whole_runs(expected.result_bytes)]
+    span_ns = sum(latencies_ns) if sequential else (steady[-1] - steady[0] if steady else 0)
+    counted = len(latencies_ns) if sequential else len(steady) - 1
     return AppOutcome(
         name=app.name,
         sent=sent,

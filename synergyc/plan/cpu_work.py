@@ -59,7 +59,15 @@ def result_cycles(app: str, size_bytes: int, run: int | None = None) -> float:
     return line + digested_bytes * runtime.loop.check_byte
 
 
-def _is_whole(size_bytes: int, run: int | None) -> bool:
+def whole_runs(size_bytes: int) -> int:
+    """Return how many runs are reported at greater length than all others; rates are those behind them.
+
+    Only results of which digests are written later: of the first ones a reader can compare each value.
+    """
     runtime = load_runtime()
-    is_first = run is not None and run < runtime.whole_result_runs
-    return is_first or size_bytes <= runtime.whole_result_bytes
+    return runtime.whole_result_runs if size_bytes > runtime.whole_result_bytes else 0
+
+
+def _is_whole(size_bytes: int, run: int | None) -> bool:
+    is_first = run is not None and run < whole_runs(size_bytes)
+    return is_first or size_bytes <= load_runtime().whole_result_bytes

@@ -17,7 +17,7 @@ import simpy
 
 from synergyc.plan.accelerator import Accelerator, Inference
 from synergyc.plan.costing import Costing
-from synergyc.plan.cpu_work import CONSOLE_BITS
+from synergyc.plan.cpu_work import CONSOLE_BITS, whole_runs
 from synergyc.plan.device import Device, Queue, Run
 from synergyc.plan.fragments import answer_us, fragments_of
 from synergyc.plan.layout import WORD_BYTES
@@ -91,9 +91,11 @@ class _Player:
         for costing in self.costings:
             app = costing.candidate.app
             shown = sorted(self.shown[app], key=lambda item: item[1])
-            span_us = shown[-1][1] - shown[0][1]
+            begun = whole_runs(costing.result_bytes)
+            steady = [at_us for run, at_us in shown if run >= begun] or [shown[-1][1]]
+            span_us = steady[-1] - steady[0]
             delays = [at_us - self.sensed[app, run] for run, at_us in shown]
-            rate_hz = (len(shown) - 1) * 1e6 / span_us if span_us else 0.0
+            rate_hz = (len(steady) - 1) * 1e6 / span_us if span_us else 0.0
             found[app] = AppSchedule(rate_hz, median_high(delays) / 1000, max(delays) / 1000)
         return found
 

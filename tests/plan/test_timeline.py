@@ -79,3 +79,19 @@ def test_replicas_infer_side_by_side_and_results_keep_their_order() -> None:
         assert 9 <= len(runs) <= 11
     latencies = played.apps["a"]
     assert latencies.largest_latency_ms < 3 * alone.apps["a"].largest_latency_ms
+
+
+def test_rates_are_those_of_digests_whatever_whole_results_take_at_the_start() -> None:
+    """Two results of 1 KiB are written whole, which takes 25 ms each. Truth: the costs of later runs."""
+    app = PlanApp("a", "imu", "led")
+    one = replace(device("hub", ("imu",), ("led",)), console_bd=921_600)
+    problem = PlanProblem((one,), (), (app,))
+    network = chain("large", (4, 16), side=8)
+    costing = CostModel(problem, app, network).cost(Candidate("a", "hub", "hub", ("hub",), (), 1))
+    assert costing.result_bytes > 256
+    played = schedule(problem, [costing], 100)
+    busiest_us = max(
+        sum(work.duration_us for work in costing.work if unit in work.units)
+        for unit in ("hub.cpu", "hub.accelerator", "hub.console")
+    )
+    assert 0.9 < played.apps["a"].throughput_hz * busiest_us / 1e6 < 1.1
