@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from synergyc.diagnostics import Diagnostic
 from synergyc.plan.energy import idle_mw, wanted_rate_hz
 from synergyc.plan.fragments import answer_us
-from synergyc.plan.problem import PlanDevice, PlanProblem
-from synergyc.plan.types import AppPlan, HandOff
+from synergyc.plan.problem import PlanDevice, PlanLink, PlanProblem
+from synergyc.plan.types import AppPlan
 from synergyc.targets import load_runtime, transfer_us
 
 BATTERY_SHORT = "battery-short"
@@ -97,24 +97,32 @@ def _runs_mw(problem: PlanProblem, plans: Sequence[AppPlan], device: PlanDevice)
 def _links_mw(problem: PlanProblem, plans: Sequence[AppPlan]) -> Mapping[str, float]:
     """Return what heartbeats take of each device, its own and those of its peers.
 
-    Devices that exchange tensors send an empty frame each time they were silent for a while. Whoever
-    passes a tensor on, or answers it, has said something: one heartbeat less.
+    Of two devices that exchange tensors each sends an empty frame when it was silent for a while. Whoever
+    passes a tensor on has said something; an acknowledgement counts as the part of a frame that runs pay for.
     """
     runtime = load_runtime()
-    spoken_hz: defaultdict[tuple[str, frozenset[str]], float] = defaultdict(float)
-    streams: defaultdict[str, list[HandOff]] = defaultdict(list)
-    for app, plan in zip(problem.apps, plans, strict=True):
-        for hand_off in plan.hand_offs:
-            streams[hand_off.link].append(hand_off)
-            spoken_hz[hand_off.link, frozenset((hand_off.source, hand_off.target))] += wanted_rate_hz(app)
+    streams = Counter(hand_off.link for plan in plans for hand_off in plan.hand_offs)
     found: defaultdict[str, float] = defaultdict(float)
     for link in problem.links:
         medium = link.medium
-        beat_us = max(runtime.beat_us, answer_us(link, len(streams[link.name]), runtime))
+        beat_us = max(runtime.beat_us, answer_us(link, streams[link.name], runtime))
         frame_us = transfer_us(medium.frame_overhead_bytes, link.rate_kbps, medium.bits_per_byte)
-        for (name, pair), run_hz in spoken_hz.items():
-            if name == link.name:
-                beats_hz = max(0.0, 1e6 / beat_us - run_hz)
-                for device in pair:
-                    found[device] += beats_hz * frame_us * (medium.send_mw + medium.receive_mw) / 1e6
+        for (speaker, listener), said_hz in _said_hz(problem, plans, link).items():
+            share = max(0.0, 1e6 / beat_us - said_hz) * frame_us / 1e6
+            found[speaker] += share * medium.send_mw
+            found[listener] += share * medium.receive_mw
     return found
+
+
+def _said_hz(
+    problem: PlanProblem, plans: Sequence[AppPlan], link: PlanLink
+) -> Mapping[tuple[str, str], float]:
+    """Return how often a device says something to a peer over ``link`` in the runs of all apps."""
+    answer = link.medium.answer_bytes / link.medium.frame_overhead_bytes
+    said_hz: defaultdict[tuple[str, str], float] = defaultdict(float)
+    for app, plan in zip(problem.apps, plans, strict=True):
+        for hand_off in plan.hand_offs:
+            if hand_off.link == link.name:
+                said_hz[hand_off.source, hand_off.target] += wanted_rate_hz(app)
+                said_hz[hand_off.target, hand_off.source] += wanted_rate_hz(app) * answer
+    return said_hz
