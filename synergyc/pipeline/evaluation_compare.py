@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from statistics import fmean, geometric_mean
 
 from synergyc.pipeline.evaluation import OVERLAPPING, TYPICAL, Row
-from synergyc.pipeline.evaluation_cases import FLEETS, GOALS, RATES_KBYTE_S, Placement
+from synergyc.pipeline.evaluation_cases import FLEETS, GOALS, RATES_KBYTE_S, WORKLOADS, Placement
 from synergyc.plan.problem import Goal
 from synergyc.plan.selectors import BASELINES
 from synergyc.plan.selectors.baselines import Tie
@@ -23,7 +23,7 @@ class Assumptions:
     take a typical one of the plans that are equal to them, else the best by the objective. ``one_plan``:
     latency and power are those of the plans for throughput, else each figure compares plans that were chosen
     for it. ``rounds``: latency is that of one run of every app, all begun together, else the sum of those of
-    runs that wait for no other.
+    runs that wait for no other. ``workload`` None: all count.
     """
 
     overlap: bool = False
@@ -34,6 +34,7 @@ class Assumptions:
     one_plan: bool = False
     rounds: bool = False
     fleets: tuple[str, ...] = tuple(FLEETS)
+    workload: str | None = None
 
 
 BELIEVED = Assumptions()
@@ -52,6 +53,7 @@ VARIATIONS: Mapping[str, Assumptions] = {
     "several devices": replace(BELIEVED, fleets=tuple(name for name in FLEETS if len(FLEETS[name]) > 1)),
     **{f"{rate:g} kB/s": replace(BELIEVED, rates_kbyte_s=(rate,)) for rate in RATES_KBYTE_S},
     **{f"on {fleet}": replace(BELIEVED, fleets=(fleet,)) for fleet in FLEETS},
+    **{workload: replace(BELIEVED, workload=workload) for workload in WORKLOADS},
 }
 """One assumption changed at a time, and three of them together."""
 
@@ -187,6 +189,7 @@ def _counts(row: Row, assumed: Assumptions) -> bool:
         row.placement == assumed.placement
         and row.rate_kbyte_s in assumed.rates_kbyte_s
         and row.fleet in assumed.fleets
+        and assumed.workload in {None, row.workload}
     )
 
 
