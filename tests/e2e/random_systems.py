@@ -34,6 +34,7 @@ from synergyc.ir.network import Network
 from synergyc.ir.types import Activation, Array, EltwiseOp
 from synergyc.legalize import check_limits
 from synergyc.pipeline.consoles import ConsoleReader, SenseReader
+from synergyc.pipeline.plan_changes import results_of
 from synergyc.plan.cost import CostModel
 from synergyc.plan.costing import candidate_of
 from synergyc.plan.problem import PlanApp, PlanDevice, PlanLink, PlanProblem
@@ -131,10 +132,11 @@ def compare_system(system: RandomSystem, folder: Path, runs: int) -> list[Agreem
     predicted = predicted_schedule(system, runs).apps
     found = []
     for app in system.plan.apps:
-        lines = [item for item in consoles[app.interact_device].lines if item.line.kind == "R"]
-        shown = {int(item.line.fields[1]): item.at_ns for item in lines if item.line.fields[0] == app.app}
-        delays = [at_ns - (senses[app.app].sensed_before(run, at_ns) or 0) for run, at_ns in shown.items()]
-        rate_hz = (len(shown) - 1) * 1e9 / (max(shown.values()) - min(shown.values()))
+        shown = results_of(app.app, consoles)
+        delays = [item.at_ns - (senses[app.app].sensed_before(item.run, item.at_ns) or 0) for item in shown]
+        # Large results are written whole at first, later as digests: rates are those of the last form.
+        steady = [item.at_ns for item in shown if len(item.content) == len(shown[-1].content)]
+        rate_hz = (len(steady) - 1) * 1e9 / (steady[-1] - steady[0])
         found.append(Agreement(app.app, predicted[app.app], rate_hz, median_high(delays) / 1e6))
     return found
 
