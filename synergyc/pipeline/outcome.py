@@ -13,9 +13,8 @@ from synergyc.emulate.board import UnitStatistics
 from synergyc.manifest import AppRecord, DeviceRecord, LinkRecord, Manifest
 from synergyc.pipeline.consoles import AppSenses, ConsoleReader
 from synergyc.pipeline.expectation import Expected, accuracies, answer_of, is_right
-from synergyc.pipeline.plan_changes import Result, plan_changes, plan_phases, results_of
+from synergyc.pipeline.plan_changes import Result, plan_changes, plan_phases, results_of, steady_ns
 from synergyc.pipeline.scenario import Incident, Scenario
-from synergyc.plan.cpu_work import whole_runs
 from synergyc.plan.energy import bus_energy_uj, layer_energy_uj, running_energy_uj
 from synergyc.report.outcome import AppOutcome, DeviceOutcome, Latency, RunOutcome, SwapOutcome, UnitOutcome
 from synergyc.targets import load_board, load_chip, load_medium
@@ -117,7 +116,7 @@ def _app_outcome(
         if expected.labels is not None and values is not None:
             answers.append((expected.index(item.run), answer_of(values, expected.network)))
     sent = sense.sensed
-    steady = [item.at_ns for item in results if item.run >= whole_runs(expected.result_bytes)]
+    steady = steady_ns(results)
     span_ns = sum(latencies_ns) if sequential else (steady[-1] - steady[0] if steady else 0)
     counted = len(latencies_ns) if sequential else len(steady) - 1
     return AppOutcome(

@@ -32,6 +32,15 @@ def results_of(app: str, consoles: Mapping[str, ConsoleReader]) -> list[Result]:
     return sorted(found, key=lambda result: result.at_ns)
 
 
+def steady_ns(results: Sequence[Result]) -> list[int]:
+    """Return when results were shown, without large ones that were written whole: later ones are digests.
+
+    A device writes the first ones whole, so that each value can be compared; they take longer by far.
+    """
+    shortest = min((len(item.content) for item in results), default=0)
+    return [item.at_ns for item in results if len(item.content) == shortest]
+
+
 def plan_changes(manifest: Manifest, consoles: Mapping[str, ConsoleReader]) -> tuple[PlanChange, ...]:
     """Return every change of plan of every device, in order of time."""
     names = sorted(consoles)
@@ -83,21 +92,21 @@ def plan_phases(manifest: Manifest, consoles: Mapping[str, ConsoleReader]) -> tu
 
 def _app_phases(manifest: Manifest, app: str, consoles: Mapping[str, ConsoleReader]) -> Iterator[PlanPhase]:
     epochs = {name: list(_epochs(console)) for name, console in consoles.items()}
-    times: dict[tuple[str, int], list[int]] = {}
+    phases: dict[tuple[str, int], list[Result]] = {}
     for result in results_of(app, consoles):
         begins = [at_ns for at_ns, _ in epochs[result.device]]
-        times.setdefault((result.device, bisect_right(begins, result.at_ns) - 1), []).append(result.at_ns)
-    for (device, epoch), at_ns in times.items():
-        plan = epochs[device][epoch][1]
-        span_ns = at_ns[-1] - at_ns[0]
+        phases.setdefault((result.device, bisect_right(begins, result.at_ns) - 1), []).append(result)
+    for (device, epoch), results in phases.items():
+        plan, steady = epochs[device][epoch][1], steady_ns(results)
+        span_ns = steady[-1] - steady[0]
         yield PlanPhase(
             app=app,
             device=device,
             plan=plan,
-            begin_s=at_ns[0] / 1e9,
-            end_s=at_ns[-1] / 1e9,
-            results=len(at_ns),
-            throughput_hz=(len(at_ns) - 1) * 1e9 / span_ns if span_ns else 0.0,
+            begin_s=results[0].at_ns / 1e9,
+            end_s=results[-1].at_ns / 1e9,
+            results=len(results),
+            throughput_hz=(len(steady) - 1) * 1e9 / span_ns if span_ns else 0.0,
             predicted_hz=_predicted_hz(manifest, plan, app),
         )
 

@@ -34,7 +34,7 @@ from synergyc.ir.network import Network
 from synergyc.ir.types import Activation, Array, EltwiseOp
 from synergyc.legalize import check_limits
 from synergyc.pipeline.consoles import ConsoleReader, SenseReader
-from synergyc.pipeline.plan_changes import results_of
+from synergyc.pipeline.plan_changes import results_of, steady_ns
 from synergyc.plan.cost import CostModel
 from synergyc.plan.costing import candidate_of
 from synergyc.plan.problem import PlanApp, PlanDevice, PlanLink, PlanProblem
@@ -134,8 +134,7 @@ def compare_system(system: RandomSystem, folder: Path, runs: int) -> list[Agreem
     for app in system.plan.apps:
         shown = results_of(app.app, consoles)
         delays = [item.at_ns - (senses[app.app].sensed_before(item.run, item.at_ns) or 0) for item in shown]
-        # Large results are written whole at first, later as digests: rates are those of the last form.
-        steady = [item.at_ns for item in shown if len(item.content) == len(shown[-1].content)]
+        steady = steady_ns(shown)
         rate_hz = (len(steady) - 1) * 1e9 / (steady[-1] - steady[0])
         found.append(Agreement(app.app, predicted[app.app], rate_hz, median_high(delays) / 1e6))
     return found
