@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from synergyc.diagnostics import fail
 from synergyc.firmware.spec import Link, Wire
-from synergyc.plan.types import AppPlan, Plan
+from synergyc.plan.types import Plan
 from synergyc.targets import Board, assign_uarts, load_chip
 
 
@@ -78,7 +78,7 @@ def _is_way(one: str, other: str, pairs: Sequence[tuple[str, str]]) -> bool:
 
 def device_names(plans: Sequence[Plan]) -> tuple[str, ...]:
     """Return the devices of the plans in the order of their numbers in frames."""
-    return tuple(sorted({name for plan in plans for app in plan.apps for name in _devices(app)}))
+    return tuple(sorted({name for plan in plans for app in plan.apps for name in app.devices}))
 
 
 def joined(device: str, links: Mapping[str, Sequence[Link]]) -> frozenset[str]:
@@ -88,11 +88,6 @@ def joined(device: str, links: Mapping[str, Sequence[Link]]) -> frozenset[str]:
         new = {link.peer for name in new for link in links.get(name, ())} - reached
         reached |= new
     return frozenset(reached)
-
-
-def _devices(app: AppPlan) -> set[str]:
-    ends = {end for hand_off in app.hand_offs for end in (hand_off.source, hand_off.target)}
-    return ends | {app.sense_device, app.interact_device, *(segment.device for segment in app.segments)}
 
 
 def _peers(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:

@@ -24,9 +24,6 @@ _FRAMES_OUT = 2
 """Full frames that a sending buffer holds, besides answers: the main loop may be away for one."""
 _FRAMES_IN = 3
 
-_PEER_BUSY_US = 10_000
-"""The longest that a peer's main loop is away from its links: copying a large tensor."""
-
 _BEATS = 10
 """So many beats in a row must be lost before a peer counts as lost: one in 10^10 at 10 % loss."""
 
@@ -114,9 +111,10 @@ def answer_us(link: Link) -> float:
     which wait in the modules. If the time-out were shorter, a busy channel would be filled with frames that
     are sent again although they were not lost.
     """
+    runtime = load_runtime()
     frame_us = transfer_us(_frame_bytes(link), link.rate_bd / 1000, link.bits_per_byte)
-    frames = max(2 * (_FRAMES_OUT + 1), load_runtime().window_frames * link.streams if link.shared else 0)
-    return frames * frame_us + _PEER_BUSY_US
+    frames = max(runtime.answer_wait_frames, runtime.window_frames * link.streams if link.shared else 0)
+    return frames * frame_us + runtime.peer_busy_us
 
 
 def beat_us(link: Link) -> float:

@@ -29,9 +29,8 @@ from synergyc.pipeline.problem import plan_problem
 from synergyc.pipeline.record import input_layout, output_layout, record_build
 from synergyc.pipeline.selftest import with_known_answers
 from synergyc.pipeline.staging import check_output, earlier_files, staging
-from synergyc.plan.power import device_powers
 from synergyc.plan.problem import Objective
-from synergyc.plan.selector import PlanResult, plan_warnings
+from synergyc.plan.selector import PlanResult
 from synergyc.plan.selectors import find_selector
 from synergyc.plan.types import Plan
 from synergyc.synth import native
@@ -99,9 +98,7 @@ def build_system(
             self_test=options.self_test,
         )
         plan = schedule_images(system, list(models.values()), result.plan, programs, specs)
-        problem = plan_problem(system)
-        warnings, power = plan_warnings(problem, plan.apps), device_powers(problem, plan.apps)
-        result = replace(result, plan=plan, warnings=warnings, power=power)
+        result = replace(result, plan=plan).told(plan_problem(system))
         if options.self_test:
             specs = with_known_answers(specs, models, [plan, *(item.plan for item in fallbacks.plans)])
         write_app_files(models.values(), specs, folder)

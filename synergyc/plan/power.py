@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from synergyc.diagnostics import Diagnostic
@@ -56,33 +56,24 @@ def device_powers(problem: PlanProblem, plans: Sequence[AppPlan]) -> tuple[Devic
             device.battery_mwh,
         )
         for device in problem.devices
-        if any(device.name in _used(plan) for plan in plans)
+        if any(device.name in plan.devices for plan in plans)
     )
 
 
-def short_batteries(problem: PlanProblem, plans: Sequence[AppPlan]) -> tuple[Diagnostic, ...]:
-    """Return a warning for each battery that keeps ``battery_h`` only without what links take."""
-    return tuple(_short(problem, plans))
-
-
-def _short(problem: PlanProblem, plans: Sequence[AppPlan]) -> Iterator[Diagnostic]:
-    wanted_h = problem.battery_h
-    for power in device_powers(problem, plans):
-        if wanted_h is not None and power.battery_h is not None and power.battery_h < wanted_h:
-            yield Diagnostic(
-                BATTERY_SHORT,
-                f"the battery of device {power.device!r} is empty too soon: keeping its links up between runs"
-                f" takes {power.links_mw:.3g} mW of {power.mean_mw:.3g} mW",
-                need=f"{wanted_h:g} h",
-                have=f"{power.battery_h:.4g} h",
-                hint="take a larger battery, loosen constraints.battery_h, or forbid the device to apps",
-            )
-
-
-def _used(plan: AppPlan) -> set[str]:
-    """Return the devices that a plan uses."""
-    ends = {end for hand_off in plan.hand_offs for end in (hand_off.source, hand_off.target)}
-    return ends | {plan.sense_device, plan.interact_device, *(part.device for part in plan.segments)}
+def short_batteries(powers: Sequence[DevicePower], wanted_h: float | None) -> tuple[Diagnostic, ...]:
+    """Return a warning for each battery that lasts for ``wanted_h`` only without what links take."""
+    return tuple(
+        Diagnostic(
+            BATTERY_SHORT,
+            f"the battery of device {power.device!r} is empty too soon: keeping its links up between runs"
+            f" takes {power.links_mw:.3g} mW of {power.mean_mw:.3g} mW",
+            need=f"{wanted_h:g} h",
+            have=f"{power.battery_h:.4g} h",
+            hint="take a larger battery, loosen constraints.battery_h, or forbid the device to apps",
+        )
+        for power in powers
+        if wanted_h is not None and power.battery_h is not None and power.battery_h < wanted_h
+    )
 
 
 def _runs_mw(problem: PlanProblem, plans: Sequence[AppPlan], device: PlanDevice) -> float:

@@ -64,6 +64,12 @@ class PlanResult:
     power: tuple[DevicePower, ...] = ()
     """Of each device that the plan uses."""
 
+    def told(self, problem: PlanProblem) -> PlanResult:
+        """Return it with the power of devices, and warnings of what no objective looks at, of its plan."""
+        power = device_powers(problem, self.plan.apps)
+        late = late_results(problem.apps, self.plan.apps)
+        return replace(self, power=power, warnings=(*late, *short_batteries(power, problem.battery_h)))
+
 
 def choose_or_swap(
     problem: PlanProblem,
@@ -210,14 +216,7 @@ def _result(found: Found, selector: str, started: float) -> PlanResult:
             if table.unlisted and not table.model.app.split
         },
         resident_reasons=found.resident_reasons,
-        warnings=plan_warnings(instance.problem, apps),
-        power=device_powers(instance.problem, apps),
-    )
-
-
-def plan_warnings(problem: PlanProblem, apps: Sequence[AppPlan]) -> tuple[Diagnostic, ...]:
-    """Return what chosen plans do not keep that no objective looks at."""
-    return (*late_results(problem.apps, apps), *short_batteries(problem, apps))
+    ).told(instance.problem)
 
 
 def _neighbours(

@@ -143,6 +143,14 @@ class AppPlan:
     """Each segment is the whole network; its devices take the runs in turn."""
 
     @property
+    def devices(self) -> frozenset[str]:
+        """All devices with a part in it, those that only pass tensors on included."""
+        ends = {end for hand_off in self.hand_offs for end in (hand_off.source, hand_off.target)}
+        return frozenset(
+            ends | {self.sense_device, self.interact_device, *(part.device for part in self.segments)}
+        )
+
+    @property
     def lanes(self) -> tuple[AppPlan, ...]:
         """The chains that runs pass: the plan itself, or one for each replica with its own hand-offs."""
         if not self.replicated:
